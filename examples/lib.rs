@@ -1,0 +1,1 @@
+//! Runnable examples of otel-enhance, one file an idea.

@@ -1,0 +1,1 @@
+//! An embeddable OTLP receiver.

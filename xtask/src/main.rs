@@ -1,0 +1,2 @@
+//! Builds and runs every check of the project.
+fn main() {}
