@@ -1,1 +1,5 @@
-//! The macros of otel-enhance.
+//! The macros of otel-enhance. Use them through the `otel_enhance` crate, which re-exports them.
+
+mod init;
+mod suggest;
+mod trace;

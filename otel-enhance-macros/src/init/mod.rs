@@ -1,0 +1,1 @@
+//! `init!`: arguments to the calls of the pipeline builder.

@@ -1,0 +1,3 @@
+//! `#[enhanced_trace]`: parse → model → validate → expand, and a fallback that re-emits the item.
+
+mod model;

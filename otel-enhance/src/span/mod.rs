@@ -1,0 +1,1 @@
+//! The seam between `#[enhanced_trace]` and the official API.
