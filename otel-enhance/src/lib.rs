@@ -9,7 +9,7 @@ pub mod config;
 #[cfg(feature = "sdk")]
 mod error;
 #[cfg(feature = "sdk")]
-mod export;
+pub mod export;
 #[cfg(feature = "sdk")]
 mod lifecycle;
 #[cfg(feature = "sdk")]
