@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Core: what a library crate that only annotates gets. Depends on the official API alone.
+mod macros;
 pub mod span;
 
 #[cfg(feature = "sdk")]
@@ -19,3 +20,8 @@ mod resource;
 
 #[cfg(feature = "sdk")]
 pub use error::InitError;
+
+#[doc(hidden)]
+#[cfg(feature = "sdk")]
+pub use macros::__init;
+pub use macros::enhanced_trace;

@@ -1,3 +1,64 @@
 //! `#[enhanced_trace]`: parse → model → validate → expand, and a fallback that re-emits the item.
 
+mod fallback;
+mod item;
+mod lists;
 mod model;
+mod output;
+mod parse;
+mod validate;
+
+/// Stands in until the expansion is merged: the function as it was written.
+mod expand {
+    use proc_macro2::TokenStream;
+    use quote::ToTokens as _;
+
+    use super::item::Function;
+    use super::model::Arguments;
+
+    pub(crate) fn expand(_arguments: &Arguments, function: &Function) -> TokenStream {
+        function.to_token_stream()
+    }
+}
+
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+
+use self::item::Function;
+use self::model::Arguments;
+use crate::arguments::{self, Errors};
+
+/// The attribute: its arguments, and the item below it.
+pub(crate) fn enhanced_trace(tokens: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let mut arguments = parse::arguments(tokens, &mut errors);
+    let function = match syn::parse2::<Function>(arguments::ungrouped(item.clone())) {
+        Ok(function) => {
+            validate::validate(&mut arguments, &function, &mut errors);
+            Some(function)
+        }
+        Err(error) => {
+            errors.push(error);
+            None
+        }
+    };
+    match (errors.finish(), function) {
+        (Ok(()), Some(function)) => {
+            let mut expansion = requirements(&arguments);
+            expansion.extend(expand::expand(&arguments, &function));
+            expansion
+        }
+        (Err(error), _) => fallback::emit(&error, &item),
+        (Ok(()), None) => item,
+    }
+}
+
+/// What this build of the facade must have. The macro cannot see the facade's features: the facade
+/// answers with nothing or with an error on the argument.
+fn requirements(arguments: &Arguments) -> TokenStream {
+    let facade = arguments.facade();
+    arguments
+        .profile
+        .map(|span| quote_spanned!(span=> #facade::__require_ebpf! {}))
+        .unwrap_or_default()
+}

@@ -2,7 +2,7 @@
 //! checked in `validate`, what they become is said in `expand`.
 
 use proc_macro2::Span;
-use syn::{Expr, Ident, LitStr, Path};
+use syn::{Attribute, Expr, Ident, LitStr, Path};
 
 /// How a value is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(crate) struct Field {
 pub(crate) struct Capture {
     pub(crate) name: Ident,
     pub(crate) form: Form,
+    /// The `#[cfg]`s of the argument, for what uses its name; filled in by `validate`.
+    pub(crate) cfgs: Vec<Attribute>,
 }
 
 /// `err`, `err(Debug)`, `err(Display, exception = false)`; `ret`, `ret(Debug)`.
@@ -57,6 +59,7 @@ pub(crate) struct Arguments {
     pub(crate) name: Option<LitStr>,
     pub(crate) kind: Option<Kind>,
     pub(crate) fields: Vec<Field>,
+    /// Behind `validate` this is everything to capture: what `capture_all` stands for, less `skip`.
     pub(crate) captures: Vec<Capture>,
     /// `capture_all`, and its span.
     pub(crate) capture_all: Option<Span>,
@@ -76,4 +79,13 @@ pub(crate) struct Arguments {
     pub(crate) crate_path: Option<Path>,
     /// `profile`, and its span (feature `ebpf`, not built yet).
     pub(crate) profile: Option<Span>,
+}
+
+impl Arguments {
+    /// The path under which an expansion finds `otel_enhance`.
+    pub(crate) fn facade(&self) -> Path {
+        self.crate_path
+            .clone()
+            .unwrap_or_else(|| syn::parse_quote!(::otel_enhance))
+    }
 }
