@@ -62,3 +62,6 @@ fn requirements(arguments: &Arguments) -> TokenStream {
         .map(|span| quote_spanned!(span=> #facade::__require_ebpf! {}))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
