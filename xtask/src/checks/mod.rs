@@ -1,0 +1,8 @@
+//! What the stages do.
+
+pub(crate) mod examples;
+pub(crate) mod manifests;
+pub(crate) mod package;
+pub(crate) mod source;
+pub(crate) mod suites;
+pub(crate) mod weight;

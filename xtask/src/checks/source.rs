@@ -1,0 +1,45 @@
+//! Checks of the sources themselves: format, lints, documentation.
+
+use crate::error::Result;
+use crate::features::{COMBINATIONS, TESTS};
+use crate::process::{cargo, show};
+
+pub(crate) fn fmt() -> Result<()> {
+    show(cargo().args(["fmt", "--all", "--check"]))
+}
+
+/// Lints every combination, and the tests of those that have them.
+pub(crate) fn clippy() -> Result<()> {
+    for combination in COMBINATIONS {
+        // First without the tests: what they depend on switches features on in shared crates,
+        // and would hide one that the combination forgot.
+        show(
+            combination
+                .select(cargo().arg("clippy"))
+                .args(["--", "-D", "warnings"]),
+        )?;
+        if combination.tested {
+            show(
+                combination
+                    .select(cargo().args(["clippy", "--all-targets"]))
+                    .args(["--", "-D", "warnings"]),
+            )?;
+        }
+    }
+    show(cargo().args([
+        "clippy",
+        "-p",
+        TESTS,
+        "--all-targets",
+        "--all-features",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+pub(crate) fn docs() -> Result<()> {
+    let mut command = cargo();
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    show(command.args(["doc", "--workspace", "--all-features", "--no-deps"]))
+}

@@ -1,0 +1,96 @@
+//! The tests that cargo runs.
+//!
+//! The files of the tests package say by their names where they belong: `ui*` hold the trybuild
+//! fixtures, `interop_*` need the peers, all others are end to end.
+
+use std::process::Command;
+
+use crate::error::{Error, Result};
+use crate::features::{COMBINATIONS, LIBRARY, TESTS};
+use crate::peers::Peers;
+use crate::process::{cargo, show};
+use crate::targets::{name, packages, published, targets};
+
+pub(crate) fn unit() -> Result<()> {
+    for combination in COMBINATIONS.iter().filter(|combination| combination.tested) {
+        let mut command = cargo();
+        combination
+            .select(command.arg("test"))
+            .args(["--lib", "--bins", "--tests"]);
+        show(&mut command)?;
+    }
+    show(cargo().args(["test", "-p", TESTS, "--lib"]))
+}
+
+pub(crate) fn doctests() -> Result<()> {
+    for package in packages()?.iter().filter(|package| published(package)) {
+        show(cargo().args(["test", "-p", name(package), "--doc", "--all-features"]))?;
+    }
+    // The same page is read by those who take the defaults.
+    show(cargo().args(["test", "-p", LIBRARY, "--doc"]))
+}
+
+pub(crate) fn ui() -> Result<()> {
+    run(&mut cargo(), Kind::Ui)
+}
+
+pub(crate) fn end_to_end() -> Result<()> {
+    run(&mut cargo(), Kind::EndToEnd)
+}
+
+pub(crate) fn interop(peers: &Peers) -> Result<()> {
+    let mut command = cargo();
+    command.envs(peers.locations()?);
+    run(&mut command, Kind::Interop)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Ui,
+    Interop,
+    EndToEnd,
+}
+
+fn kind(target: &str) -> Kind {
+    if target.starts_with("ui") {
+        Kind::Ui
+    } else if target.starts_with("interop_") {
+        Kind::Interop
+    } else {
+        Kind::EndToEnd
+    }
+}
+
+fn run(command: &mut Command, wanted: Kind) -> Result<()> {
+    command.args(["test", "-p", TESTS]);
+    if wanted == Kind::Interop {
+        command.args(["--features", "peers"]);
+    }
+    let names: Vec<String> = targets(TESTS, "test")?
+        .into_iter()
+        .filter(|name| kind(name) == wanted)
+        .collect();
+    if names.is_empty() {
+        // A stage that found nothing must not look like one that found nothing wrong.
+        return Err(Error::Check(format!(
+            "the {TESTS} package has no test file of this kind"
+        )));
+    }
+    for name in names {
+        command.args(["--test", &name]);
+    }
+    show(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_file_belongs_where_its_name_says() {
+        assert_eq!(kind("ui"), Kind::Ui);
+        assert_eq!(kind("ui_init"), Kind::Ui);
+        assert_eq!(kind("interop_collector"), Kind::Interop);
+        assert_eq!(kind("traps"), Kind::EndToEnd);
+    }
+}

@@ -1,0 +1,75 @@
+//! The supported combinations of packages and features.
+//!
+//! Each runs with `-p`, one package at a time: a build of the whole workspace unifies features,
+//! and a combination that is broken alone would pass.
+
+use std::process::Command;
+
+/// Which features of a package are on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Features {
+    Default,
+    Nothing,
+    /// Only these, without the defaults.
+    Just(&'static str),
+    All,
+}
+
+#[derive(Debug)]
+pub(crate) struct Combination {
+    pub(crate) package: &'static str,
+    pub(crate) features: Features,
+    /// Whether its unit tests run too, or only the compiler and the lints.
+    pub(crate) tested: bool,
+}
+
+const fn tested(package: &'static str, features: Features) -> Combination {
+    Combination {
+        package,
+        features,
+        tested: true,
+    }
+}
+
+const fn linted(package: &'static str, features: Features) -> Combination {
+    Combination {
+        package,
+        features,
+        tested: false,
+    }
+}
+
+/// The package of end-to-end, trybuild and interop tests, which have stages of their own.
+pub(crate) const TESTS: &str = "otel-enhance-tests";
+pub(crate) const EXAMPLES: &str = "otel-enhance-examples";
+pub(crate) const LIBRARY: &str = "otel-enhance";
+
+pub(crate) const COMBINATIONS: &[Combination] = &[
+    tested(LIBRARY, Features::Nothing),
+    linted(LIBRARY, Features::Just("sdk")),
+    tested(LIBRARY, Features::Default),
+    linted(LIBRARY, Features::Just("otlp-json")),
+    linted(LIBRARY, Features::Just("otlp-grpc")),
+    linted(LIBRARY, Features::Just("otlp-http,gzip")),
+    linted(LIBRARY, Features::Just("otlp-http,tls-no-provider")),
+    linted(LIBRARY, Features::Just("otlp-grpc,tls,zstd")),
+    linted(LIBRARY, Features::Just("testing")),
+    tested(LIBRARY, Features::All),
+    tested("otel-enhance-macros", Features::Default),
+    tested("otel-enhance-receiver", Features::Default),
+    tested("xtask", Features::Default),
+    linted(EXAMPLES, Features::Default),
+];
+
+impl Combination {
+    /// Puts the package and its features on a cargo command line.
+    pub(crate) fn select<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.args(["-p", self.package]);
+        match self.features {
+            Features::Default => command,
+            Features::Nothing => command.arg("--no-default-features"),
+            Features::Just(names) => command.args(["--no-default-features", "--features", names]),
+            Features::All => command.arg("--all-features"),
+        }
+    }
+}
