@@ -1,1 +1,4 @@
 //! What the end-to-end tests share.
+
+pub mod collector_file;
+pub mod peers;
