@@ -124,7 +124,7 @@ impl Jaeger {
         let service =
             percent_encoding::utf8_percent_encode(service, percent_encoding::NON_ALPHANUMERIC);
         let url = format!(
-            "{}/api/traces?service={service}&limit=1000",
+            "{}/api/traces?service={service}&limit=1000&start=0",
             self.query_endpoint()
         );
         let traces = http::get(&url, &[])
