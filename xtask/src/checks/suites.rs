@@ -1,6 +1,6 @@
 //! The tests that cargo runs.
 //!
-//! The files of the tests package say by their names where they belong: `ui*` hold the trybuild
+//! The files of the tests package say by their names where they belong: `ui*` and `trybuild*` hold the trybuild
 //! fixtures, `interop_*` need the peers, all others are end to end.
 
 use std::process::Command;
@@ -52,7 +52,7 @@ enum Kind {
 }
 
 fn kind(target: &str) -> Kind {
-    if target.starts_with("ui") {
+    if target.starts_with("ui") || target.starts_with("trybuild") {
         Kind::Ui
     } else if target.starts_with("interop_") {
         Kind::Interop
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn a_test_file_belongs_where_its_name_says() {
         assert_eq!(kind("ui"), Kind::Ui);
-        assert_eq!(kind("ui_init"), Kind::Ui);
+        assert_eq!(kind("trybuild"), Kind::Ui);
         assert_eq!(kind("interop_collector"), Kind::Interop);
         assert_eq!(kind("traps"), Kind::EndToEnd);
     }
