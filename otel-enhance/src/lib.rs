@@ -3,7 +3,17 @@
 
 // Core: what a library crate that only annotates gets. Depends on the official API alone.
 mod macros;
-pub mod span;
+mod span;
+
+#[doc(hidden)]
+pub use span::private as __private;
+pub use span::{
+    AttributeElement, AttributeValue, Backend, IntoLink, IntoParent, Parent, ProviderBackend,
+    Registration, Scope, SpanStart, follow_global, install, set_tracer_provider, task,
+};
+
+// The official API, so that users need no dependency of their own to write to the active span.
+pub use opentelemetry::{self, Context, Key, KeyValue, Value, baggage, global, propagation, trace};
 
 #[cfg(feature = "sdk")]
 pub mod config;

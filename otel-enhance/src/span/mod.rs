@@ -1,1 +1,37 @@
-//! The seam between `#[enhanced_trace]` and the official API.
+//! The seam between `#[enhanced_trace]` and whoever makes the spans.
+//!
+//! An annotated function owns a static [`Callsite`](callsite::Callsite). If a backend is installed
+//! (one relaxed load decides), the callsite collects attributes in a [`Start`](start::Start), the
+//! [`Backend`] turns it into an official `Context`, and a guard (or, around a future, a wrapper)
+//! attaches it and ends the span. Nothing here names the SDK.
+
+mod backend;
+pub(crate) mod callsite;
+mod future;
+mod guard;
+mod parent;
+mod path;
+mod recorder;
+pub(crate) mod registry;
+mod sample;
+mod scope;
+mod start;
+pub mod task;
+mod value;
+
+pub use backend::{Backend, ProviderBackend, SpanStart};
+pub use parent::{IntoLink, IntoParent, Parent};
+pub use registry::{Registration, follow_global, install, set_tracer_provider};
+pub use scope::Scope;
+pub use value::{AttributeElement, AttributeValue};
+
+/// What expansions name. No part of the public interface: it changes with the macros.
+#[doc(hidden)]
+pub mod private {
+    pub use super::callsite::{Callsite, type_name};
+    pub use super::future::{Instrumented, OpenSpan};
+    pub use super::guard::{SpanGuard, call};
+    pub use super::recorder::Recorder;
+    pub use super::start::Start;
+    pub use opentelemetry::trace::SpanKind;
+}

@@ -1,0 +1,119 @@
+//! What is known of an annotated function before it runs.
+
+use std::sync::OnceLock;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::SpanKind;
+
+use super::guard::SpanGuard;
+use super::path::function_path;
+use super::registry;
+use super::scope::Scope;
+use super::start::Start;
+
+/// The static of one annotated function.
+#[derive(Debug)]
+pub struct Callsite {
+    /// `None`: the function's path.
+    name: Option<&'static str>,
+    kind: SpanKind,
+    tracer: (&'static str, Option<&'static str>),
+    /// Names a type that was declared inside the function.
+    marker: fn() -> &'static str,
+    /// `None`: no `code.*` attributes.
+    code: Option<(&'static str, u32)>,
+    resolved: OnceLock<Resolved>,
+}
+
+/// What is found out when the callsite records its first span.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) name: &'static str,
+    pub(crate) scope: Scope,
+    function: &'static str,
+}
+
+/// Names the marker type of a callsite.
+pub fn type_name<T>() -> &'static str {
+    std::any::type_name::<T>()
+}
+
+impl Callsite {
+    /// `code`: file and line, or `None` for `code = false`.
+    #[must_use]
+    pub const fn new(
+        name: Option<&'static str>,
+        kind: SpanKind,
+        tracer: (&'static str, Option<&'static str>),
+        marker: fn() -> &'static str,
+        code: Option<(&'static str, u32)>,
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            tracer,
+            marker,
+            code,
+            resolved: OnceLock::new(),
+        }
+    }
+
+    /// Whether anybody listens: one relaxed load.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        registry::is_installed()
+    }
+
+    /// A span without attributes of its own around the rest of the caller's scope.
+    #[inline(always)]
+    pub fn enter(&'static self) -> SpanGuard {
+        if registry::is_installed() {
+            self.begin(0).enter()
+        } else {
+            SpanGuard::none()
+        }
+    }
+
+    /// Begins a span that will be given about this many attributes.
+    #[must_use]
+    pub fn begin(&'static self, attributes: usize) -> Start {
+        let code = if self.code.is_some() {
+            CODE_ATTRIBUTES
+        } else {
+            0
+        };
+        Start::new(self, attributes + code)
+    }
+
+    pub(crate) fn kind(&self) -> SpanKind {
+        self.kind.clone()
+    }
+
+    pub(crate) fn resolved(&self) -> &Resolved {
+        self.resolved.get_or_init(|| self.resolve())
+    }
+
+    #[cold]
+    fn resolve(&self) -> Resolved {
+        // Leaked once for each callsite that ever records: a static's string for a static.
+        let function: &'static str = Box::leak(function_path((self.marker)()).into_boxed_str());
+        let (name, version) = self.tracer;
+        Resolved {
+            name: self.name.unwrap_or(function),
+            scope: Scope::intern(name, version),
+            function,
+        }
+    }
+
+    /// Appends `code.function.name`, `code.file.path` and `code.line.number`.
+    pub(crate) fn push_code(&self, resolved: &Resolved, attributes: &mut Vec<KeyValue>) {
+        if let Some((file, line)) = self.code {
+            attributes.push(KeyValue::new("code.function.name", resolved.function));
+            attributes.push(KeyValue::new("code.file.path", file));
+            attributes.push(KeyValue::new("code.line.number", i64::from(line)));
+        }
+    }
+}
+
+const CODE_ATTRIBUTES: usize = 3;

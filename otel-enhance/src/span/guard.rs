@@ -1,0 +1,86 @@
+//! The span of a function that runs to its end on one thread.
+
+use opentelemetry::trace::{SpanId, SpanRef, TraceContextExt as _};
+use opentelemetry::{Context, ContextGuard};
+
+use super::recorder::{Recorder, record_panic};
+
+/// Ends its span when dropped, and makes the span that was active before active again.
+#[derive(Debug)]
+#[must_use = "the span ends when the guard is dropped"]
+pub struct SpanGuard(Option<Attached>);
+
+#[derive(Debug)]
+struct Attached {
+    context: ContextGuard,
+    span_id: SpanId,
+    /// The function was called by a destructor while its thread was already unwinding.
+    was_panicking: bool,
+}
+
+impl SpanGuard {
+    /// No span.
+    #[inline(always)]
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn attach(context: Context) -> Self {
+        let span_id = context.span().span_context().span_id();
+        Self(Some(Attached {
+            context: context.attach(),
+            span_id,
+            was_panicking: std::thread::panicking(),
+        }))
+    }
+
+    /// Hands what the function returns to `record`.
+    #[inline]
+    pub fn finish<T: ?Sized>(&self, output: &T, record: fn(&Recorder<'_>, &T)) {
+        if let Some(attached) = &self.0 {
+            attached.with_span(|span| record(&Recorder(span), output));
+        }
+    }
+}
+
+impl Attached {
+    /// Calls `f` with our span, if it is the active one. It is, unless the function leaked the
+    /// guard of a context that it attached itself.
+    fn with_span(&self, f: impl FnOnce(SpanRef<'_>)) {
+        Context::map_current(|current| {
+            let span = current.span();
+            if span.span_context().span_id() == self.span_id {
+                f(span);
+            }
+        });
+    }
+}
+
+impl Drop for SpanGuard {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(attached) = self.0.take() {
+            end(attached);
+        }
+    }
+}
+
+/// Ends the span at once: clones of its context that spawned tasks hold cannot delay it. Asking
+/// the active context for it is cheaper than keeping one more reference.
+fn end(attached: Attached) {
+    let panicked = std::thread::panicking() && !attached.was_panicking;
+    attached.with_span(|span| {
+        if panicked {
+            record_panic(&span);
+        }
+        span.end();
+    });
+    drop(attached.context);
+}
+
+/// Calls `f`: a closure that is passed here may give away what it borrowed, one that is called in
+/// place may not.
+#[inline(always)]
+pub fn call<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}

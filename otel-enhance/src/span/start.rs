@@ -1,0 +1,154 @@
+//! A span that has not started yet: what expansions fill in.
+
+use std::borrow::Cow;
+use std::fmt::{Debug, Display};
+
+use opentelemetry::baggage::{BaggageExt as _, BaggageMetadata, KeyValueMetadata};
+use opentelemetry::trace::{Link, SpanBuilder};
+use opentelemetry::{Context, Key, KeyValue, StringValue};
+
+use super::backend::SpanStart;
+use super::callsite::Callsite;
+use super::future::OpenSpan;
+use super::guard::SpanGuard;
+use super::parent::{IntoLink, IntoParent, Parent};
+use super::registry;
+use super::sample;
+use super::value::AttributeValue;
+
+/// Parent, links and attributes of a span about to start.
+#[derive(Debug)]
+pub struct Start {
+    callsite: &'static Callsite,
+    attributes: Vec<KeyValue>,
+    links: Option<Vec<Link>>,
+    parent: Parent,
+    sampled: bool,
+}
+
+impl Start {
+    pub(crate) fn new(callsite: &'static Callsite, attributes: usize) -> Self {
+        Self {
+            callsite,
+            attributes: Vec::with_capacity(attributes),
+            links: None,
+            parent: Parent::Current,
+            sampled: true,
+        }
+    }
+
+    /// `parent = …`
+    pub fn parent(&mut self, parent: impl IntoParent) {
+        self.parent = parent.into_parent();
+    }
+
+    /// `root`
+    pub fn root(&mut self) {
+        self.parent = Parent::Root;
+    }
+
+    /// `links = …`
+    pub fn links<I>(&mut self, links: I)
+    where
+        I: IntoIterator,
+        I::Item: IntoLink,
+    {
+        let valid = links
+            .into_iter()
+            .map(IntoLink::into_link)
+            .filter(|link| link.span_context.is_valid());
+        self.links = Some(valid.collect());
+    }
+
+    /// `sample = …`: false if this local root is not to be recorded.
+    pub fn sample(&mut self, probability: f64) -> bool {
+        self.sampled = sample::keeps(&self.parent, probability);
+        self.sampled
+    }
+
+    /// A typed value.
+    pub fn set<V: AttributeValue>(&mut self, key: &'static str, value: V) {
+        if let Some(value) = value.into_value() {
+            self.attributes.push(KeyValue::new(key, value));
+        }
+    }
+
+    /// A string that lives for ever: not copied.
+    pub fn set_static(&mut self, key: &'static str, value: &'static str) {
+        self.attributes.push(KeyValue::new(key, value));
+    }
+
+    /// `%value`
+    pub fn set_display(&mut self, key: &'static str, value: &dyn Display) {
+        self.attributes.push(KeyValue::new(key, value.to_string()));
+    }
+
+    /// `?value`
+    pub fn set_debug(&mut self, key: &'static str, value: &dyn Debug) {
+        self.attributes
+            .push(KeyValue::new(key, format!("{value:?}")));
+    }
+
+    /// Starts the span and makes it active until the guard is dropped.
+    pub fn enter(self) -> SpanGuard {
+        match self.start() {
+            Some(context) => SpanGuard::attach(context),
+            None => SpanGuard::none(),
+        }
+    }
+
+    /// Starts the span for a future.
+    #[must_use]
+    pub fn open(self) -> OpenSpan {
+        OpenSpan::new(self.start())
+    }
+
+    fn start(mut self) -> Option<Context> {
+        if !self.sampled {
+            return Some(sample::unsampled(&self.parent));
+        }
+        let resolved = self.callsite.resolved();
+        self.callsite.push_code(resolved, &mut self.attributes);
+        let start = SpanStart {
+            scope: resolved.scope,
+            builder: SpanBuilder {
+                name: Cow::Borrowed(resolved.name),
+                span_kind: Some(self.callsite.kind()),
+                attributes: (!self.attributes.is_empty()).then_some(self.attributes),
+                links: self.links,
+                ..SpanBuilder::default()
+            },
+        };
+        start_under(start, self.parent)
+    }
+}
+
+/// Starts a span under `parent`; `None` if nothing is installed any more.
+pub(crate) fn start_under(start: SpanStart, parent: Parent) -> Option<Context> {
+    registry::with_backend(|backend| match parent {
+        Parent::Current => Context::map_current(|current| backend.start(start, current, current)),
+        Parent::Root => {
+            Context::map_current(|current| backend.start(start, &orphan(current), current))
+        }
+        Parent::Context(context) => backend.start(start, &context, &context),
+    })
+}
+
+/// A context without a span, but with the baggage of `current`, which samplers and processors read.
+/// (A context whose span is invalid will not do: `Sampler::ParentBased` drops its children.)
+fn orphan(current: &Context) -> Context {
+    let context = Context::new();
+    let context = if current.baggage().is_empty() {
+        context
+    } else {
+        let entry = |(key, (value, metadata)): (&Key, &(StringValue, BaggageMetadata))| {
+            KeyValueMetadata::new(key.clone(), value.clone(), metadata.clone())
+        };
+        context.with_baggage(current.baggage().iter().map(entry).collect::<Vec<_>>())
+    };
+    if current.is_telemetry_suppressed() {
+        context.with_telemetry_suppressed()
+    } else {
+        context
+    }
+}

@@ -1,0 +1,337 @@
+//! What can be recorded as an attribute, and as what.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use opentelemetry::{Array, StringValue, Value};
+
+/// A value that an attribute can hold: what `fields(key = value)`, `capture(argument)` and `ret`
+/// record without `%` (Display) or `?` (Debug) in front.
+///
+/// | type | recorded as |
+/// |---|---|
+/// | `i8` … `i64`, `u8` … `u32` | integer |
+/// | `isize`, `u64`, `usize`, `i128`, `u128` | integer; a decimal string if it does not fit `i64` |
+/// | `f32`, `f64` | double |
+/// | `bool` | boolean |
+/// | `&str`, `String`, `Cow<str>`, `char`, `StringValue` | string |
+/// | arrays, slices and `Vec`s of those | array (a `char` is no element) |
+/// | `Option` of those | the value; `None` is left out |
+/// | references, `Box`, `Rc`, `Arc` of those | what they point to |
+///
+/// An array in which one integer does not fit `i64` is recorded as an array of decimal strings. A
+/// `String` that is given by value is moved; behind a reference it is copied. Literals and arguments
+/// of type `&'static str` are recorded without a copy.
+///
+/// Implement it for types of your own:
+///
+/// ```
+/// use opentelemetry::Value;
+/// use otel_enhance::AttributeValue;
+///
+/// struct OrderId(u32);
+///
+/// impl AttributeValue for OrderId {
+///     fn to_value(&self) -> Option<Value> {
+///         self.0.to_value()
+///     }
+/// }
+/// # assert_eq!(OrderId(7).to_value(), Some(Value::I64(7)));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no attribute value",
+    label = "no integer, float, bool, string, or array, slice, `Vec` or `Option` of those",
+    note = "write `%` before the value to record it with `Display`, `?` to record it with `Debug`",
+    note = "or implement `otel_enhance::AttributeValue` for it"
+)]
+pub trait AttributeValue {
+    /// The value to record; `None` leaves the attribute out.
+    fn to_value(&self) -> Option<Value>;
+
+    /// The same for a value that is not needed any more.
+    fn into_value(self) -> Option<Value>
+    where
+        Self: Sized,
+    {
+        self.to_value()
+    }
+}
+
+/// What the arrays that an attribute can hold consist of.
+#[diagnostic::on_unimplemented(
+    message = "an attribute cannot hold an array of `{Self}`",
+    label = "the elements are no integers, floats, bools or strings",
+    note = "write `?` before the value to record it with `Debug`"
+)]
+pub trait AttributeElement: Sized {
+    /// All elements as one array.
+    fn to_array(elements: &[Self]) -> Array;
+}
+
+macro_rules! exact {
+    ($variant:ident as $to:ty: $($from:ty),+) => {$(
+        impl AttributeValue for $from {
+            fn to_value(&self) -> Option<Value> {
+                Some(Value::$variant(<$to>::from(*self)))
+            }
+        }
+
+        impl AttributeElement for $from {
+            fn to_array(elements: &[Self]) -> Array {
+                Array::$variant(elements.iter().map(|element| <$to>::from(*element)).collect())
+            }
+        }
+    )+};
+}
+
+exact!(I64 as i64: i8, i16, i32, i64, u8, u16, u32);
+exact!(F64 as f64: f32, f64);
+exact!(Bool as bool: bool);
+
+macro_rules! wide {
+    ($($from:ty),+) => {$(
+        impl AttributeValue for $from {
+            fn to_value(&self) -> Option<Value> {
+                Some(match i64::try_from(*self) {
+                    Ok(fits) => Value::I64(fits),
+                    Err(_) => Value::String(self.to_string().into()),
+                })
+            }
+        }
+
+        impl AttributeElement for $from {
+            fn to_array(elements: &[Self]) -> Array {
+                let fit: Result<Vec<i64>, _> =
+                    elements.iter().map(|element| i64::try_from(*element)).collect();
+                match fit {
+                    Ok(fit) => Array::I64(fit),
+                    Err(_) => Array::String(
+                        elements.iter().map(|element| element.to_string().into()).collect(),
+                    ),
+                }
+            }
+        }
+    )+};
+}
+
+wide!(isize, u64, usize, i128, u128);
+
+macro_rules! text {
+    ($($from:ty),+) => {$(
+        impl AttributeElement for $from {
+            fn to_array(elements: &[Self]) -> Array {
+                Array::String(elements.iter().map(|element| copy(element.as_ref())).collect())
+            }
+        }
+    )+};
+}
+
+text!(&str, String, &String, Cow<'_, str>, Box<str>, Rc<str>);
+
+fn copy(text: &str) -> StringValue {
+    StringValue::from(text.to_owned())
+}
+
+impl AttributeValue for str {
+    fn to_value(&self) -> Option<Value> {
+        Some(Value::String(copy(self)))
+    }
+}
+
+impl AttributeValue for String {
+    fn to_value(&self) -> Option<Value> {
+        self.as_str().to_value()
+    }
+
+    fn into_value(self) -> Option<Value> {
+        Some(Value::String(self.into()))
+    }
+}
+
+impl AttributeValue for Cow<'_, str> {
+    fn to_value(&self) -> Option<Value> {
+        self.as_ref().to_value()
+    }
+
+    fn into_value(self) -> Option<Value> {
+        self.into_owned().into_value()
+    }
+}
+
+impl AttributeValue for char {
+    fn to_value(&self) -> Option<Value> {
+        self.encode_utf8(&mut [0; 4]).to_value()
+    }
+}
+
+impl AttributeValue for StringValue {
+    fn to_value(&self) -> Option<Value> {
+        Some(Value::String(self.clone()))
+    }
+
+    fn into_value(self) -> Option<Value> {
+        Some(Value::String(self))
+    }
+}
+
+impl AttributeElement for StringValue {
+    fn to_array(elements: &[Self]) -> Array {
+        Array::String(elements.to_vec())
+    }
+}
+
+impl AttributeElement for Arc<str> {
+    fn to_array(elements: &[Self]) -> Array {
+        Array::String(
+            elements
+                .iter()
+                .map(|element| Arc::clone(element).into())
+                .collect(),
+        )
+    }
+}
+
+impl AttributeValue for Value {
+    fn to_value(&self) -> Option<Value> {
+        Some(self.clone())
+    }
+
+    fn into_value(self) -> Option<Value> {
+        Some(self)
+    }
+}
+
+impl AttributeValue for Array {
+    fn to_value(&self) -> Option<Value> {
+        Some(Value::Array(self.clone()))
+    }
+
+    fn into_value(self) -> Option<Value> {
+        Some(Value::Array(self))
+    }
+}
+
+impl<T: AttributeElement> AttributeValue for [T] {
+    fn to_value(&self) -> Option<Value> {
+        Some(Value::Array(T::to_array(self)))
+    }
+}
+
+impl<T: AttributeElement, const N: usize> AttributeValue for [T; N] {
+    fn to_value(&self) -> Option<Value> {
+        self.as_slice().to_value()
+    }
+}
+
+impl<T: AttributeElement> AttributeValue for Vec<T> {
+    fn to_value(&self) -> Option<Value> {
+        self.as_slice().to_value()
+    }
+}
+
+impl<T: AttributeValue> AttributeValue for Option<T> {
+    fn to_value(&self) -> Option<Value> {
+        self.as_ref()?.to_value()
+    }
+
+    fn into_value(self) -> Option<Value> {
+        self?.into_value()
+    }
+}
+
+macro_rules! pointer {
+    ($($pointer:ty),+) => {$(
+        impl<T: AttributeValue + ?Sized> AttributeValue for $pointer {
+            fn to_value(&self) -> Option<Value> {
+                (**self).to_value()
+            }
+        }
+    )+};
+}
+
+pointer!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorded(value: impl AttributeValue) -> Option<Value> {
+        let by_reference = value.to_value();
+        let by_value = value.into_value();
+        assert_eq!(by_reference, by_value);
+        by_value
+    }
+
+    fn text(text: &str) -> Option<Value> {
+        Some(Value::String(text.to_owned().into()))
+    }
+
+    #[test]
+    fn integers_that_fit_stay_integers() {
+        assert_eq!(recorded(i8::MIN), Some(Value::I64(-128)));
+        assert_eq!(recorded(u32::MAX), Some(Value::I64(4_294_967_295)));
+        assert_eq!(recorded(i64::MAX as u64), Some(Value::I64(i64::MAX)));
+        assert_eq!(recorded(7_usize), Some(Value::I64(7)));
+        assert_eq!(recorded(i128::from(i64::MIN)), Some(Value::I64(i64::MIN)));
+    }
+
+    #[test]
+    fn integers_that_overflow_become_decimal_strings() {
+        assert_eq!(recorded(u64::MAX), text("18446744073709551615"));
+        assert_eq!(
+            recorded(i128::from(i64::MIN) - 1),
+            text("-9223372036854775809")
+        );
+        assert_eq!(
+            recorded(u128::MAX),
+            text("340282366920938463463374607431768211455")
+        );
+    }
+
+    #[test]
+    fn array_with_one_overflowing_integer_becomes_strings() {
+        let array = |array| Some(Value::Array(array));
+        assert_eq!(recorded([1_u64, 2]), array(Array::I64(vec![1, 2])));
+        assert_eq!(
+            recorded(vec![1, u64::MAX]),
+            array(Array::String(vec![
+                "1".into(),
+                "18446744073709551615".into()
+            ]))
+        );
+    }
+
+    #[test]
+    fn texts_of_every_type_become_strings() {
+        assert_eq!(recorded("a"), text("a"));
+        assert_eq!(recorded(String::from("a")), text("a"));
+        assert_eq!(recorded(&String::from("a")), text("a"));
+        assert_eq!(recorded(Cow::Borrowed("a")), text("a"));
+        assert_eq!(recorded(Box::<str>::from("a")), text("a"));
+        assert_eq!(recorded(Arc::<str>::from("a")), text("a"));
+        assert_eq!(recorded('é'), text("é"));
+        assert_eq!(
+            recorded(["a", "b"].as_slice()),
+            Some(Value::Array(Array::String(vec!["a".into(), "b".into()])))
+        );
+    }
+
+    #[test]
+    fn none_is_left_out_at_every_depth() {
+        assert_eq!(recorded(None::<i32>), None);
+        assert_eq!(recorded(Some(None::<i32>)), None);
+        assert_eq!(recorded(&Some(Some(1))), Some(Value::I64(1)));
+        assert_eq!(recorded(Some("a")), text("a"));
+    }
+
+    #[test]
+    fn floats_and_bools_stay_what_they_are() {
+        assert_eq!(recorded(1.5_f32), Some(Value::F64(1.5)));
+        assert_eq!(recorded(true), Some(Value::Bool(true)));
+        assert_eq!(
+            recorded([true, false]),
+            Some(Value::Array(Array::Bool(vec![true, false])))
+        );
+    }
+}
