@@ -1,0 +1,84 @@
+//! Reading a body within bounds of size, time and memory.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::StatusCode;
+use http_body::Body;
+use http_body_util::BodyExt;
+
+use crate::budget::Charge;
+use crate::outcome::Refusal;
+
+/// Reads the whole of `body`, at most `limit` bytes, within `timeout`.
+pub(crate) async fn collect<B>(
+    body: &mut B,
+    limit: usize,
+    timeout: Duration,
+    charge: &mut Charge,
+) -> Result<Bytes, Refusal>
+where
+    B: Body + Unpin,
+    B::Data: Buf,
+    B::Error: std::fmt::Display,
+{
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Refusal::too_large("the body", limit));
+    }
+    match tokio::time::timeout(timeout, read(body, limit, charge)).await {
+        Ok(result) => result,
+        Err(_) => Err(Refusal::from_http_status(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the body did not arrive within {timeout:?}"),
+        )),
+    }
+}
+
+async fn read<B>(body: &mut B, limit: usize, charge: &mut Charge) -> Result<Bytes, Refusal>
+where
+    B: Body + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|error| Refusal::malformed(format!("the body broke off: {error}")))?;
+        // Trailers carry nothing in OTLP.
+        let Ok(mut data) = frame.into_data() else {
+            continue;
+        };
+        let length = data.remaining();
+        if length > limit - whole.len() {
+            return Err(Refusal::too_large("the body", limit));
+        }
+        charge
+            .grow(length)
+            .map_err(|_| Refusal::busy("the receiver is out of memory for requests"))?;
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            let taken = chunk.len();
+            whole.extend_from_slice(chunk);
+            data.advance(taken);
+        }
+    }
+    Ok(whole.freeze())
+}
+
+/// Reads and forgets what is left of a refused body, so that a sender which is still writing gets
+/// to read the answer instead of a reset connection. Bounded by size and time.
+pub(crate) async fn drain<B: Body + Unpin>(body: B, limit: usize, timeout: Duration) {
+    let mut body = pin!(body);
+    let mut left = limit;
+    let all = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Buf::remaining);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Whether it ended or not, the answer goes out now.
+    tokio::time::timeout(timeout, all).await.ok();
+}

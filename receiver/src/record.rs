@@ -1,0 +1,301 @@
+//! Requests appended to a file before they are acknowledged.
+//!
+//! A record is a varint length and an `ExportTraceServiceRequest` in protobuf, which is what
+//! protobuf libraries call a delimited stream.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+
+use crate::handler::Handler;
+use crate::outcome::Outcome;
+use crate::request::{ContentType, Request};
+
+/// How long a sender is asked to wait when the file cannot be written, the disk being full perhaps.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Longer than any request that a receiver lets in by default: a length beyond it is damage.
+const MAX_RECORD_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Why a record file could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The operating system refused.
+    #[error("cannot use the record file `{path}`: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A whole record is no export request: this is no record file, or it is damaged.
+    #[error("`{path}` holds no export request at byte {offset}: {reason}", path = path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where the record begins.
+        offset: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// When a record counts as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// When the kernel has it, which outlives the process (SIGKILL too) and not the machine.
+    #[default]
+    Process,
+    /// When the disk has it (`fdatasync` for each request), which outlives a power cut.
+    Machine,
+}
+
+/// A handler that appends each request to a file and acknowledges it afterwards. A clone writes to
+/// the same file; two stores on one file are not supported.
+///
+/// ```
+/// use otel_enhance_receiver::{Durability, FileStore, Receiver, read_records};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("spans.otlp");
+/// let receiver = Receiver::builder()
+///     .with_http("127.0.0.1:0")
+///     .with_handler(FileStore::open(&path, Durability::Process)?)
+///     .start_blocking()?;
+/// // ... export, stop ...
+/// # drop(receiver);
+/// assert!(read_records(&path)?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct FileStore {
+    inner: Arc<Mutex<Appender>>,
+}
+
+#[derive(Debug)]
+struct Appender {
+    file: File,
+    /// The end of the last whole record.
+    length: u64,
+    durability: Durability,
+    /// A torn record that could not be cut off: nothing may follow it.
+    torn: bool,
+}
+
+impl FileStore {
+    /// Opens `path` for appending, or makes it. A record that a killed process left incomplete at
+    /// the end is cut off: it was never acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Io`] if the file cannot be read and written, and [`RecordError::Malformed`]
+    /// if it is no record file; it is left alone then.
+    pub fn open(path: impl AsRef<Path>, durability: Durability) -> Result<Self, RecordError> {
+        let path = path.as_ref();
+        let io_error = |source| RecordError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(io_error)?;
+        let length = scan(path, &file, |_| ())?;
+        file.set_len(length).map_err(io_error)?;
+        file.seek(SeekFrom::Start(length)).map_err(io_error)?;
+        Ok(Self {
+            inner: Arc::new(Mutex::new(Appender {
+                file,
+                length,
+                durability,
+                torn: false,
+            })),
+        })
+    }
+
+    /// Bytes in the file.
+    pub fn length(&self) -> u64 {
+        self.lock().length
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Appender> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Appender {
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
+        if self.torn {
+            self.repair()?;
+        }
+        let written = self
+            .file
+            .write_all(record)
+            .and_then(|()| match self.durability {
+                Durability::Process => Ok(()),
+                Durability::Machine => self.file.sync_data(),
+            });
+        match written {
+            Ok(()) => {
+                self.length += record.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                self.torn = true;
+                // If it does not work now, it is tried again before the next record.
+                self.repair().ok();
+                Err(error)
+            }
+        }
+    }
+
+    fn repair(&mut self) -> io::Result<()> {
+        self.file.set_len(self.length)?;
+        self.file.seek(SeekFrom::Start(self.length))?;
+        self.torn = false;
+        Ok(())
+    }
+}
+
+impl Handler for FileStore {
+    async fn export(&self, request: Request) -> Outcome {
+        let store = self.clone();
+        // A disk may take its time, and the runtime's threads have other connections to serve. The
+        // closure runs to its end even if the sender goes away: no record is left half written.
+        let written = tokio::task::spawn_blocking(move || {
+            let record = delimited(&request);
+            store.lock().append(&record)
+        })
+        .await;
+        match written {
+            Ok(Ok(())) => Outcome::Accepted,
+            Ok(Err(error)) => Outcome::Unavailable {
+                retry_after: Some(RETRY_AFTER),
+                message: format!("the request could not be recorded: {error}"),
+            },
+            Err(_) => Outcome::Failed {
+                message: "recording ended early".to_owned(),
+            },
+        }
+    }
+}
+
+/// The record of a request: its own bytes where they are protobuf already.
+fn delimited(request: &Request) -> Vec<u8> {
+    let encoded;
+    let message: &[u8] = match request.content_type {
+        ContentType::Protobuf => &request.body,
+        ContentType::Json => {
+            encoded = request.message.encode_to_vec();
+            &encoded
+        }
+    };
+    let mut record = Vec::with_capacity(message.len() + 10);
+    prost::encoding::encode_varint(message.len() as u64, &mut record);
+    record.extend_from_slice(message);
+    record
+}
+
+/// Reads all whole records of a file. An incomplete one at the end, as a killed writer leaves it, is
+/// passed over.
+///
+/// # Errors
+///
+/// [`RecordError::Io`] if the file cannot be read, [`RecordError::Malformed`] if it is no record
+/// file.
+pub fn read_records(path: impl AsRef<Path>) -> Result<Vec<ExportTraceServiceRequest>, RecordError> {
+    let path = path.as_ref();
+    let file = File::open(path).map_err(|source| RecordError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut requests = Vec::new();
+    scan(path, &file, |request| requests.push(request))?;
+    Ok(requests)
+}
+
+/// Calls `each` for every whole record and returns where the last one ends.
+fn scan(
+    path: &Path,
+    file: &File,
+    mut each: impl FnMut(ExportTraceServiceRequest),
+) -> Result<u64, RecordError> {
+    let mut reader = BufReader::new(file);
+    let mut offset = 0;
+    loop {
+        let malformed = |reason: String| RecordError::Malformed {
+            path: path.to_owned(),
+            offset,
+            reason,
+        };
+        match read_record(&mut reader) {
+            Ok(Some((record, size))) => {
+                each(
+                    ExportTraceServiceRequest::decode(record)
+                        .map_err(|error| malformed(error.to_string()))?,
+                );
+                offset += size;
+            }
+            Ok(None) => return Ok(offset),
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Err(malformed(error.to_string()));
+            }
+            Err(source) => {
+                return Err(RecordError::Io {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        }
+    }
+}
+
+/// The next record and its size with its length prefix; `None` at the end, be it a torn one.
+fn read_record(reader: &mut impl Read) -> io::Result<Option<(Bytes, u64)>> {
+    let mut length = 0_u64;
+    let mut prefix = 0_u64;
+    loop {
+        let mut byte = [0];
+        match reader.read(&mut byte) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        length |= u64::from(byte[0] & 0x7f) << (7 * prefix);
+        prefix += 1;
+        if byte[0] < 0x80 {
+            break;
+        }
+        if prefix == 5 {
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "a length takes at most 5 bytes",
+            ));
+        }
+    }
+    if length > MAX_RECORD_BYTES {
+        return Err(io::Error::new(
+            ErrorKind::InvalidData,
+            format!("a length of {length} bytes is not credible"),
+        ));
+    }
+    let mut record = Vec::new();
+    reader.take(length).read_to_end(&mut record)?;
+    if (record.len() as u64) < length {
+        return Ok(None);
+    }
+    Ok(Some((record.into(), prefix + length)))
+}
