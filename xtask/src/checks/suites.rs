@@ -14,9 +14,7 @@ use crate::targets::{name, packages, published, targets};
 pub(crate) fn unit() -> Result<()> {
     for combination in COMBINATIONS.iter().filter(|combination| combination.tested) {
         let mut command = cargo();
-        combination
-            .select(command.arg("test"))
-            .args(["--lib", "--bins", "--tests"]);
+        combination.select(command.arg("test")).arg("--tests");
         show(&mut command)?;
     }
     show(cargo().args(["test", "-p", TESTS, "--lib"]))
