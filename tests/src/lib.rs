@@ -1,4 +1,6 @@
 //! What the end-to-end tests share.
 
+pub mod certificates;
 pub mod collector_file;
 pub mod peers;
+pub mod programs;

@@ -43,6 +43,7 @@ const fn linted(package: &'static str, features: Features) -> Combination {
 pub(crate) const TESTS: &str = "otel-enhance-tests";
 pub(crate) const EXAMPLES: &str = "otel-enhance-examples";
 pub(crate) const LIBRARY: &str = "otel-enhance";
+const RECEIVER: &str = "otel-enhance-receiver";
 
 pub(crate) const COMBINATIONS: &[Combination] = &[
     tested(LIBRARY, Features::Nothing),
@@ -56,7 +57,8 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     linted(LIBRARY, Features::Just("testing")),
     tested(LIBRARY, Features::All),
     tested("otel-enhance-macros", Features::Default),
-    tested("otel-enhance-receiver", Features::Default),
+    tested(RECEIVER, Features::Default),
+    linted(RECEIVER, Features::Nothing),
     tested("xtask", Features::Default),
     linted(EXAMPLES, Features::Default),
 ];
