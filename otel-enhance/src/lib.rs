@@ -26,7 +26,7 @@ mod lifecycle;
 #[cfg(feature = "sdk")]
 pub mod pipeline;
 #[cfg(feature = "sdk")]
-mod resource;
+pub mod resource;
 
 #[cfg(feature = "sdk")]
 pub use error::InitError;

@@ -39,9 +39,35 @@ impl Diagnostics {
         });
     }
 
+    /// Adds one unless the very same is there already.
+    pub(crate) fn report_once(
+        &mut self,
+        name: impl Into<String>,
+        content: impl Into<String>,
+        advice: impl Into<String>,
+    ) {
+        self.report(name, content, advice);
+        if let Some((last, earlier)) = self.0.split_last()
+            && earlier.contains(last)
+        {
+            self.0.pop();
+        }
+    }
+
+    /// Appends those of another stage.
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// All of them.
     #[must_use]
     pub fn as_slice(&self) -> &[Diagnostic] {
         &self.0
+    }
+
+    /// Whether there is nothing to report.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }

@@ -1,8 +1,24 @@
 //! Settings: code over environment over default, every `OTEL_*` variable parsed by us.
+//!
+//! (table to come)
 
+mod batch;
 mod diagnostics;
+mod endpoint;
+mod env;
+mod exporters;
+mod headers;
+pub(crate) mod limits;
+mod number;
+mod otlp;
+pub(crate) mod percent;
+pub(crate) mod propagator;
+mod resolve;
+pub(crate) mod sampler;
 mod settings;
 
 pub use diagnostics::{Diagnostic, Diagnostics};
+pub(crate) use env::{Env, Reader, shown};
+pub(crate) use resolve::resolve;
 pub use settings::{BatchSettings, Compression, OtlpSettings, Protocol, SpanLimits, TlsSettings};
 pub(crate) use settings::{ExporterKind, Overrides, Propagator, SamplerChoice, Settings};

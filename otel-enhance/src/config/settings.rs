@@ -1,6 +1,7 @@
 //! What a pipeline is built from, after code, environment and defaults have been laid over one
 //! another. Everything below this module works on explicit values and reads no environment.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,21 +45,47 @@ pub struct TlsSettings {
 }
 
 /// The destination of OTLP, complete: nothing is read from the environment any more.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct OtlpSettings {
     /// How it travels.
     pub protocol: Protocol,
     /// The full URL that is posted to (HTTP, with `/v1/traces`), or scheme and authority (gRPC).
     pub endpoint: String,
-    /// Sent with each request; names are lower case and valid, values are valid.
+    /// Sent with each request; names are lower case, valid and unique, values are ASCII. Those that
+    /// the transport sets itself (`content-type`, `grpc-…`) are never among them.
     pub headers: Vec<(String, String)>,
     /// Compression of requests.
     pub compression: Compression,
-    /// One export, its retries included.
+    /// One export, its retries included. 1 ms to 24 h.
     pub timeout: Duration,
     /// Certificates and keys.
     pub tls: TlsSettings,
+}
+
+impl fmt::Debug for OtlpSettings {
+    /// Header values are masked: they are credentials more often than not.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OtlpSettings")
+            .field("protocol", &self.protocol)
+            .field("endpoint", &super::endpoint::masked(&self.endpoint))
+            .field("headers", &Masked(&self.headers))
+            .field("compression", &self.compression)
+            .field("timeout", &self.timeout)
+            .field("tls", &self.tls)
+            .finish()
+    }
+}
+
+/// Headers as they may be logged.
+struct Masked<'a>(&'a [(String, String)]);
+
+impl fmt::Debug for Masked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.0.iter().map(|(name, _)| (name, "***")))
+            .finish()
+    }
 }
 
 /// What comes out of the end of the pipeline.
@@ -79,9 +106,9 @@ pub struct BatchSettings {
     pub max_queue_size: usize,
     /// Spans in one export. `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`, default 512, 1 to `max_queue_size`.
     pub max_export_batch_size: usize,
-    /// Between two exports. `OTEL_BSP_SCHEDULE_DELAY`, default 5 s, at least 1 ms.
+    /// Between two exports. `OTEL_BSP_SCHEDULE_DELAY`, default 5 s, 1 ms to 24 h.
     pub scheduled_delay: Duration,
-    /// One export. `OTEL_BSP_EXPORT_TIMEOUT`, default 30 s.
+    /// One export. `OTEL_BSP_EXPORT_TIMEOUT`, default 30 s, 1 ms to 24 h (0 in the environment: 24 h).
     pub export_timeout: Duration,
 }
 
@@ -122,7 +149,7 @@ pub(crate) enum Propagator {
 }
 
 /// What code asked for; `None` leaves it to the environment and the default.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Overrides {
     pub(crate) service_name: Option<String>,
     pub(crate) service_version: Option<String>,
@@ -148,6 +175,30 @@ pub(crate) struct Overrides {
     pub(crate) attributes_per_event: Option<u32>,
     pub(crate) attributes_per_link: Option<u32>,
     pub(crate) attribute_value_length: Option<u32>,
+}
+
+impl Overrides {
+    /// Whether OTLP may be what is exported.
+    pub(crate) fn may_send_otlp(&self) -> bool {
+        matches!(self.exporter, None | Some(ExporterKind::Otlp))
+    }
+}
+
+impl fmt::Debug for Overrides {
+    /// What identifies a pipeline; header values are masked.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Overrides")
+            .field("service_name", &self.service_name)
+            .field("exporter", &self.exporter)
+            .field("protocol", &self.protocol)
+            .field(
+                "endpoint",
+                &self.endpoint.as_deref().map(super::endpoint::masked),
+            )
+            .field("headers", &Masked(&self.headers))
+            .field("sampler", &self.sampler)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Everything resolved.

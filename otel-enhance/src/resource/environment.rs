@@ -1,0 +1,43 @@
+//! `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
+
+use opentelemetry::{Key, Value};
+
+use crate::config::{Reader, percent};
+
+const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+
+/// What the environment says, the service's own variable last.
+pub(super) fn attributes(reader: &mut Reader<'_>) -> Vec<(Key, Value)> {
+    let mut attributes = Vec::new();
+    if let Some(list) = reader.text(ATTRIBUTES) {
+        match parse(&list) {
+            Ok(parsed) => attributes = parsed,
+            // Half a resource would be taken for a whole one.
+            Err(expected) => reader.report(
+                ATTRIBUTES,
+                crate::config::shown(&list),
+                format!("expected {expected}; the whole value is discarded"),
+            ),
+        }
+    }
+    if let Some(name) = reader.text("OTEL_SERVICE_NAME") {
+        attributes.push((Key::from_static_str("service.name"), name.into()));
+    }
+    attributes
+}
+
+/// `key=value,key=value`, both percent-encoded where they hold `,`, `=` or `%`; a value may hold
+/// further `=` as they are, as Base64 does.
+fn parse(list: &str) -> Result<Vec<(Key, Value)>, String> {
+    percent::members(list)
+        .map(|member| {
+            let (key, value) = percent::key_value(member).ok_or_else(|| {
+                format!("`key=value` pairs separated by commas, which `{member}` is not")
+            })?;
+            let decode = |text| {
+                percent::decode(text).map_err(|expected| format!("{expected} in `{member}`"))
+            };
+            Ok((Key::from(decode(key)?), Value::from(decode(value)?)))
+        })
+        .collect()
+}
