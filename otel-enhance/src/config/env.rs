@@ -19,6 +19,12 @@ impl Env {
         Self(Box::new(|name| std::env::var_os(name)))
     }
 
+    /// Whatever `lookup` answers.
+    #[cfg(test)]
+    pub(crate) fn asking(lookup: impl Fn(&str) -> Option<OsString> + 'static) -> Self {
+        Self(Box::new(lookup))
+    }
+
     /// Exactly these variables.
     #[cfg(test)]
     pub(crate) fn of<K: Into<String>, V: Into<OsString>>(
@@ -28,7 +34,7 @@ impl Env {
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
-        Self(Box::new(move |name| map.get(name).cloned()))
+        Self::asking(move |name| map.get(name).cloned())
     }
 }
 

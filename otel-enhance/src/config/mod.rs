@@ -1,6 +1,8 @@
 //! Settings: code over environment over default, every `OTEL_*` variable parsed by us.
 //!
-//! (table to come)
+//! The SDK gets explicit values only. What follows is the whole of what is read.
+//!
+#![doc = include_str!("variables.md")]
 
 mod batch;
 mod diagnostics;
@@ -16,6 +18,8 @@ pub(crate) mod propagator;
 mod resolve;
 pub(crate) mod sampler;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub(crate) use env::{Env, Reader, shown};

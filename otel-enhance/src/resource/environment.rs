@@ -5,6 +5,7 @@ use opentelemetry::{Key, Value};
 use crate::config::{Reader, percent};
 
 const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+const SERVICE_NAME: &str = "service.name";
 
 /// What the environment says, the service's own variable last.
 pub(super) fn attributes(reader: &mut Reader<'_>) -> Vec<(Key, Value)> {
@@ -20,8 +21,19 @@ pub(super) fn attributes(reader: &mut Reader<'_>) -> Vec<(Key, Value)> {
             ),
         }
     }
+    let nameless = |(key, value): &(Key, Value)| {
+        key.as_str() == SERVICE_NAME && value.as_str().trim().is_empty()
+    };
+    if attributes.iter().any(nameless) {
+        reader.report(
+            ATTRIBUTES,
+            format!("{SERVICE_NAME}="),
+            "expected a name; this attribute is left out",
+        );
+        attributes.retain(|attribute| !nameless(attribute));
+    }
     if let Some(name) = reader.text("OTEL_SERVICE_NAME") {
-        attributes.push((Key::from_static_str("service.name"), name.into()));
+        attributes.push((Key::from_static_str(SERVICE_NAME), name.into()));
     }
     attributes
 }
