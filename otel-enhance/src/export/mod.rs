@@ -1,5 +1,128 @@
 //! From batches of `SpanData` to a receiver, and the account of what arrived.
+//!
+//! Whatever goes wrong with an export is counted by [`DropReason`], and said once per outage on the
+//! log channel: stderr, with the prefix `otel-enhance:`, unless a handler was set.
 
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+mod connect;
+pub(crate) mod erased;
+#[cfg(feature = "otlp-http")]
+mod http;
+pub(crate) mod log;
 pub(crate) mod report;
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+mod retry;
+pub(crate) mod runtime;
+pub(crate) mod sink;
+mod stdout;
+#[cfg(test)]
+mod testing;
 
+pub use log::{ErrorHandler, Report, ReportKind};
 pub use report::{DeliveryReport, DropReason};
+
+pub(crate) use erased::{ErasedExporter, LimitsHook, Shared};
+pub(crate) use sink::{Sink, boxed};
+
+use crate::InitError;
+use crate::config::{Compression, ExporterKind, OtlpSettings, Protocol, Settings};
+
+/// Builds the one exporter of a pipeline: what `kinds` name, in that order, with `custom` for
+/// [`ExporterKind::Custom`]. [`ExporterKind::None`] adds nothing.
+///
+/// May be called anywhere, inside a runtime and outside.
+///
+/// # Errors
+///
+/// [`InitError::FeatureMissing`] if this build lacks what the settings ask for,
+/// [`InitError::InvalidArgument`] and [`InitError::Exporter`] if they are not usable.
+pub(crate) fn build(
+    kinds: &[ExporterKind],
+    settings: &Settings,
+    custom: Option<Box<dyn Sink>>,
+    limits: Option<LimitsHook>,
+    shared: Shared,
+) -> Result<ErasedExporter, InitError> {
+    let mut custom = custom;
+    let mut sinks = Vec::with_capacity(kinds.len());
+    for kind in kinds {
+        match kind {
+            ExporterKind::None => {}
+            ExporterKind::Otlp => {
+                let otlp = &settings.otlp;
+                sinks.push((otlp.endpoint.clone(), true, otlp_sink(otlp, &shared)?));
+            }
+            ExporterKind::Stdout => sinks.push((
+                "stdout".to_owned(),
+                false,
+                boxed(stdout::StdoutExporter::default()),
+            )),
+            ExporterKind::Custom => {
+                if let Some(exporter) = custom.take() {
+                    sinks.push(("the exporter given in code".to_owned(), true, exporter));
+                }
+            }
+        }
+    }
+    Ok(ErasedExporter::new(
+        sinks,
+        settings.batch.export_timeout,
+        limits,
+        shared,
+    ))
+}
+
+/// The exporter of one OTLP destination.
+fn otlp_sink(settings: &OtlpSettings, shared: &Shared) -> Result<Box<dyn Sink>, InitError> {
+    require_features(settings)?;
+    match settings.protocol {
+        #[cfg(feature = "otlp-http")]
+        Protocol::HttpProtobuf | Protocol::HttpJson => {
+            let connector = connector(settings)?;
+            shared.runtime.build_guarded(|| {
+                http::sink(settings, connector, retry::Backoff::default(), shared)
+            })?
+        }
+        _ => {
+            let _ = shared;
+            Err(InitError::FeatureMissing {
+                argument: "exporter",
+                feature: "otlp-grpc",
+            })
+        }
+    }
+}
+
+/// What opens connections to the endpoint.
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+fn connector(settings: &OtlpSettings) -> Result<connect::Connector, InitError> {
+    Ok(connect::Connector::plain(settings.timeout))
+}
+
+/// Whether this build can do what `settings` ask for.
+///
+/// # Errors
+///
+/// [`InitError::FeatureMissing`] with the feature to switch on.
+pub(crate) fn require_features(settings: &OtlpSettings) -> Result<(), InitError> {
+    let missing = |argument, feature| Err(InitError::FeatureMissing { argument, feature });
+    match settings.protocol {
+        Protocol::HttpProtobuf if !cfg!(feature = "otlp-http") => missing("exporter", "otlp-http"),
+        Protocol::HttpJson if !cfg!(feature = "otlp-json") => missing("exporter", "otlp-json"),
+        Protocol::Grpc if !cfg!(feature = "otlp-grpc") => missing("exporter", "otlp-grpc"),
+        _ => Ok(()),
+    }?;
+    match settings.compression {
+        Compression::Gzip if !cfg!(feature = "gzip") => missing("compression", "gzip"),
+        Compression::Zstd if !cfg!(feature = "zstd") => missing("compression", "zstd"),
+        _ => Ok(()),
+    }?;
+    let https = settings
+        .endpoint
+        .get(..8)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
+    if https && !cfg!(feature = "tls-no-provider") {
+        return missing("endpoint", "tls");
+    }
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! The one exporter that a processor sees, whatever lies behind it.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use opentelemetry::Context;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+
+use super::log::{Log, Outage, ReportKind};
+use super::report::{Delivery, DropReason};
+use super::runtime::{ExportRuntime, block_on, panic_message};
+use super::sink::{Failure, Outcome, Sink};
+
+/// Puts limits on a span's data before it is exported.
+pub(crate) type LimitsHook = Arc<dyn Fn(&mut SpanData) + Send + Sync>;
+
+/// What all parts of one pipeline share.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) delivery: Arc<Delivery>,
+    pub(crate) log: Log,
+    pub(crate) runtime: ExportRuntime,
+}
+
+/// An official `SpanExporter` in front of one or more [`Sink`]s. It polls them with our runtime
+/// entered, survives their panics, keeps a deadline for each export, and keeps the account.
+#[derive(Debug)]
+pub(crate) struct ErasedExporter {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    outlets: Vec<Outlet>,
+    shared: Shared,
+    timeout: Duration,
+    limits: Option<LimitsHook>,
+}
+
+/// A sink and what is known about it.
+#[derive(Debug)]
+struct Outlet {
+    sink: Box<dyn Sink>,
+    outage: Outage,
+    /// Spans are counted once, by the first outlet that leaves the process.
+    accounted: bool,
+}
+
+impl ErasedExporter {
+    /// `sinks` come with a name for the log and whether they leave the process.
+    pub(super) fn new(
+        sinks: Vec<(String, bool, Box<dyn Sink>)>,
+        timeout: Duration,
+        limits: Option<LimitsHook>,
+        shared: Shared,
+    ) -> Self {
+        let counted = sinks.iter().position(|(_, leaves, _)| *leaves).unwrap_or(0);
+        let outlets = sinks
+            .into_iter()
+            .enumerate()
+            .map(|(index, (name, _, sink))| Outlet {
+                sink,
+                outage: Outage::new(format!("exports to {name}")),
+                accounted: index == counted,
+            })
+            .collect();
+        Self {
+            inner: Arc::new(Inner {
+                outlets,
+                shared,
+                timeout,
+                limits,
+            }),
+        }
+    }
+
+    /// Calls every sink, with our runtime entered, whatever the earlier ones answer.
+    fn each(&self, call: impl Fn(&dyn Sink) -> OTelSdkResult) -> OTelSdkResult {
+        let _entered = self.inner.shared.runtime.handle().enter();
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
+        let mut result = Ok(());
+        for outlet in &self.inner.outlets {
+            let answer = catch_unwind(AssertUnwindSafe(|| call(&*outlet.sink)));
+            let answer = answer.unwrap_or_else(|panic| {
+                Err(OTelSdkError::InternalFailure(format!(
+                    "the exporter panicked: {}",
+                    panic_message(&*panic)
+                )))
+            });
+            result = result.and(answer);
+        }
+        result
+    }
+}
+
+impl SpanExporter for ErasedExporter {
+    fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
+        let inner = Arc::clone(&self.inner);
+        async move {
+            // A batch processor polls on a plain thread. The simple one polls where the span ends,
+            // and inside the application's runtime a blocking client would panic.
+            if tokio::runtime::Handle::try_current().is_ok() {
+                inner.export_on_own_thread(batch).await
+            } else {
+                let runtime = inner.shared.runtime.clone();
+                runtime.enter_each_poll(inner.export(batch)).await
+            }
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.each(|sink| sink.force_flush())
+    }
+
+    fn shutdown(&self) -> OTelSdkResult {
+        self.each(|sink| sink.shutdown())
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.each(|sink| sink.shutdown_with_timeout(timeout))
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        let entered = self.inner.shared.runtime.clone();
+        let _entered = entered.handle().enter();
+        // The processor sets it before the first export, so nobody else holds the Arc.
+        let Some(inner) = Arc::get_mut(&mut self.inner) else {
+            return;
+        };
+        for outlet in &mut inner.outlets {
+            let set = catch_unwind(AssertUnwindSafe(|| outlet.sink.set_resource(resource)));
+            if let Err(panic) = set {
+                inner.shared.log.report(
+                    ReportKind::Notice,
+                    format!(
+                        "the exporter panicked in set_resource: {}",
+                        panic_message(&*panic)
+                    ),
+                );
+            }
+        }
+    }
+}
+
+impl Inner {
+    async fn export_on_own_thread(self: Arc<Self>, batch: Vec<SpanData>) -> OTelSdkResult {
+        let (done, result) = tokio::sync::oneshot::channel();
+        let spans = batch.len() as u64;
+        let inner = Arc::clone(&self);
+        let spawned = std::thread::Builder::new()
+            .name("otel-enhance-simple".to_owned())
+            .spawn(move || {
+                let runtime = inner.shared.runtime.clone();
+                let exported = block_on(runtime.enter_each_poll(inner.export(batch)));
+                // The receiver is gone if the application dropped the export.
+                let _ = done.send(exported);
+            });
+        if let Err(error) = spawned {
+            self.shared
+                .delivery
+                .dropped(DropReason::ExporterFailed, spans);
+            return Err(OTelSdkError::InternalFailure(format!(
+                "no thread to export on: {error}"
+            )));
+        }
+        result.await.unwrap_or_else(|_| {
+            Err(OTelSdkError::InternalFailure(
+                "the export thread ended early".to_owned(),
+            ))
+        })
+    }
+
+    async fn export(self: Arc<Self>, mut batch: Vec<SpanData>) -> OTelSdkResult {
+        // The SDK's processors pass spans on that are recorded only.
+        batch.retain(|span| span.span_context.is_sampled());
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if let Some(limits) = &self.limits {
+            for span in &mut batch {
+                limits(span);
+            }
+        }
+        let mut result = Ok(());
+        let Some((last, first)) = self.outlets.split_last() else {
+            return Ok(());
+        };
+        for outlet in first {
+            result = result.and(self.export_to(outlet, batch.clone()).await);
+        }
+        result.and(self.export_to(last, batch).await)
+    }
+
+    async fn export_to(&self, outlet: &Outlet, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len() as u64;
+        let outcome = self.outcome(outlet, batch).await;
+        let delivery = &self.shared.delivery;
+        let dropped_so_far = || delivery.report().dropped_total();
+        let log = &self.shared.log;
+        match outcome {
+            Outcome::Delivered => {
+                if outlet.accounted {
+                    delivery.exported(spans);
+                }
+                outlet.outage.worked(log, dropped_so_far());
+                Ok(())
+            }
+            Outcome::Partial { rejected, message } => {
+                // A receiver that claims more than it was sent does not make our books wrong.
+                let rejected = rejected.min(spans);
+                if outlet.accounted {
+                    delivery.exported(spans - rejected);
+                    delivery.dropped(DropReason::PartialSuccess, rejected);
+                }
+                outlet.outage.worked(log, dropped_so_far());
+                log.report(
+                    ReportKind::Notice,
+                    format!("the receiver rejected {rejected} of {spans} spans: {message:?}"),
+                );
+                Ok(())
+            }
+            Outcome::Dropped(failure) => {
+                if outlet.accounted {
+                    delivery.dropped(failure.reason, spans);
+                }
+                outlet.outage.failed(log, &failure.detail, dropped_so_far());
+                Err(match failure.reason {
+                    DropReason::Timeout => OTelSdkError::Timeout(self.timeout),
+                    DropReason::AfterShutdown => OTelSdkError::AlreadyShutdown,
+                    _ => OTelSdkError::InternalFailure(failure.detail),
+                })
+            }
+        }
+    }
+
+    /// The sink's outcome, or what stopped it.
+    async fn outcome(&self, outlet: &Outlet, batch: Vec<SpanData>) -> Outcome {
+        if self.shared.runtime.is_cut_off() {
+            return Outcome::Dropped(Failure::new(
+                DropReason::ShutdownDeadline,
+                "shutdown's deadline passed",
+            ));
+        }
+        let mut export = AssertUnwindSafe(outlet.sink.export(batch))
+            .catch_unwind()
+            .boxed();
+        let stopped = async {
+            let cut_off = std::pin::pin!(self.shared.runtime.cut_off_reached());
+            tokio::time::timeout(self.timeout, cut_off).await.is_ok()
+        };
+        let outcome = match select(&mut export, std::pin::pin!(stopped)).await {
+            Either::Left((Ok(outcome), _)) => outcome,
+            Either::Left((Err(panic), _)) => Outcome::Dropped(Failure::new(
+                DropReason::ExporterFailed,
+                format!("the exporter panicked: {}", panic_message(&*panic)),
+            )),
+            Either::Right((true, _)) => Outcome::Dropped(Failure::new(
+                DropReason::ShutdownDeadline,
+                "shutdown's deadline passed",
+            )),
+            Either::Right((false, _)) => Outcome::Dropped(Failure::new(
+                DropReason::Timeout,
+                format!("no end within the export timeout of {:?}", self.timeout),
+            )),
+        };
+        // Dropping a foreign future may panic as well.
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(export)));
+        outcome
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("outlets", &self.outlets)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
