@@ -30,6 +30,8 @@ pub mod resource;
 
 #[cfg(feature = "sdk")]
 pub use error::InitError;
+#[cfg(feature = "sdk")]
+pub use opentelemetry_sdk as sdk;
 
 #[doc(hidden)]
 #[cfg(feature = "sdk")]

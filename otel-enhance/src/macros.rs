@@ -55,6 +55,7 @@ macro_rules! to_come {
 
 requirement! {
     __require_otlp_http: "otlp-http", "`otlp_http` needs the cargo feature `otlp-http` of otel-enhance: switch it on in Cargo.toml";
+    __require_otlp_json: "otlp-json", "`otlp_json` needs the cargo feature `otlp-json` of otel-enhance: switch it on in Cargo.toml";
     __require_otlp_grpc: "otlp-grpc", "`otlp_grpc` needs the cargo feature `otlp-grpc` of otel-enhance: switch it on in Cargo.toml";
     __require_tls: "tls-no-provider", "`tls` needs the cargo feature `tls` of otel-enhance (or `tls-no-provider`, for a process that installs its own rustls provider): switch it on in Cargo.toml";
     __require_gzip: "gzip", "`gzip` needs the cargo feature `gzip` of otel-enhance: switch it on in Cargo.toml";

@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
-use syn::{Error, Expr, Ident, Lit, Token};
+use syn::{Error, Expr, Ident, Lit};
 
 use super::model::{Destination, Pipeline};
 use crate::arguments::{self, Errors};
@@ -57,13 +57,14 @@ fn refuse(key: &Ident, value: &Expr, known: &[&str], other: &str) -> syn::Result
     }
 }
 
-/// `exporter = otlp_http | otlp_grpc | stdout | none | <expression>`.
+/// `exporter = otlp_http | otlp_json | otlp_grpc | stdout | none | <expression>`.
 pub(crate) fn exporter(
     input: ParseStream<'_>,
     key: &Ident,
+    facade: &TokenStream,
     pipeline: &mut Pipeline,
 ) -> syn::Result<()> {
-    const KNOWN: [&str; 4] = ["otlp_http", "otlp_grpc", "stdout", "none"];
+    const KNOWN: [&str; 5] = ["otlp_http", "otlp_json", "otlp_grpc", "stdout", "none"];
     arguments::equals(input, key, "exporter = otlp_http")?;
     let value = arguments::expression(input)?;
     let at = value.span();
@@ -71,6 +72,12 @@ pub(crate) fn exporter(
         Some("otlp_http") => {
             pipeline.require("otlp_http", at);
             pipeline.call("with_otlp_http", at, quote!());
+            Destination::Otlp
+        }
+        Some("otlp_json") => {
+            pipeline.require("otlp_json", at);
+            let protocol = quote_spanned!(at=> #facade::config::Protocol::HttpJson);
+            pipeline.call("with_protocol", at, protocol);
             Destination::Otlp
         }
         Some("otlp_grpc") => {
@@ -151,6 +158,11 @@ pub(crate) fn sampler(
 ) -> syn::Result<()> {
     arguments::equals(input, key, "sampler = parent_based(ratio(0.1))")?;
     let value = arguments::expression(input)?;
+    if let Some(share) = parent_based_ratio(&value) {
+        let share = float(share)?;
+        pipeline.call("with_sampling_ratio", key.span(), share);
+        return Ok(());
+    }
     let chosen = match named_sampler(&value, facade)? {
         Some(named) => named,
         None => {
@@ -167,6 +179,22 @@ pub(crate) fn sampler(
     };
     pipeline.call("with_sampler", key.span(), chosen);
     Ok(())
+}
+
+/// The `share` of `parent_based(ratio(share))`, which the builder has a method of its own for.
+fn parent_based_ratio(value: &Expr) -> Option<&Expr> {
+    only_operand(only_operand(value, "parent_based")?, "ratio")
+}
+
+fn only_operand<'a>(value: &'a Expr, function: &str) -> Option<&'a Expr> {
+    match value {
+        Expr::Call(call)
+            if call.args.len() == 1 && word(&call.func).as_deref() == Some(function) =>
+        {
+            call.args.first()
+        }
+        _ => None,
+    }
 }
 
 fn named_sampler(value: &Expr, facade: &TokenStream) -> syn::Result<Option<TokenStream>> {
@@ -238,26 +266,32 @@ fn named_sampler(value: &Expr, facade: &TokenStream) -> syn::Result<Option<Token
     }
 }
 
-/// `ratio(1)` is a share too: an integer literal becomes a float.
+/// The share of the traces to keep. An integer literal becomes a float.
 fn float(value: &Expr) -> syn::Result<TokenStream> {
-    match arguments::literal(value) {
+    let wrong = |found: &str| {
+        Err(Error::new_spanned(
+            value,
+            format!("expected the share of the traces to keep, from 0.0 to 1.0, found {found}"),
+        ))
+    };
+    let (share, tokens) = match arguments::literal(value) {
         Some(Lit::Int(int)) => {
-            let number = int.base10_parse::<u32>()?;
-            let lit = proc_macro2::Literal::f64_suffixed(f64::from(number));
-            Ok(quote!(#lit))
+            let share = f64::from(int.base10_parse::<u32>()?);
+            let mut tokens = proc_macro2::Literal::f64_suffixed(share);
+            tokens.set_span(int.span());
+            (share, quote!(#tokens))
         }
-        Some(Lit::Float(_)) | None => Ok(quote!(#value)),
-        Some(other) => Err(Error::new_spanned(
-            other,
-            format!(
-                "expected the share of the traces to keep, from 0.0 to 1.0, found {}",
-                arguments::describe(other)
-            ),
-        )),
+        Some(Lit::Float(float)) => (float.base10_parse()?, quote!(#value)),
+        None => return Ok(quote!(#value)),
+        Some(other) => return wrong(arguments::describe(other)),
+    };
+    if share > 1.0 {
+        return wrong(&share.to_string());
     }
+    Ok(tokens)
 }
 
-/// `propagators(tracecontext, baggage)`, or `propagators(none)`.
+/// `propagators(tracecontext, baggage, MyPropagator::new())`, or `propagators(none)`.
 pub(crate) fn propagators(
     input: ParseStream<'_>,
     key: &Ident,
@@ -265,45 +299,78 @@ pub(crate) fn propagators(
     pipeline: &mut Pipeline,
     errors: &mut Errors,
 ) -> syn::Result<()> {
-    const KNOWN: [&str; 3] = ["tracecontext", "baggage", "none"];
     super::lists::parentheses(input, key, "propagators(tracecontext, baggage)")?;
-    let mut chosen: Vec<TokenStream> = Vec::new();
     let mut given: Vec<String> = Vec::new();
+    let mut is_empty = true;
     arguments::list(input, errors, |input, _| {
-        let word = arguments::key(input, "tracecontext")?;
-        if !input.is_empty() && !input.peek(Token![,]) {
-            return Err(input.error("`propagators` takes words alone"));
-        }
-        let at = word.span();
-        let text = word.to_string();
-        match text.as_str() {
-            "tracecontext" => {
-                chosen.push(quote_spanned!(at=> #facade::config::Propagator::TraceContext));
-            }
-            "baggage" => chosen.push(quote_spanned!(at=> #facade::config::Propagator::Baggage)),
-            "none" => {}
-            _ => {
-                return Err(Error::new_spanned(
-                    &word,
-                    format!(
-                        "unknown propagator `{text}`: {}",
-                        suggest::advice(&text, &KNOWN)
-                    ),
-                ));
-            }
-        }
-        if given.contains(&text) {
-            return Err(Error::new_spanned(word, format!("`{text}` is given twice")));
-        }
-        if !given.is_empty() && (text == "none" || given.contains(&"none".to_owned())) {
+        is_empty = false;
+        let value = arguments::expression(input)?;
+        let name = word(&value).unwrap_or_else(|| quote!(#value).to_string());
+        if given.contains(&name) {
             return Err(Error::new_spanned(
-                word,
+                value,
+                format!("`{name}` is given twice"),
+            ));
+        }
+        if !given.is_empty() && (name == "none" || given.contains(&"none".to_owned())) {
+            return Err(Error::new_spanned(
+                value,
                 "`none` and other propagators contradict each other",
             ));
         }
-        given.push(text);
+        propagator(value, facade, pipeline)?;
+        given.push(name);
         Ok(())
     })?;
-    pipeline.call("with_propagators", key.span(), quote!([#(#chosen),*]));
+    if is_empty {
+        errors.at(
+            key,
+            "`propagators` names none: write `propagators(none)` to carry no context between services",
+        );
+    }
+    Ok(())
+}
+
+fn propagator(value: Expr, facade: &TokenStream, pipeline: &mut Pipeline) -> syn::Result<()> {
+    const KNOWN: [&str; 3] = ["tracecontext", "baggage", "none"];
+    let at = value.span();
+    let made = match word(&value).as_deref() {
+        Some("none") => {
+            pipeline.call("with_no_propagators", at, quote!());
+            return Ok(());
+        }
+        Some("tracecontext") => {
+            quote_spanned!(at=> #facade::sdk::propagation::TraceContextPropagator::new())
+        }
+        Some("baggage") => {
+            quote_spanned!(at=> #facade::sdk::propagation::BaggagePropagator::new())
+        }
+        Some(other) => {
+            let end = match suggest::nearest(other, &KNOWN) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("expected {}.", suggest::list(&KNOWN)),
+            };
+            return Err(Error::new_spanned(
+                &value,
+                format!(
+                    "unknown propagator `{other}`: {end} For a variable of this name write `({other})`"
+                ),
+            ));
+        }
+        None => {
+            if let Some(lit) = arguments::literal(&value) {
+                return Err(Error::new_spanned(
+                    lit,
+                    format!(
+                        "a propagator is no literal: expected {}, or an expression that is a `TextMapPropagator`",
+                        suggest::list(&KNOWN)
+                    ),
+                ));
+            }
+            let value = unparenthesized(value);
+            quote!(#value)
+        }
+    };
+    pipeline.call("with_propagator", at, made);
     Ok(())
 }

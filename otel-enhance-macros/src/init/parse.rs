@@ -97,7 +97,7 @@ fn one(
             pipeline.call("with_environment", at, value);
         }
         "resource" => lists::resource(input, &key, facade, pipeline, errors)?,
-        "exporter" => choices::exporter(input, &key, pipeline)?,
+        "exporter" => choices::exporter(input, &key, facade, pipeline)?,
         "endpoint" => {
             let value = text(input, &key, "endpoint = \"http://localhost:4318\"")?;
             pipeline.call("with_endpoint", at, value);
@@ -206,7 +206,7 @@ fn unknown(key: &Ident, word: &str) -> Error {
         "protocol" | "transport" => {
             "the protocol is chosen by the exporter: `exporter = otlp_http` or `exporter = otlp_grpc`"
         }
-        "otlp_http" | "otlp_grpc" | "stdout" | "none" | "otlp" | "console" => {
+        "otlp_http" | "otlp_json" | "otlp_grpc" | "stdout" | "none" | "otlp" | "console" => {
             "write `exporter = otlp_http`, `otlp_grpc`, `stdout` or `none`"
         }
         "url" | "uri" | "host" | "address" | "collector" => {

@@ -10,7 +10,7 @@ fn expanded(arguments: TokenStream) -> String {
 
 /// The expansion of `arguments` is the builder with `calls`.
 fn assert_calls(arguments: TokenStream, calls: TokenStream) {
-    let expected = quote!(facade::new_enhanced_pipeline() #calls .install_batch());
+    let expected = quote!(facade::pipeline::new_enhanced_pipeline() #calls .install_batch());
     assert_eq!(expanded(arguments), expected.to_string());
 }
 
@@ -21,7 +21,7 @@ fn assert_calls_that_require(
     calls: TokenStream,
 ) {
     let expected =
-        quote!({ #requirements facade::new_enhanced_pipeline() #calls .install_batch() });
+        quote!({ #requirements facade::pipeline::new_enhanced_pipeline() #calls .install_batch() });
     assert_eq!(expanded(arguments), expected.to_string());
 }
 
@@ -30,7 +30,10 @@ fn errors(arguments: TokenStream) -> Vec<String> {
     let all = expanded(arguments);
     let begin = ":: core :: compile_error ! { \"";
     assert!(all.starts_with(&format!("{{ {begin}")), "{all}");
-    assert!(all.contains("facade :: new_enhanced_pipeline ()"), "{all}");
+    assert!(
+        all.contains("facade :: pipeline :: new_enhanced_pipeline ()"),
+        "{all}"
+    );
     all.split(begin)
         .skip(1)
         .map(|part| {
@@ -102,6 +105,11 @@ fn exporter_by_name_becomes_its_call() {
         quote!(facade::__require_otlp_grpc! {}),
         quote!(.with_otlp_grpc()),
     );
+    assert_calls_that_require(
+        quote!(exporter = otlp_json),
+        quote!(facade::__require_otlp_json! {}),
+        quote!(.with_protocol(facade::config::Protocol::HttpJson)),
+    );
     assert_calls(quote!(exporter = stdout), quote!(.with_stdout_exporter()));
     assert_calls(quote!(exporter = none), quote!(.with_no_exporter()));
 }
@@ -138,7 +146,7 @@ fn exporter_that_is_mistyped_names_the_nearest() {
     );
     assert_eq!(
         one_error(quote!(exporter = "otlp")),
-        "`exporter` is no literal: expected `otlp_http`, `otlp_grpc`, `stdout`, `none`, or an expression that is a `SpanExporter`"
+        "`exporter` is no literal: expected `otlp_http`, `otlp_json`, `otlp_grpc`, `stdout`, `none`, or an expression that is a `SpanExporter`"
     );
 }
 
@@ -249,9 +257,9 @@ fn sampler_by_name_becomes_the_official_one() {
             quote!(facade::sdk::trace::Sampler::TraceIdRatioBased(share)),
         ),
         (
-            quote!(parent_based(ratio(0.5))),
+            quote!(parent_based(always_off)),
             quote!(facade::sdk::trace::Sampler::ParentBased(
-                ::std::boxed::Box::new(facade::sdk::trace::Sampler::TraceIdRatioBased(0.5))
+                ::std::boxed::Box::new(facade::sdk::trace::Sampler::AlwaysOff)
             )),
         ),
         (quote!(MySampler::new()), quote!(MySampler::new())),
@@ -259,6 +267,10 @@ fn sampler_by_name_becomes_the_official_one() {
     ] {
         assert_calls(quote!(sampler = #argument), quote!(.with_sampler(#sampler)));
     }
+    assert_calls(
+        quote!(sampler = parent_based(ratio(0.5))),
+        quote!(.with_sampling_ratio(0.5)),
+    );
 }
 
 #[test]
@@ -304,22 +316,34 @@ fn sampler_that_is_wrong_says_what_is_right() {
 #[test]
 fn propagators_are_words() {
     assert_calls(
-        quote!(propagators(tracecontext, baggage)),
+        quote!(propagators(tracecontext, baggage, B3::new(), (mine))),
         quote! {
-            .with_propagators([
-                facade::config::Propagator::TraceContext,
-                facade::config::Propagator::Baggage
-            ])
+            .with_propagator(facade::sdk::propagation::TraceContextPropagator::new())
+            .with_propagator(facade::sdk::propagation::BaggagePropagator::new())
+            .with_propagator(B3::new())
+            .with_propagator(mine)
         },
     );
-    assert_calls(quote!(propagators(none)), quote!(.with_propagators([])));
+    assert_calls(quote!(propagators(none)), quote!(.with_no_propagators()));
     assert_eq!(
-        errors(quote!(propagators(none, baggage, tracecontxt, b3))),
+        errors(quote!(
+            propagators(tracecontxt, b3, "baggage"),
+            propagators(none)
+        )),
         [
-            "`none` and other propagators contradict each other",
-            "unknown propagator `tracecontxt`: did you mean `tracecontext`?",
-            "unknown propagator `b3`: expected one of `tracecontext`, `baggage`, `none`",
+            "unknown propagator `tracecontxt`: did you mean `tracecontext`? For a variable of this name write `(tracecontxt)`",
+            "unknown propagator `b3`: expected `tracecontext`, `baggage`, `none`. For a variable of this name write `(b3)`",
+            "a propagator is no literal: expected `tracecontext`, `baggage`, `none`, or an expression that is a `TextMapPropagator`",
+            "duplicate argument `propagators`: it is given once, before",
         ]
+    );
+    assert_eq!(
+        one_error(quote!(propagators(none, baggage))),
+        "`none` and other propagators contradict each other"
+    );
+    assert_eq!(
+        one_error(quote!(propagators())),
+        "`propagators` names none: write `propagators(none)` to carry no context between services"
     );
 }
 
@@ -397,7 +421,7 @@ fn processors_add_up_and_flags_stand_alone() {
 fn simple_installs_the_simple_processor() {
     assert_eq!(
         expanded(quote!(simple)),
-        quote!(facade::new_enhanced_pipeline().install_simple()).to_string()
+        quote!(facade::pipeline::new_enhanced_pipeline().install_simple()).to_string()
     );
     assert_eq!(
         one_error(quote!(simple, batch(max_queue_size = 1))),
@@ -495,6 +519,6 @@ fn several_mistakes_are_reported_together_and_the_rest_is_kept() {
     );
     assert_eq!(errors(arguments.clone()).len(), 3);
     assert!(expanded(arguments).ends_with(
-        "facade :: new_enhanced_pipeline () . with_service_version (\"1\") . install_batch () }"
+        "facade :: pipeline :: new_enhanced_pipeline () . with_service_version (\"1\") . install_batch () }"
     ));
 }
