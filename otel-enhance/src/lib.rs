@@ -27,6 +27,8 @@ mod lifecycle;
 pub mod pipeline;
 #[cfg(feature = "sdk")]
 pub mod resource;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 #[cfg(feature = "sdk")]
 pub use error::InitError;

@@ -1,5 +1,6 @@
 //! `#[enhanced_trace]`: parse → model → validate → expand, and a fallback that re-emits the item.
 
+mod expand;
 mod fallback;
 mod item;
 mod lists;
@@ -7,19 +8,6 @@ mod model;
 mod output;
 mod parse;
 mod validate;
-
-/// Stands in until the expansion is merged: the function as it was written.
-mod expand {
-    use proc_macro2::TokenStream;
-    use quote::ToTokens as _;
-
-    use super::item::Function;
-    use super::model::Arguments;
-
-    pub(crate) fn expand(_arguments: &Arguments, function: &Function) -> TokenStream {
-        function.to_token_stream()
-    }
-}
 
 use proc_macro2::TokenStream;
 use quote::quote_spanned;

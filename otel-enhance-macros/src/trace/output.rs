@@ -17,6 +17,48 @@ pub(crate) enum Output {
     Unknown,
 }
 
+/// How a function gets to its output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// It runs to its end and returns it.
+    Value,
+    /// `async fn`
+    Async,
+    /// `-> impl Future`
+    ImplFuture,
+    /// `-> Pin<Box<dyn Future>>`, `-> BoxFuture<T>`
+    PinnedBox,
+    /// `-> Box<dyn Future + Unpin>`
+    Box,
+}
+
+/// The shape of `sig`.
+pub(crate) fn shape(sig: &Signature) -> Shape {
+    if sig.asyncness.is_some() {
+        return Shape::Async;
+    }
+    let ReturnType::Type(_, ty) = &sig.output else {
+        return Shape::Value;
+    };
+    let ty = plain(ty);
+    if future(ty).is_none() {
+        return Shape::Value;
+    }
+    match ty {
+        Type::ImplTrait(_) => Shape::ImplFuture,
+        Type::Path(path)
+            if path
+                .path
+                .segments
+                .last()
+                .is_some_and(|last| last.ident == "Box") =>
+        {
+            Shape::Box
+        }
+        _ => Shape::PinnedBox,
+    }
+}
+
 /// The output of `sig`.
 pub(crate) fn of(sig: &Signature) -> Output {
     let ReturnType::Type(_, ty) = &sig.output else {

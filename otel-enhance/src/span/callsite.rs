@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
 
+use super::future::OpenSpan;
 use super::guard::SpanGuard;
 use super::path::function_path;
 use super::registry;
@@ -36,6 +37,17 @@ pub(crate) struct Resolved {
 /// Names the marker type of a callsite.
 pub fn type_name<T>() -> &'static str {
     std::any::type_name::<T>()
+}
+
+/// The crate of a module path, for crates that are built without cargo.
+#[must_use]
+pub const fn crate_of(module: &'static str) -> &'static str {
+    let bytes = module.as_bytes();
+    let mut end = 0;
+    while end < bytes.len() && bytes[end] != b':' {
+        end += 1;
+    }
+    module.split_at(end).0
 }
 
 impl Callsite {
@@ -72,6 +84,16 @@ impl Callsite {
             self.begin(0).enter()
         } else {
             SpanGuard::none()
+        }
+    }
+
+    /// A span without attributes of its own for a future.
+    #[inline(always)]
+    pub fn open(&'static self) -> OpenSpan {
+        if registry::is_installed() {
+            self.begin(0).open()
+        } else {
+            OpenSpan::none()
         }
     }
 

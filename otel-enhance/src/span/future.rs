@@ -29,12 +29,44 @@ impl OpenSpan {
     /// Puts `future` under the span.
     #[inline(always)]
     pub fn instrument<F: Future>(self, future: F) -> Instrumented<F> {
-        self.instrument_with(future, None)
+        self.wrap(future, None)
     }
 
     /// Puts `future` under the span; `record` sees its output before the span ends.
     #[inline(always)]
     pub fn instrument_with<F: Future>(
+        self,
+        future: F,
+        record: fn(&Recorder<'_>, &F::Output),
+    ) -> Instrumented<F> {
+        self.wrap(future, Some(record))
+    }
+
+    /// Calls `make` under the span, and puts the future it returns under it.
+    #[inline]
+    pub fn instrument_made<F: Future>(self, make: impl FnOnce() -> F) -> Instrumented<F> {
+        let future = self.make(make);
+        self.wrap(future, None)
+    }
+
+    /// Both at once.
+    #[inline]
+    pub fn instrument_made_with<F: Future>(
+        self,
+        make: impl FnOnce() -> F,
+        record: fn(&Recorder<'_>, &F::Output),
+    ) -> Instrumented<F> {
+        let future = self.make(make);
+        self.wrap(future, Some(record))
+    }
+
+    fn make<F>(&self, make: impl FnOnce() -> F) -> F {
+        let _active = self.0.as_ref().map(|context| context.clone().attach());
+        make()
+    }
+
+    #[inline(always)]
+    fn wrap<F: Future>(
         mut self,
         future: F,
         record: Option<fn(&Recorder<'_>, &F::Output)>,
@@ -45,20 +77,6 @@ impl OpenSpan {
             record,
         }
     }
-
-    /// Calls `make` under the span, and puts the future it returns under it.
-    #[inline]
-    pub fn instrument_made<F: Future>(
-        self,
-        make: impl FnOnce() -> F,
-        record: Option<fn(&Recorder<'_>, &F::Output)>,
-    ) -> Instrumented<F> {
-        let future = {
-            let _active = self.0.as_ref().map(|context| context.clone().attach());
-            make()
-        };
-        self.instrument_with(future, record)
-    }
 }
 
 impl Drop for OpenSpan {
@@ -66,7 +84,7 @@ impl Drop for OpenSpan {
     #[inline(always)]
     fn drop(&mut self) {
         if let Some(context) = self.0.take() {
-            abandon(&context);
+            give_up(&context);
         }
     }
 }
@@ -168,6 +186,16 @@ impl Drop for Polling<'_> {
 
 fn end(context: &Context) {
     context.span().end();
+}
+
+/// Ends a span whose future was never made: the function unwinds.
+#[cold]
+fn give_up(context: &Context) {
+    let span = context.span();
+    if std::thread::panicking() {
+        record_panic(&span);
+    }
+    span.end();
 }
 
 /// Ends a span whose future will not finish.

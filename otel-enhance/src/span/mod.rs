@@ -28,7 +28,7 @@ pub use value::{AttributeElement, AttributeValue};
 /// What expansions name. No part of the public interface: it changes with the macros.
 #[doc(hidden)]
 pub mod private {
-    pub use super::callsite::{Callsite, type_name};
+    pub use super::callsite::{Callsite, crate_of, type_name};
     pub use super::future::{Instrumented, OpenSpan};
     pub use super::guard::{SpanGuard, call};
     pub use super::recorder::Recorder;

@@ -1,5 +1,6 @@
 //! A span that has not started yet: what expansions fill in.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt::{Debug, Display};
 
@@ -76,6 +77,25 @@ impl Start {
     /// A string that lives for ever: not copied.
     pub fn set_static(&mut self, key: &'static str, value: &'static str) {
         self.attributes.push(KeyValue::new(key, value));
+    }
+
+    /// A value of a type that borrows nothing shorter than `'static`: a string that lives for ever
+    /// is not copied, whether it stands alone, in an `Option` or in a `Cow`.
+    pub fn set_const<V: AttributeValue + 'static>(&mut self, key: &'static str, value: &V) {
+        let any: &dyn Any = value;
+        let text = if let Some(text) = any.downcast_ref::<&'static str>() {
+            Some(*text)
+        } else if let Some(text) = any.downcast_ref::<Option<&'static str>>() {
+            *text
+        } else if let Some(Cow::Borrowed(text)) = any.downcast_ref::<Cow<'static, str>>() {
+            Some(*text)
+        } else {
+            None
+        };
+        match text {
+            Some(text) => self.set_static(key, text),
+            None => self.set(key, value),
+        }
     }
 
     /// `%value`

@@ -1,0 +1,196 @@
+//! From arguments and function to code.
+//!
+//! The body is emitted once, in the user's own tokens, whatever the arguments say. Variables of
+//! ours have the hygiene of `mixed_site`: the body cannot see them.
+
+mod boxed;
+mod start;
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::visit_mut::VisitMut;
+use syn::{Ident, Path, ReturnType, Type};
+
+use super::item::Function;
+use super::model::{Arguments, Form, Outcome};
+use super::output::{self, Output, Shape};
+
+/// The function with its span.
+pub(crate) fn expand(arguments: &Arguments, function: &Function) -> TokenStream {
+    let Function {
+        attrs,
+        vis,
+        sig,
+        inner_attrs,
+        ..
+    } = function;
+    let names = Names::new(arguments);
+    let start = start::start(arguments, function, &names);
+    let body = match output::shape(sig) {
+        Shape::Async => future_of_body(arguments, function, &names),
+        Shape::Value => value(arguments, function, &names),
+        shape => boxed::future_made(shape, arguments, function, &names),
+    };
+    let span = &names.span;
+    quote_spanned! {Span::mixed_site()=>
+        #(#attrs)* #vis #sig {
+            #(#inner_attrs)*
+            let #span = #start;
+            #body
+        }
+    }
+}
+
+/// What the parts of an expansion have in common.
+struct Names {
+    /// `otel_enhance::__private`
+    private: Path,
+    span: Ident,
+    output: Ident,
+    recorder: Ident,
+}
+
+impl Names {
+    fn new(arguments: &Arguments) -> Self {
+        let local = |name| Ident::new(name, Span::mixed_site());
+        let facade = arguments.facade();
+        Self {
+            private: syn::parse_quote!(#facade::__private),
+            span: local("span"),
+            output: local("output"),
+            recorder: local("recorder"),
+        }
+    }
+}
+
+/// The body in its braces.
+fn block(function: &Function) -> TokenStream {
+    let mut tokens = TokenStream::new();
+    function
+        .brace
+        .surround(&mut tokens, |tokens| tokens.extend(function.body.clone()));
+    tokens
+}
+
+/// A function that runs to its end: the guard is dropped behind the body's own variables. To see
+/// what the body returns it must be a closure; else it stands as it is, so that it may diverge.
+fn value(arguments: &Arguments, function: &Function, names: &Names) -> TokenStream {
+    let block = block(function);
+    let Some(record) = record(arguments, names) else {
+        return block;
+    };
+    let Names {
+        private,
+        span,
+        output,
+        ..
+    } = names;
+    let returns = match &function.sig.output {
+        ReturnType::Default => TokenStream::new(),
+        ReturnType::Type(arrow, ty) => {
+            let ty = inferred(ty);
+            quote!(#arrow #ty)
+        }
+    };
+    quote_spanned! {Span::mixed_site()=>
+        let #output = #private::call(move || #returns #block);
+        #span.finish(&#output, #record);
+        #output
+    }
+}
+
+/// An `async fn`: span and parent are taken at the first poll.
+fn future_of_body(arguments: &Arguments, function: &Function, names: &Names) -> TokenStream {
+    let block = block(function);
+    // An `async` block cannot say what it yields, and `?` needs to know.
+    let typed = match output::of(&function.sig) {
+        Output::Value(ty) => {
+            let ty = inferred(&ty);
+            quote_spanned! {Span::mixed_site()=>
+                #[allow(
+                    unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop,
+                    clippy::let_with_type_underscore, clippy::needless_return
+                )]
+                if false {
+                    let output: #ty = loop {};
+                    return output;
+                }
+            }
+        }
+        _ => TokenStream::new(),
+    };
+    let future = quote_spanned!(Span::mixed_site()=> async move { #typed #block });
+    let instrumented = instrumented(arguments, &future, names);
+    quote_spanned!(Span::mixed_site()=> #instrumented.await)
+}
+
+/// `future` under the span.
+fn instrumented(arguments: &Arguments, future: &TokenStream, names: &Names) -> TokenStream {
+    let span = &names.span;
+    match record(arguments, names) {
+        Some(record) => {
+            quote_spanned!(Span::mixed_site()=> #span.instrument_with(#future, #record))
+        }
+        None => quote_spanned!(Span::mixed_site()=> #span.instrument(#future)),
+    }
+}
+
+/// What is done with the output: `|recorder, output| …`, if anything is.
+fn record(arguments: &Arguments, names: &Names) -> Option<TokenStream> {
+    let Names {
+        output, recorder, ..
+    } = names;
+    let err = arguments.err.as_ref().map(|err| err_call(err, names));
+    let ret = arguments.ret.as_ref().map(|ret| ret_call(ret, names));
+    let calls = match (err, ret) {
+        (None, None) => return None,
+        (Some(call), None) | (None, Some(call)) => call,
+        // Of a `Result` whose errors are recorded, `ret` is the value.
+        (Some(err), Some(ret)) => quote_spanned! {Span::mixed_site()=>
+            #err;
+            if let ::core::result::Result::Ok(#output) = #output { #ret; }
+        },
+    };
+    Some(quote_spanned!(Span::mixed_site()=> |#recorder, #output| { #calls }))
+}
+
+fn err_call(err: &Outcome, names: &Names) -> TokenStream {
+    let Names {
+        output, recorder, ..
+    } = names;
+    let event = err.exception_event;
+    let method = match err.form {
+        Form::Debug => Ident::new("err_debug", err.span),
+        Form::Display | Form::Value => Ident::new("err_display", err.span),
+    };
+    quote!(#recorder.#method(#output, #event))
+}
+
+fn ret_call(ret: &Outcome, names: &Names) -> TokenStream {
+    let Names {
+        output, recorder, ..
+    } = names;
+    let method = match ret.form {
+        Form::Value => Ident::new("ret_value", ret.span),
+        Form::Display => Ident::new("ret_display", ret.span),
+        Form::Debug => Ident::new("ret_debug", ret.span),
+    };
+    quote!(#recorder.#method(#output))
+}
+
+/// A type for a place where `impl Trait` cannot be said: there it is left to inference.
+fn inferred(ty: &Type) -> Type {
+    struct Infer;
+    impl VisitMut for Infer {
+        fn visit_type_mut(&mut self, ty: &mut Type) {
+            if matches!(ty, Type::ImplTrait(_)) {
+                *ty = syn::parse_quote!(_);
+            } else {
+                syn::visit_mut::visit_type_mut(self, ty);
+            }
+        }
+    }
+    let mut ty = ty.clone();
+    Infer.visit_type_mut(&mut ty);
+    ty
+}
