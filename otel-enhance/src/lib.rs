@@ -21,6 +21,7 @@ pub mod config;
 mod error;
 #[cfg(feature = "sdk")]
 pub mod export;
+pub mod extensions;
 #[cfg(feature = "sdk")]
 mod lifecycle;
 #[cfg(feature = "sdk")]
@@ -29,11 +30,14 @@ pub mod pipeline;
 pub mod resource;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "sdk")]
+pub mod wrappers;
 
 #[cfg(feature = "sdk")]
 pub use error::InitError;
 #[cfg(feature = "sdk")]
 pub use opentelemetry_sdk as sdk;
+pub use pipeline::{EnhancedPipeline, TelemetryGuard, new_enhanced_pipeline};
 
 #[doc(hidden)]
 #[cfg(feature = "sdk")]

@@ -54,7 +54,7 @@ struct Outlet {
 
 impl ErasedExporter {
     /// `sinks` come with a name for the log and whether they leave the process.
-    pub(super) fn new(
+    pub(crate) fn new(
         sinks: Vec<(String, bool, Box<dyn Sink>)>,
         timeout: Duration,
         limits: Option<LimitsHook>,

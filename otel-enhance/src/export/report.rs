@@ -93,6 +93,7 @@ impl Delivery {
             ended: self.ended.load(Ordering::Relaxed),
             exported: self.exported.load(Ordering::Relaxed),
             ambiguous_retries: self.ambiguous_retries.load(Ordering::Relaxed),
+            unfinished: 0,
             dropped: DropReason::ALL.map(|reason| {
                 (
                     reason,
@@ -114,10 +115,18 @@ pub struct DeliveryReport {
     /// Spans in requests that were sent again although the first try may have arrived: the receiver
     /// may hold each of them twice.
     pub ambiguous_retries: u64,
+    /// Sampled spans that have started and not ended. After shutdown it is 0: those that were open then
+    /// count as ended and as dropped for [`DropReason::AfterShutdown`].
+    pub unfinished: u64,
     dropped: [(DropReason, u64); DropReason::ALL.len()],
 }
 
 impl DeliveryReport {
+    /// Adds spans that the exporter has not seen.
+    pub(crate) fn add_dropped(&mut self, reason: DropReason, spans: u64) {
+        self.dropped[reason as usize].1 += spans;
+    }
+
     /// Spans dropped for one reason.
     #[must_use]
     pub fn dropped(&self, reason: DropReason) -> u64 {

@@ -1,1 +1,42 @@
-//! (to come)
+//! The pipeline builder behind `init!`, and the guard that it returns.
+//!
+//! `init!` expands to calls of [`EnhancedPipeline`] and nothing else: whoever outgrows the macro writes
+//! them by hand. Without extensions a pipeline consists of official parts: `SdkTracerProvider`,
+//! `BatchSpanProcessor` and the exporters of `opentelemetry-otlp`; what is ours stands at their
+//! extension points and keeps deadlines and the account.
+
+mod account;
+mod builder;
+mod global;
+mod guard;
+mod ids;
+mod install;
+mod installed;
+mod limits;
+mod otlp;
+mod processor;
+mod queue;
+mod slot;
+mod slots;
+
+use std::time::Duration;
+
+pub use builder::{EnhancedPipeline, new_enhanced_pipeline};
+pub use guard::TelemetryGuard;
+pub(crate) use slot::SlotGuard;
+
+/// The process exits in an orderly way, or a signal ends it.
+pub(crate) fn finish_at_exit(timeout: Duration) {
+    if let Some(installed) = slot::current() {
+        let timeout = timeout.min(installed.drop_timeout());
+        // The log has the losses.
+        let _ = installed.end(timeout);
+    }
+}
+
+/// A panic is about to abort the process.
+pub(crate) fn finish_at_abort() {
+    if let Some(installed) = slot::current() {
+        installed.abort();
+    }
+}

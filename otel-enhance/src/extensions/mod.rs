@@ -1,0 +1,19 @@
+//! Where the six extensions will live: `ebpf`, `simd`, `tracezip`, `enterprise`, `performance` and
+//! `semconv`, each a module behind the feature of its name. This version has none of them yet.
+//!
+//! Asking for one is an error, never a silence: by its feature here, by its argument in `init!`.
+
+/// An error for each feature that this version has a name for, and nothing else.
+macro_rules! not_built_yet {
+    ($($feature:literal)*) => {$(
+        #[cfg(feature = $feature)]
+        compile_error! {
+            concat!(
+                "the extension `", $feature, "` is not built yet in this version of otel-enhance: ",
+                "leave the feature `", $feature, "` out of Cargo.toml"
+            )
+        }
+    )*};
+}
+
+not_built_yet! { "ebpf" "simd" "tracezip" "enterprise" "performance" "semconv" }

@@ -1,0 +1,211 @@
+//! From settings to a pipeline that runs.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use opentelemetry::propagation::TextMapCompositePropagator;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, ShouldSample};
+
+use super::account::Account;
+use super::builder::{CustomExporter, EnhancedPipeline, Propagator};
+use super::global;
+use super::guard::TelemetryGuard;
+use super::ids::ForkSafeIdGenerator;
+use super::installed::Installed;
+use super::processor::{ForeignIds, ForeignProcessor};
+use super::queue::{AccountingProcessor, ExportQueue};
+use super::slot::{self, Reservation};
+use super::slots::{Coding, Encoder, Queue, Slots, Spans, Transport};
+use crate::config::{self, Env, ExporterKind, Settings};
+use crate::export::log::{Log, ReportKind};
+use crate::export::report::Delivery;
+use crate::export::runtime::ExportRuntime;
+use crate::export::{LimitsHook, Shared, Sink};
+use crate::span::{ProviderBackend, Registration};
+use crate::{InitError, export, lifecycle, span};
+
+static INSTALLS: AtomicU64 = AtomicU64::new(0);
+
+/// The install.
+impl EnhancedPipeline {
+    /// Installs the pipeline with batching: annotated functions and the official global provider use
+    /// it until the guard is shut down or dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`InitError::AlreadyInstalled`] while the guard of an earlier install lives;
+    /// [`InitError::InvalidArgument`] for a value in code that is not usable;
+    /// [`InitError::FeatureMissing`] for what this build leaves out; [`InitError::Exporter`] and
+    /// [`InitError::ExporterPanicked`] if the exporter cannot be made; [`InitError::Runtime`] if a
+    /// thread cannot be started.
+    pub fn install_batch(self) -> Result<TelemetryGuard, InitError> {
+        self.install(Batching::AsSet)
+    }
+
+    /// Installs the pipeline without batching: each span is an export of its own, begun when the span
+    /// ends, on our thread. For debugging and for programs with few spans.
+    ///
+    /// # Errors
+    ///
+    /// As [`install_batch`](Self::install_batch).
+    pub fn install_simple(self) -> Result<TelemetryGuard, InitError> {
+        self.install(Batching::OneByOne)
+    }
+
+    fn install(self, batching: Batching) -> Result<TelemetryGuard, InitError> {
+        let reservation = slot::reserve()?;
+        let (mut settings, diagnostics) = config::resolve(self.overrides, &Env::process())?;
+        if let Batching::OneByOne = batching {
+            settings.batch.max_export_batch_size = 1;
+        }
+        let log = Log::with_handler(self.error_handler);
+        for diagnostic in diagnostics.as_slice() {
+            log.report(ReportKind::Diagnostic, diagnostic.to_string());
+        }
+        let id = INSTALLS.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut installed = Installed {
+            id,
+            generation: lifecycle::generation(),
+            provider: no_provider(&settings),
+            resource: settings.resource.clone(),
+            diagnostics,
+            queue: None,
+            log,
+            shutdown_timeout: self.shutdown_timeout,
+            registration: Mutex::new(None),
+            ended: AtomicBool::new(false),
+        };
+        if settings.disabled {
+            set_propagators(&settings, self.propagators);
+            return Ok(publish(reservation, installed));
+        }
+        lifecycle::arm(self.exit_handler).map_err(InitError::Runtime)?;
+        installed.queue = build_queue(
+            self.slots,
+            self.exporter,
+            &settings,
+            &installed.log,
+            installed.default_timeout(),
+        )?;
+
+        let mut provider = SdkTracerProvider::builder()
+            .with_resource(settings.resource.clone())
+            .with_sampler(self.sampler.unwrap_or_else(|| sampler(&settings)))
+            .with_span_limits(settings.limits.into());
+        provider = match self.id_generator {
+            Some(generator) => provider.with_id_generator(ForeignIds(generator)),
+            None => provider.with_id_generator(ForkSafeIdGenerator),
+        };
+        // Ours is first, so that it gets the whole of a shutdown's time.
+        if let Some(queue) = &installed.queue {
+            provider = provider.with_span_processor(AccountingProcessor(Arc::clone(queue)));
+        }
+        let deadline = Arc::new(OnceLock::new());
+        for processor in self.processors {
+            let processor = ForeignProcessor::new(processor, Arc::clone(&deadline));
+            provider = provider.with_span_processor(processor);
+        }
+        installed.provider = provider.build();
+
+        if self.signal_handler {
+            lifecycle::arm_signals().map_err(InitError::Runtime)?;
+        }
+        // Nothing fails from here on.
+        set_propagators(&settings, self.propagators);
+        if self.global {
+            global::install(installed.provider.clone(), id);
+        }
+        installed.registration = Mutex::new(Some(register(&installed.provider)));
+        Ok(publish(reservation, installed))
+    }
+}
+
+enum Batching {
+    AsSet,
+    OneByOne,
+}
+
+fn publish(reservation: Reservation, installed: Installed) -> TelemetryGuard {
+    let installed = Arc::new(installed);
+    reservation.publish(Arc::clone(&installed));
+    TelemetryGuard::new(installed)
+}
+
+/// A provider that records nothing: `OTEL_SDK_DISABLED`. It is neither the global one nor the one of
+/// annotated functions, because only where there is no provider at all does the context of a caller
+/// pass through unchanged.
+fn no_provider(settings: &Settings) -> SdkTracerProvider {
+    let provider = SdkTracerProvider::builder()
+        .with_resource(settings.resource.clone())
+        .with_sampler(Sampler::AlwaysOff)
+        .build();
+    // Without processors there is nothing that could fail.
+    let _ = provider.shutdown();
+    provider
+}
+
+fn sampler(settings: &Settings) -> Box<dyn ShouldSample> {
+    Box::new(config::sampler::build(settings.sampler))
+}
+
+fn register(provider: &SdkTracerProvider) -> Registration {
+    span::install(Arc::new(ProviderBackend::new(provider.clone())))
+}
+
+fn set_propagators(settings: &Settings, in_code: Option<Vec<Propagator>>) {
+    let propagator = match in_code {
+        Some(propagators) => TextMapCompositePropagator::new(propagators),
+        None => config::propagator::build(&settings.propagators),
+    };
+    opentelemetry::global::set_text_map_propagator(propagator);
+}
+
+/// Exporter and queue, or `None` where nothing is exported.
+fn build_queue(
+    slots: Slots,
+    custom: Option<CustomExporter>,
+    settings: &Settings,
+    log: &Log,
+    timeout: std::time::Duration,
+) -> Result<Option<Arc<ExportQueue>>, InitError> {
+    let kinds: Vec<ExporterKind> = settings
+        .exporters
+        .iter()
+        .copied()
+        .filter(|kind| *kind != ExporterKind::None)
+        .collect();
+    if kinds.is_empty() {
+        return Ok(None);
+    }
+    let Slots {
+        spans: Spans::Official,
+        queue: Queue::Official,
+        encoder: Encoder::Official,
+        coding: Coding::Official,
+        transport: Transport::Official,
+    } = slots;
+    let delivery = Arc::new(Delivery::default());
+    let runtime = ExportRuntime::new()?;
+    let custom: Option<Box<dyn Sink>> = match custom {
+        Some(make) => Some(runtime.build_guarded(make)?),
+        None => None,
+    };
+    let span_limits = settings.limits;
+    let limits: LimitsHook = Arc::new(move |span| config::limits::apply(&span_limits, span));
+    let shared = Shared {
+        delivery: Arc::clone(&delivery),
+        log: log.clone(),
+        runtime: runtime.clone(),
+    };
+    let exporter = export::build(&kinds, settings, custom, Some(limits), shared)?;
+    let account = Arc::new(Account::new(delivery, settings.batch.max_queue_size));
+    ExportQueue::start(
+        exporter,
+        settings.batch,
+        &settings.resource,
+        account,
+        runtime,
+        timeout,
+    )
+    .map(Some)
+}

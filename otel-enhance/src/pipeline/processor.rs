@@ -1,0 +1,73 @@
+//! The application's own processors and id generator, boxed for the official builder.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{IdGenerator, Span, SpanData, SpanProcessor};
+
+use crate::lifecycle::generation;
+
+/// A processor that the application gave to the builder.
+#[derive(Debug)]
+pub(super) struct ForeignProcessor {
+    inner: Box<dyn SpanProcessor>,
+    generation: u32,
+    /// The SDK gives every processor the whole timeout; together they get it once.
+    deadline: Arc<OnceLock<Instant>>,
+}
+
+impl ForeignProcessor {
+    pub(super) fn new(inner: Box<dyn SpanProcessor>, deadline: Arc<OnceLock<Instant>>) -> Self {
+        Self {
+            inner,
+            generation: generation(),
+            deadline,
+        }
+    }
+}
+
+impl SpanProcessor for ForeignProcessor {
+    fn on_start(&self, span: &mut Span, cx: &Context) {
+        self.inner.on_start(span, cx);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        self.inner.on_end(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        if self.generation != generation() {
+            // A forked child: whatever threads it has are its parent's.
+            return Ok(());
+        }
+        let deadline = *self.deadline.get_or_init(|| Instant::now() + timeout);
+        self.inner
+            .shutdown_with_timeout(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+/// An id generator that the application gave to the builder.
+#[derive(Debug)]
+pub(super) struct ForeignIds(pub(super) Box<dyn IdGenerator>);
+
+impl IdGenerator for ForeignIds {
+    fn new_trace_id(&self) -> TraceId {
+        self.0.new_trace_id()
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        self.0.new_span_id()
+    }
+}
