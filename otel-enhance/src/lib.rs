@@ -37,6 +37,7 @@ pub mod wrappers;
 pub use error::InitError;
 #[cfg(feature = "sdk")]
 pub use opentelemetry_sdk as sdk;
+#[cfg(feature = "sdk")]
 pub use pipeline::{EnhancedPipeline, TelemetryGuard, new_enhanced_pipeline};
 
 #[doc(hidden)]
