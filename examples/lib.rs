@@ -1,1 +1,0 @@
-//! Runnable examples of otel-enhance, one file an idea.
