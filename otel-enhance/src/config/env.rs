@@ -11,7 +11,9 @@ const SHOWN: usize = 200;
 
 /// Where variables come from: the process, or a map in tests, which must not touch the process's
 /// environment because every other test shares it.
-pub(crate) struct Env(Box<dyn Fn(&str) -> Option<OsString>>);
+pub(crate) struct Env(Box<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Option<OsString>;
 
 impl Env {
     /// The environment of this process.

@@ -175,6 +175,13 @@ fn shorten_text(text: &mut StringValue, limit: usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use opentelemetry::trace::{Span as _, SpanContext, Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor};
+
     use super::*;
 
     #[test]
@@ -228,5 +235,55 @@ mod tests {
                 assert_eq!(attributes, expected, "{count} attributes, {keys} keys");
             }
         }
+    }
+
+    /// Spans as the official SDK hands them to processors.
+    #[derive(Clone, Debug, Default)]
+    struct Ended(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanProcessor for Ended {
+        fn on_start(&self, _: &mut opentelemetry_sdk::trace::Span, _: &opentelemetry::Context) {}
+        fn on_end(&self, span: SpanData) {
+            self.0.lock().unwrap().push(span);
+        }
+        fn force_flush(&self) -> OTelSdkResult {
+            Ok(())
+        }
+        fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn apply_given_an_official_span_puts_duplicates_and_lengths_right_everywhere() {
+        let ended = Ended::default();
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(ended.clone())
+            .build();
+        let twice = || {
+            vec![
+                KeyValue::new("k", "first"),
+                KeyValue::new("other", 1),
+                KeyValue::new("k", "second"),
+            ]
+        };
+        let mut span = provider.tracer("test").start("span");
+        span.set_attributes(twice());
+        span.add_event("event", twice());
+        span.add_link(SpanContext::empty_context(), twice());
+        span.end();
+
+        let mut span = ended.0.lock().unwrap().pop().unwrap();
+        // The premise: the SDK keeps both. When this fails one day, `apply` may go.
+        assert_eq!(span.attributes.len(), 3);
+        let limits = SpanLimits {
+            attribute_value_length: Some(3),
+            ..SpanLimits::default()
+        };
+        apply(&limits, &mut span);
+        let expected = [KeyValue::new("k", "sec"), KeyValue::new("other", 1)];
+        assert_eq!(span.attributes, expected);
+        assert_eq!(span.events[0].attributes, expected);
+        assert_eq!(span.links[0].attributes, expected);
     }
 }

@@ -74,7 +74,7 @@ impl Bound {
     }
 
     /// The value that holds: of the first usable variable, else the default.
-    pub(crate) fn from_env(&self, reader: &mut Reader<'_>, names: &[&str]) -> u64 {
+    pub(crate) fn in_env(&self, reader: &mut Reader<'_>, names: &[&str]) -> u64 {
         reader.choose(names, self.default, u64::to_string, |_, text| {
             self.parse(text)
         })
@@ -105,7 +105,7 @@ impl Bound {
     ) -> Result<u64, InitError> {
         match code {
             Some(value) => self.in_code(argument, value),
-            None => Ok(self.from_env(reader, names)),
+            None => Ok(self.in_env(reader, names)),
         }
     }
 
@@ -117,7 +117,7 @@ impl Bound {
         names: &[&str],
     ) -> Result<Duration, InitError> {
         let Some(time) = code else {
-            return Ok(Duration::from_millis(self.from_env(reader, names)));
+            return Ok(Duration::from_millis(self.in_env(reader, names)));
         };
         if time < Duration::from_millis(self.min) || time > Duration::from_millis(self.max) {
             return Err(InitError::InvalidArgument {

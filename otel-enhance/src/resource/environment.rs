@@ -38,6 +38,19 @@ pub(super) fn attributes(reader: &mut Reader<'_>) -> Vec<(Key, Value)> {
     attributes
 }
 
+/// The pairs of `OTEL_RESOURCE_ATTRIBUTES` as the official detector takes them: neither decoded nor
+/// checked. A resource made in code by `Resource::builder()` has them among its attributes.
+pub(super) fn undecoded(reader: &mut Reader<'_>) -> Vec<(Key, Value)> {
+    let list = reader.text(ATTRIBUTES).unwrap_or_default();
+    percent::members(&list)
+        .filter_map(|member| member.split_once('='))
+        .map(|(key, value)| {
+            let (key, value) = (key.trim().to_owned(), value.trim().to_owned());
+            (key.into(), value.into())
+        })
+        .collect()
+}
+
 /// `key=value,key=value`, both percent-encoded where they hold `,`, `=` or `%`; a value may hold
 /// further `=` as they are, as Base64 does.
 fn parse(list: &str) -> Result<Vec<(Key, Value)>, String> {

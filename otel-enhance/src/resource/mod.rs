@@ -65,7 +65,15 @@ pub(crate) fn resolve(code: &Overrides, reader: &mut Reader<'_>) -> Result<Resou
 
     let mut schema_url = Cow::Borrowed(SCHEMA_URL);
     if let Some(resource) = &code.resource {
-        attributes.extend(resource.iter().map(|(k, v)| (k.clone(), v.clone())));
+        // `Resource::builder()` reads the environment too, less carefully than we do: what came from
+        // there is not code's word, and neither is its name of last resort.
+        let undecoded = environment::undecoded(reader);
+        let by_code = resource.iter().filter(|(key, value)| {
+            let last_resort =
+                key.as_str() == "service.name" && value.as_str().starts_with("unknown_service");
+            !last_resort && !undecoded.iter().any(|(k, v)| (k, v) == (*key, *value))
+        });
+        attributes.extend(by_code.map(|(k, v)| (k.clone(), v.clone())));
         // The specification's rule for a merge of two schemas: neither.
         if resource.schema_url().is_some_and(|url| url != SCHEMA_URL) {
             schema_url = Cow::Borrowed("");

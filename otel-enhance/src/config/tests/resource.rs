@@ -162,6 +162,39 @@ fn resource_in_code_wins_over_environment_and_detectors() {
 }
 
 #[test]
+fn resource_in_code_that_read_the_environment_itself_does_not_undo_our_reading() {
+    // What `Resource::builder()` would hold with these variables.
+    let given = Resource::builder_empty()
+        .with_attributes([
+            KeyValue::new("service.name", "unknown_service:shop"),
+            KeyValue::new("a", "x%2Cy"),
+            KeyValue::new("bad", "%zz"),
+            KeyValue::new("code", "mine"),
+        ])
+        .build();
+    let code = || Overrides {
+        resource: Some(given.clone()),
+        ..nothing()
+    };
+    let (settings, _) = resolved(
+        code(),
+        &[
+            ("OTEL_RESOURCE_ATTRIBUTES", "a=x%2Cy"),
+            ("OTEL_SERVICE_NAME", "named"),
+        ],
+    );
+    assert_eq!(get(&settings, "service.name").as_deref(), Some("named"));
+    assert_eq!(get(&settings, "a").as_deref(), Some("x,y"));
+    assert_eq!(get(&settings, "code").as_deref(), Some("mine"));
+    let (settings, diagnostics) = resolved(
+        code(),
+        &[("OTEL_RESOURCE_ATTRIBUTES", "a=x%2Cy, bad = %zz")],
+    );
+    assert_eq!((get(&settings, "a"), get(&settings, "bad")), (None, None));
+    assert_eq!(diagnostics.len(), 1);
+}
+
+#[test]
 fn resource_in_code_with_another_schema_leaves_none() {
     let given = Resource::builder_empty()
         .with_schema_url([KeyValue::new("a", 1)], "https://example.com/schema/1")
