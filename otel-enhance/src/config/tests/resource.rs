@@ -46,20 +46,18 @@ fn resource_without_configuration_has_what_the_detectors_found() {
 fn service_name_given_several_ways_follows_the_precedence() {
     let attributes = ("OTEL_RESOURCE_ATTRIBUTES", "service.name=attribute,k=v");
     let name = ("OTEL_SERVICE_NAME", " variable ");
-    let rows: &[(Option<&str>, &[(&str, &str)], &str)] = &[
-        (None, &[attributes], "attribute"),
-        (None, &[attributes, name], "variable"),
-        (None, &[name], "variable"),
-        (Some("code"), &[attributes, name], "code"),
-    ];
-    for (service, vars, expected) in rows {
+    for (service, vars, expected) in [
+        (None, vec![attributes], "attribute"),
+        (None, vec![attributes, name], "variable"),
+        (None, vec![name], "variable"),
+        (Some("code"), vec![attributes, name], "code"),
+    ] {
         let code = Overrides {
             service_name: service.map(str::to_owned),
             ..nothing()
         };
-        let (settings, diagnostics) =
-            resolve(code, &Env::of(vars.iter().copied())).expect("code is right");
-        assert_eq!(get(&settings, "service.name").as_deref(), Some(*expected));
+        let (settings, diagnostics) = resolve(code, &Env::of(vars)).expect("code is right");
+        assert_eq!(get(&settings, "service.name").as_deref(), Some(expected));
         assert!(diagnostics.is_empty(), "{diagnostics:?}");
     }
 }

@@ -1,12 +1,10 @@
 //! The table in the documentation against what the code reads.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
-
 use super::*;
 
 /// All `OTEL_…` names in a text.
-fn names(text: &str) -> BTreeSet<String> {
+#[cfg(all(feature = "otlp-http", feature = "otlp-grpc"))]
+fn names(text: &str) -> std::collections::BTreeSet<String> {
     text.split(|character: char| !(character.is_ascii_uppercase() || character == '_'))
         .filter(|word| word.starts_with("OTEL_"))
         .map(str::to_owned)
@@ -16,7 +14,9 @@ fn names(text: &str) -> BTreeSet<String> {
 #[cfg(all(feature = "otlp-http", feature = "otlp-grpc"))]
 #[test]
 fn documented_variables_are_exactly_those_that_are_read() {
-    let read = Arc::new(Mutex::new(BTreeSet::new()));
+    use std::sync::{Arc, Mutex};
+
+    let read = Arc::new(Mutex::new(std::collections::BTreeSet::new()));
     for protocol in ["http/protobuf", "grpc"] {
         let log = Arc::clone(&read);
         let env = Env::asking(move |name| {
