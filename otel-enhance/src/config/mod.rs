@@ -25,4 +25,4 @@ pub use diagnostics::{Diagnostic, Diagnostics};
 pub(crate) use env::{Env, Reader, shown};
 pub(crate) use resolve::resolve;
 pub use settings::{BatchSettings, Compression, OtlpSettings, Protocol, SpanLimits, TlsSettings};
-pub(crate) use settings::{ExporterKind, Overrides, Propagator, SamplerChoice, Settings};
+pub(crate) use settings::{ExporterKind, Overrides, SamplerChoice, Settings};

@@ -9,6 +9,7 @@ mod otlp_secrets;
 mod resource;
 mod variables;
 
+use super::settings::Propagator;
 use super::*;
 use crate::InitError;
 
