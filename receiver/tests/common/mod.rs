@@ -33,7 +33,7 @@ fn attribute(key: &str, value: Value) -> KeyValue {
 pub fn request(spans: usize) -> ExportTraceServiceRequest {
     let span = |index: usize| Span {
         trace_id: vec![index as u8; 16],
-        span_id: vec![index as u8 + 1; 8],
+        span_id: vec![index as u8 | 1; 8],
         trace_state: "a=b".to_owned(),
         parent_span_id: vec![9; 8],
         flags: 0x101,
