@@ -11,10 +11,11 @@ use http_body_util::BodyExt;
 use crate::budget::Charge;
 use crate::outcome::Refusal;
 
-/// Reads the whole of `body`, at most `limit` bytes, within `timeout`.
+/// Reads the whole of `body`, at most `limit` bytes and `framing` around them, within `timeout`.
 pub(crate) async fn collect<B>(
     body: &mut B,
     limit: usize,
+    framing: usize,
     timeout: Duration,
     charge: &mut Charge,
 ) -> Result<Bytes, Refusal>
@@ -23,11 +24,14 @@ where
     B::Data: Buf,
     B::Error: std::fmt::Display,
 {
-    if body.size_hint().lower() > limit as u64 {
+    let whole = limit.saturating_add(framing);
+    if body.size_hint().lower() > whole as u64 {
         return Err(Refusal::too_large("the body", limit));
     }
-    match tokio::time::timeout(timeout, read(body, limit, charge)).await {
-        Ok(result) => result,
+    match tokio::time::timeout(timeout, read(body, whole, charge)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => Err(Refusal::too_large("the body", limit)),
+        Ok(Err(refusal)) => Err(refusal),
         Err(_) => Err(Refusal::from_http_status(
             StatusCode::REQUEST_TIMEOUT,
             format!("the body did not arrive within {timeout:?}"),
@@ -35,7 +39,8 @@ where
     }
 }
 
-async fn read<B>(body: &mut B, limit: usize, charge: &mut Charge) -> Result<Bytes, Refusal>
+/// `None` is a body of more than `limit` bytes.
+async fn read<B>(body: &mut B, limit: usize, charge: &mut Charge) -> Result<Option<Bytes>, Refusal>
 where
     B: Body + Unpin,
     B::Error: std::fmt::Display,
@@ -50,7 +55,7 @@ where
         };
         let length = data.remaining();
         if length > limit - whole.len() {
-            return Err(Refusal::too_large("the body", limit));
+            return Ok(None);
         }
         charge
             .grow(length)
@@ -62,7 +67,7 @@ where
             data.advance(taken);
         }
     }
-    Ok(whole.freeze())
+    Ok(Some(whole.freeze()))
 }
 
 /// Reads and forgets what is left of a refused body, so that a sender which is still writing gets

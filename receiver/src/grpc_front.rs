@@ -112,7 +112,8 @@ where
     let limits = &shared.limits;
     let framed = body::collect(
         body,
-        limits.max_body_bytes.saturating_add(FRAME_HEADER),
+        limits.max_body_bytes,
+        FRAME_HEADER,
         limits.read_timeout,
         &mut charge,
     )

@@ -91,6 +91,7 @@ where
     let wire = body::collect(
         body,
         limits.max_body_bytes,
+        0,
         limits.read_timeout,
         &mut charge,
     )
@@ -120,6 +121,7 @@ where
     let body = body::collect(
         body,
         limits.max_body_bytes,
+        0,
         limits.read_timeout,
         &mut charge,
     )

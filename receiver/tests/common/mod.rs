@@ -221,3 +221,59 @@ pub fn deflate(data: &[u8]) -> Vec<u8> {
 pub fn zstd(data: &[u8]) -> Vec<u8> {
     zstd::encode_all(data, 3).unwrap()
 }
+
+/// The program of this crate, running.
+pub struct Program {
+    pub child: std::process::Child,
+    pub http: SocketAddr,
+    pub grpc: SocketAddr,
+}
+
+impl Program {
+    /// Starts it on free ports, unless `arguments` say otherwise, and waits until it listens.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_otel-enhance-receiver"));
+        for name in ["--http", "--grpc"] {
+            if !arguments.contains(&name) {
+                command.args([name, "127.0.0.1:0"]);
+            }
+        }
+        let mut child = command
+            .args(arguments)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines =
+            std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+        let mut address = |name: &str| {
+            let line = lines.next().unwrap().unwrap();
+            line.strip_prefix(name).unwrap().parse().unwrap()
+        };
+        let (http, grpc) = (address("http="), address("grpc="));
+        Self { child, http, grpc }
+    }
+
+    /// Peak resident memory in bytes.
+    pub fn peak_memory(&self) -> usize {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM"));
+        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+        kib.parse::<usize>().unwrap() * 1024
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = std::process::Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
