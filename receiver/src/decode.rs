@@ -6,6 +6,7 @@ use prost::Message;
 
 use crate::budget::Charge;
 use crate::estimate;
+use crate::json;
 use crate::limits::Limits;
 use crate::outcome::Refusal;
 use crate::request::ContentType;
@@ -33,9 +34,7 @@ pub(crate) fn decode(
     match content_type {
         ContentType::Protobuf => ExportTraceServiceRequest::decode(body.clone())
             .map_err(|error| malformed("protobuf", &error)),
-        ContentType::Json => {
-            serde_json::from_slice(body).map_err(|error| malformed("OTLP/JSON", &error))
-        }
+        ContentType::Json => json::decode(body).map_err(|error| malformed("OTLP/JSON", &error)),
     }
 }
 

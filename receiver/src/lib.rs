@@ -104,6 +104,7 @@ mod handler;
 mod hook;
 mod http_front;
 mod io;
+mod json;
 mod limits;
 mod listener;
 mod outcome;

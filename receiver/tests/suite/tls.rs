@@ -1,12 +1,9 @@
 //! TLS and mTLS on both transports.
-#![cfg(feature = "tls")]
-
-mod common;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use common::{PROTOBUF, Reply, connect, encoded, exchange, request};
+use crate::common::{PROTOBUF, Program, Reply, connect, encoded, exchange, request};
 use otel_enhance_receiver::proto::collector::trace::v1::trace_service_client::TraceServiceClient;
 use otel_enhance_receiver::{BlockingReceiver, Receiver, ServerTls, StartError, Store, TlsError};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -210,7 +207,7 @@ fn program_serves_tls_from_files() {
     };
     let (certificate, key) = (write("cert", &certificate), write("key", &key));
     let ca = write("ca", &authority.pem());
-    let program = common::Program::start(&[
+    let program = Program::start(&[
         "--tls-cert",
         &certificate,
         "--tls-key",

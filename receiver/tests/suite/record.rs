@@ -1,15 +1,15 @@
 //! The program and its record file: killed, restarted, stopped.
 
-mod common;
-
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{JSON, PROTOBUF, Program, connect, encoded, exchange, post, request};
+use crate::common::{JSON, PROTOBUF, Program, connect, encoded, exchange, post, request};
+use otel_enhance_receiver::proto::collector::trace::v1::trace_service_client::TraceServiceClient;
 use otel_enhance_receiver::{Durability, FileStore, RecordError, read_records};
+use tonic::codec::CompressionEncoding;
 
 fn span_names(path: &Path) -> Vec<String> {
     read_records(path)
@@ -21,14 +21,25 @@ fn span_names(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn recorded_requests_read_back_equal_in_both_notations() {
+fn recorded_requests_read_back_equal_whatever_way_they_came() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("spans");
     let program = Program::start(&["--record", path.to_str().unwrap(), "--fsync"]);
     assert_eq!(post(program.http, &[PROTOBUF], &encoded(3)).status, 200);
     let json = serde_json::to_vec(&request(2)).unwrap();
     assert_eq!(post(program.http, &[JSON], &json).status, 200);
-    assert_eq!(read_records(&path).unwrap(), [request(3), request(2)]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut client = TraceServiceClient::connect(format!("http://{}", program.grpc))
+            .await
+            .unwrap()
+            .send_compressed(CompressionEncoding::Zstd);
+        client.export(request(4)).await.unwrap();
+    });
+    assert_eq!(
+        read_records(&path).unwrap(),
+        [request(3), request(2), request(4)]
+    );
 }
 
 #[test]

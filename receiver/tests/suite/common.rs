@@ -1,9 +1,4 @@
 //! What the tests share: messages, and an HTTP/1.1 client that is nothing but a socket.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "every test file uses another part"
-)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,8 +13,8 @@ use otel_enhance_receiver::proto::resource::v1::Resource;
 use otel_enhance_receiver::proto::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
 use prost::Message;
 
-pub const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
-pub const JSON: (&str, &str) = ("content-type", "application/json");
+pub(crate) const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
+pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn attribute(key: &str, value: Value) -> KeyValue {
     KeyValue {
@@ -30,7 +25,7 @@ fn attribute(key: &str, value: Value) -> KeyValue {
 }
 
 /// A request with every field that a trace has, in `spans` spans.
-pub fn request(spans: usize) -> ExportTraceServiceRequest {
+pub(crate) fn request(spans: usize) -> ExportTraceServiceRequest {
     let span = |index: usize| Span {
         trace_id: vec![index as u8; 16],
         span_id: vec![index as u8 | 1; 8],
@@ -109,37 +104,37 @@ pub fn request(spans: usize) -> ExportTraceServiceRequest {
     }
 }
 
-pub fn encoded(spans: usize) -> Vec<u8> {
+pub(crate) fn encoded(spans: usize) -> Vec<u8> {
     request(spans).encode_to_vec()
 }
 
 /// A response read to its end.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The body as `google.rpc.Status`.
-    pub fn rpc_status(&self) -> tonic_types::Status {
+    pub(crate) fn rpc_status(&self) -> tonic_types::Status {
         tonic_types::Status::decode(&*self.body).unwrap()
     }
 }
 
-pub fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
@@ -148,7 +143,7 @@ pub fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// One request on a connection of its own.
-pub fn send(
+pub(crate) fn send(
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -158,11 +153,11 @@ pub fn send(
     exchange(&mut connect(address), method, path, headers, body)
 }
 
-pub fn post(address: SocketAddr, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+pub(crate) fn post(address: SocketAddr, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     send(address, "POST", "/v1/traces", headers, body)
 }
 
-pub fn exchange(
+pub(crate) fn exchange(
     stream: &mut (impl Read + Write),
     method: &str,
     path: &str,
@@ -179,7 +174,7 @@ pub fn exchange(
     read_reply(stream)
 }
 
-pub fn read_reply(stream: &mut impl Read) -> Reply {
+pub(crate) fn read_reply(stream: &mut impl Read) -> Reply {
     let mut raw = Vec::new();
     if let Err(error) = stream.read_to_end(&mut raw) {
         panic!(
@@ -206,32 +201,32 @@ pub fn read_reply(stream: &mut impl Read) -> Reply {
     }
 }
 
-pub fn gzip(data: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(data).unwrap();
     encoder.finish().unwrap()
 }
 
-pub fn deflate(data: &[u8]) -> Vec<u8> {
+pub(crate) fn deflate(data: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(data).unwrap();
     encoder.finish().unwrap()
 }
 
-pub fn zstd(data: &[u8]) -> Vec<u8> {
+pub(crate) fn zstd(data: &[u8]) -> Vec<u8> {
     zstd::encode_all(data, 3).unwrap()
 }
 
 /// The program of this crate, running.
-pub struct Program {
-    pub child: std::process::Child,
-    pub http: SocketAddr,
-    pub grpc: SocketAddr,
+pub(crate) struct Program {
+    pub(crate) child: std::process::Child,
+    pub(crate) http: SocketAddr,
+    pub(crate) grpc: SocketAddr,
 }
 
 impl Program {
     /// Starts it on free ports, unless `arguments` say otherwise, and waits until it listens.
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_otel-enhance-receiver"));
         for name in ["--http", "--grpc"] {
             if !arguments.contains(&name) {
@@ -254,7 +249,7 @@ impl Program {
     }
 
     /// Peak resident memory in bytes.
-    pub fn peak_memory(&self) -> usize {
+    pub(crate) fn peak_memory(&self) -> usize {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM"));
@@ -262,7 +257,7 @@ impl Program {
         kib.parse::<usize>().unwrap() * 1024
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = std::process::Command::new("kill")
             .args([&format!("-{name}"), &self.child.id().to_string()])
             .status()

@@ -1,11 +1,9 @@
 //! OTLP/gRPC over real sockets, with tonic's client.
 
-mod common;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::{encoded, request};
+use crate::common::{encoded, request};
 use http::StatusCode;
 use otel_enhance_receiver::proto::collector::trace::v1::trace_service_client::TraceServiceClient;
 use otel_enhance_receiver::{
@@ -384,7 +382,7 @@ async fn plain_http_on_the_grpc_port_gets_no_answer_and_serves_on() {
     let (receiver, address) = serve(Receiver::builder()).await;
     let text = tokio::task::spawn_blocking(move || {
         use std::io::{Read, Write};
-        let mut stream = common::connect(address);
+        let mut stream = crate::common::connect(address);
         stream
             .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
             .unwrap();

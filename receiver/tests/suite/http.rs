@@ -1,11 +1,9 @@
 //! OTLP/HTTP over real sockets: statuses, notations, codings.
 
-mod common;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::{JSON, PROTOBUF, deflate, encoded, gzip, post, request, send, zstd};
+use crate::common::{JSON, PROTOBUF, deflate, encoded, gzip, post, request, send, zstd};
 use http::StatusCode;
 use otel_enhance_receiver::proto::collector::trace::v1::ExportTraceServiceResponse;
 use otel_enhance_receiver::{
@@ -123,7 +121,7 @@ fn chunked_request_over_a_reused_connection_is_accepted() {
     use std::io::Write;
     let store = Store::new();
     let (receiver, address) = serve(store.clone());
-    let mut stream = common::connect(address);
+    let mut stream = crate::common::connect(address);
     let body = encoded(1);
     for last in [false, true] {
         let connection = if last { "close" } else { "keep-alive" };

@@ -1,12 +1,10 @@
 //! Starting, stopping, starting again.
 
-mod common;
-
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use common::{PROTOBUF, connect, encoded, exchange, post};
+use crate::common::{PROTOBUF, connect, encoded, exchange, post};
 use otel_enhance_receiver::{Faults, Receiver, ShutdownError, StartError, Store};
 
 #[test]

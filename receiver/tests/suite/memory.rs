@@ -1,9 +1,6 @@
 //! Memory under attack, measured from outside on the running program.
-#![cfg(target_os = "linux")]
 
-mod common;
-
-use common::{JSON, PROTOBUF, Program, deflate, encoded, gzip, post, zstd};
+use crate::common::{JSON, PROTOBUF, Program, encoded, gzip, post, zstd};
 use otel_enhance_receiver::proto::collector::trace::v1::ExportTraceServiceRequest;
 use otel_enhance_receiver::proto::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
@@ -14,6 +11,16 @@ const MIB: usize = 1024 * 1024;
 /// buffer that doubles, and the program itself.
 const ENOUGH: usize = 72 * MIB;
 
+/// A zlib stream of `data` many times over, without an end: nobody reads that far.
+fn endless_deflate(data: &[u8], times: usize) -> Vec<u8> {
+    let mut stream = Vec::with_capacity(64 * 1024);
+    flate2::Compress::new(flate2::Compression::fast(), true)
+        .compress_vec(data, &mut stream, flate2::FlushCompress::Full)
+        .unwrap();
+    let (header, block) = stream.split_at(2);
+    [header, &block.repeat(times)].concat()
+}
+
 #[test]
 fn bombs_are_413_and_take_no_more_memory_than_allowed() {
     let program = Program::start(&[]);
@@ -21,7 +28,7 @@ fn bombs_are_413_and_take_no_more_memory_than_allowed() {
     let bombs = [
         ("gzip", gzip(&zeros).repeat(50)),
         ("zstd", zstd(&zeros).repeat(50)),
-        ("deflate", deflate(&vec![0; 100 * MIB])),
+        ("deflate", endless_deflate(&zeros, 50)),
     ];
     for (encoding, bomb) in &bombs {
         assert!(bomb.len() < 4 * MIB);

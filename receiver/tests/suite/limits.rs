@@ -1,12 +1,10 @@
 //! Bounds under attack: size, time, memory, number.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use common::{JSON, PROTOBUF, connect, encoded, post, read_reply};
+use crate::common::{JSON, PROTOBUF, connect, encoded, post, read_reply};
 use otel_enhance_receiver::{BlockingReceiver, Limits, Receiver, channel};
 
 const MIB: usize = 1024 * 1024;
