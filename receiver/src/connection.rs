@@ -39,6 +39,8 @@ pub(crate) enum Security {
 
 /// HTTP/2 heads and HTTP/1 heads alike.
 const MAX_HEAD_BYTES: u32 = 64 * 1024;
+/// What an HTTP/2 connection may send ahead of the reader.
+const MAX_UNREAD_BYTES: u32 = 1024 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -155,6 +157,8 @@ fn protocol(transport: Transport, shared: &Shared) -> auto::Builder<TokioExecuto
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.max_concurrent_streams)
         .max_header_list_size(MAX_HEAD_BYTES)
+        .initial_connection_window_size(MAX_UNREAD_BYTES)
+        .initial_stream_window_size(MAX_UNREAD_BYTES)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     match transport {

@@ -115,11 +115,11 @@ fn take<'a>(body: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
     Some(taken)
 }
 
-/// The same for JSON, where every object costs at most a span, and every element of an array of
-/// strings is shorter than what it takes.
+/// The same for JSON, where an element of a list is taken for the largest message that a list so
+/// deep can hold: spans are elements at the third level and at no other.
 pub(crate) fn json(body: &[u8]) -> usize {
-    let mut objects = 0_usize;
-    let mut commas = 0_usize;
+    let mut total = body.len();
+    let mut open = Containers::default();
     let mut in_string = false;
     let mut escaped = false;
     for &byte in body {
@@ -127,15 +127,53 @@ pub(crate) fn json(body: &[u8]) -> usize {
             _ if escaped => escaped = false,
             b'\\' if in_string => escaped = true,
             b'"' => in_string = !in_string,
-            b'{' if !in_string => objects += 1,
-            b',' if !in_string => commas += 1,
+            _ if in_string => {}
+            b'{' => open.push(false),
+            b'[' => {
+                open.push(true);
+                total = total.saturating_add(element(open.lists));
+            }
+            b',' if open.in_list() => total = total.saturating_add(element(open.lists)),
+            b'}' | b']' => open.pop(),
             _ => {}
         }
     }
-    objects
-        .saturating_mul(size_of::<Span>())
-        .saturating_add(commas.saturating_mul(size_of::<String>()))
-        .saturating_add(body.len())
+    total
+}
+
+/// The largest message that is an element of lists within lists.
+fn element(lists: u32) -> usize {
+    match lists {
+        0 | 1 => size_of::<ResourceSpans>(),
+        2 => size_of::<ScopeSpans>().max(6 * size_of::<String>()),
+        3 => size_of::<Span>(),
+        _ => size_of::<span::Event>().max(size_of::<span::Link>()),
+    }
+}
+
+/// The lists and objects around a place in a JSON text.
+#[derive(Default)]
+struct Containers {
+    /// A bit for each, the innermost lowest: set for a list. What is deeper than 128 is forgotten,
+    /// and refused when it is read.
+    kinds: u128,
+    lists: u32,
+}
+
+impl Containers {
+    fn push(&mut self, list: bool) {
+        self.kinds = self.kinds << 1 | u128::from(list);
+        self.lists += u32::from(list);
+    }
+
+    fn pop(&mut self) {
+        self.lists = self.lists.saturating_sub(u32::from(self.in_list()));
+        self.kinds >>= 1;
+    }
+
+    fn in_list(&self) -> bool {
+        self.kinds & 1 == 1
+    }
 }
 
 #[cfg(test)]
@@ -166,13 +204,38 @@ mod tests {
 
     #[test]
     fn empty_json_spans_are_estimated_at_their_decoded_size() {
-        let body = serde_json::to_vec(&request(1000)).unwrap();
-        assert!(json(&body) >= 1000 * size_of::<Span>());
-        let braces_in_a_string = br#"{"a":"{{{{{\"{{{"}"#;
-        assert_eq!(
-            json(braces_in_a_string),
-            size_of::<Span>() + braces_in_a_string.len()
+        for span in ["{}", "null"] {
+            let body = format!(
+                r#"{{"x":[1,[2]],"resourceSpans":[{{"scopeSpans":[{{"spans":[{}{span}]}}]}}]}}"#,
+                format!("{span},").repeat(999)
+            );
+            let estimate = json(body.as_bytes());
+            assert!(estimate >= 1000 * size_of::<Span>(), "{span}");
+            assert!(estimate < 1010 * size_of::<Span>() + body.len(), "{span}");
+        }
+        let lists_in_a_text = br#"{"a":"[,,,,\"[,,,"}"#;
+        assert_eq!(json(lists_in_a_text), lists_in_a_text.len());
+    }
+
+    /// What honest senders send must not be refused for what it might have been: the default limits
+    /// are 16 MiB for the body and eight times that for the message.
+    #[test]
+    fn ordinary_requests_are_estimated_within_eight_times_their_size() {
+        let attribute = r#"{"key":"http.status","value":{"intValue":"1"}}"#;
+        let attributes = format!("[{}{attribute}]", format!("{attribute},").repeat(20));
+        let span = format!(
+            r#"{{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"n",
+                "events":[{{"attributes":{attributes}}}],"attributes":{attributes}}}"#
         );
+        let body = format!(
+            r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{}{span}]}}]}}]}}"#,
+            format!("{span},").repeat(100)
+        );
+        assert!(json(body.as_bytes()) < 8 * body.len());
+        let message = crate::json::decode(body.as_bytes())
+            .unwrap()
+            .encode_to_vec();
+        assert!(protobuf(&message) < 8 * message.len());
     }
 
     #[test]
@@ -183,6 +246,7 @@ mod tests {
         }
         for start in 0..=255_u8 {
             protobuf(&[start; 64]);
+            json(&[start; 1000]);
         }
     }
 }

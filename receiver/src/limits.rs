@@ -30,8 +30,9 @@ pub struct Limits {
     /// Bytes that all requests in flight may take together, bodies and decoded messages; beyond it
     /// senders are told to come again. Default: 512 MiB.
     pub max_memory_bytes: usize,
-    /// Connections served at once, for each of HTTP and gRPC; more wait in the listen queue.
-    /// Default: 1024.
+    /// Connections served at once, for each of HTTP and gRPC; more wait in the listen queue. Each
+    /// may hold 1 MiB that it has received and nobody has read yet, which
+    /// [`max_memory_bytes`](Self::max_memory_bytes) does not know of. Default: 1024.
     pub max_connections: usize,
     /// Requests at once on one HTTP/2 connection. Default: 128.
     pub max_concurrent_streams: u32,

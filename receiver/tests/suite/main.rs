@@ -12,6 +12,7 @@ mod lifecycle;
 mod limits;
 #[cfg(target_os = "linux")]
 mod memory;
+#[cfg(unix)]
 mod record;
 #[cfg(feature = "tls")]
 mod tls;
