@@ -7,13 +7,26 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::process;
 
-/// The workspace's own packages, as `cargo metadata` describes them.
-pub(crate) fn packages() -> Result<Vec<Value>> {
+fn metadata() -> Result<Value> {
     let mut command = process::cargo();
     let text = process::read(command.args(["metadata", "--no-deps", "--format-version", "1"]))?;
-    let metadata: Value = serde_json::from_str(&text)
-        .map_err(|error| Error::Check(format!("cargo metadata is not JSON: {error}")))?;
-    match metadata.get("packages").and_then(Value::as_array) {
+    serde_json::from_str(&text)
+        .map_err(|error| Error::Check(format!("cargo metadata is not JSON: {error}")))
+}
+
+/// The folder where cargo puts what it builds.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    match metadata()?.get("target_directory").and_then(Value::as_str) {
+        Some(folder) => Ok(PathBuf::from(folder)),
+        None => Err(Error::Check(
+            "cargo metadata names no target folder".to_owned(),
+        )),
+    }
+}
+
+/// The workspace's own packages, as `cargo metadata` describes them.
+pub(crate) fn packages() -> Result<Vec<Value>> {
+    match metadata()?.get("packages").and_then(Value::as_array) {
         Some(packages) => Ok(packages.clone()),
         None => Err(Error::Check("cargo metadata names no packages".to_owned())),
     }
@@ -23,6 +36,14 @@ pub(crate) fn packages() -> Result<Vec<Value>> {
 pub(crate) fn name(package: &Value) -> &str {
     package
         .get("name")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+/// A package's version.
+pub(crate) fn version(package: &Value) -> &str {
+    package
+        .get("version")
         .and_then(Value::as_str)
         .unwrap_or_default()
 }
