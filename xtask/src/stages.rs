@@ -78,6 +78,11 @@ const STAGES: &[Stage] = &[
         "every published crate can be packaged and builds from its package",
         |_| package::check(),
     ),
+    alone(
+        "quickstart",
+        "the first command of the README runs and ends well",
+        |_| examples::quickstart(),
+    ),
     alone("e2e", "end to end over loopback", |_| suites::end_to_end()),
     peered(
         "peers",

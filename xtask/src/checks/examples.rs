@@ -1,4 +1,4 @@
-//! The examples.
+//! The examples, and the command that the README tells everybody to run first.
 
 use crate::error::Result;
 use crate::features::EXAMPLES;
@@ -6,4 +6,9 @@ use crate::process::{cargo, show};
 
 pub(crate) fn build() -> Result<()> {
     show(cargo().args(["build", "-p", EXAMPLES, "--examples"]))
+}
+
+/// Word for word what the README says.
+pub(crate) fn quickstart() -> Result<()> {
+    show(cargo().args(["run", "--release", "--example", "quickstart"]))
 }

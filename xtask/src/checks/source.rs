@@ -1,7 +1,7 @@
 //! Checks of the sources themselves: format, lints, documentation.
 
 use crate::error::Result;
-use crate::features::{COMBINATIONS, TESTS};
+use crate::features::{COMBINATIONS, DOCUMENTED, TESTS};
 use crate::process::{cargo, show};
 
 pub(crate) fn fmt() -> Result<()> {
@@ -39,7 +39,10 @@ pub(crate) fn clippy() -> Result<()> {
 }
 
 pub(crate) fn docs() -> Result<()> {
-    let mut command = cargo();
-    command.env("RUSTDOCFLAGS", "-D warnings");
-    show(command.args(["doc", "--workspace", "--all-features", "--no-deps"]))
+    for combination in DOCUMENTED {
+        let mut command = cargo();
+        combination.select(command.arg("doc")).arg("--no-deps");
+        show(command.env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    Ok(())
 }

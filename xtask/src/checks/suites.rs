@@ -6,10 +6,10 @@
 use std::process::Command;
 
 use crate::error::{Error, Result};
-use crate::features::{COMBINATIONS, LIBRARY, TESTS};
+use crate::features::{COMBINATIONS, DOCUMENTED, LIBRARY, TESTS};
 use crate::peers::Peers;
 use crate::process::{cargo, show};
-use crate::targets::{name, packages, published, targets};
+use crate::targets::targets;
 
 pub(crate) fn unit() -> Result<()> {
     for combination in COMBINATIONS.iter().filter(|combination| combination.tested) {
@@ -21,11 +21,11 @@ pub(crate) fn unit() -> Result<()> {
 }
 
 pub(crate) fn doctests() -> Result<()> {
-    for package in packages()?.iter().filter(|package| published(package)) {
-        show(cargo().args(["test", "-p", name(package), "--doc", "--all-features"]))?;
+    for combination in DOCUMENTED {
+        show(combination.select(cargo().args(["test", "--doc"])))?;
     }
     // The same page is read by those who take the defaults.
-    show(cargo().args(["test", "-p", LIBRARY, "--doc"]))
+    show(cargo().args(["test", "--doc", "-p", LIBRARY]))
 }
 
 pub(crate) fn ui() -> Result<()> {
