@@ -4,3 +4,4 @@ pub mod certificates;
 pub mod collector_file;
 pub mod peers;
 pub mod programs;
+pub mod sender;
