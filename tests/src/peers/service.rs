@@ -1,9 +1,11 @@
-//! Small services on the official SDKs of other languages; their sources are in `tests/services`.
+//! Small services that call each other: on the official SDKs of other languages, whose sources are in
+//! `tests/services`, and on this library.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::http;
@@ -20,9 +22,9 @@ pub struct Service {
 }
 
 /// What a service says about one call.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Called {
-    /// `python` or `javascript`.
+    /// `python`, `javascript` or `rust`.
     pub language: String,
     /// The trace that the service's span belongs to, in hexadecimal, as all ids here.
     pub trace_id: String,
@@ -67,6 +69,16 @@ impl Service {
             "the JavaScript service",
             command.args([otlp_endpoint, name]),
         )
+    }
+
+    /// Starts the one on this library, `env!("CARGO_BIN_EXE_rust_service")`, likewise.
+    ///
+    /// # Panics
+    ///
+    /// If the service does not start, with what it said.
+    pub fn rust(program: impl AsRef<Path>, otlp_endpoint: &str, name: &str) -> Self {
+        let mut command = Command::new(program.as_ref());
+        Self::start("the Rust service", command.args([otlp_endpoint, name]))
     }
 
     fn start(name: &'static str, command: &mut Command) -> Self {
