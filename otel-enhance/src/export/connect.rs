@@ -39,6 +39,10 @@ impl Connector {
         tcp.set_connect_timeout(Some(timeout));
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(30)));
+        // A gRPC connection lives on when an export on it times out; if it is the network that
+        // swallows our bytes, the system gives it up, and the next export opens another.
+        #[cfg(target_os = "linux")]
+        tcp.set_tcp_user_timeout(Some(Duration::from_secs(30)));
         Self {
             tcp,
             timeout,

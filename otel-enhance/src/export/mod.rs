@@ -4,8 +4,14 @@
 //! log channel: stderr, with the prefix `otel-enhance:`, unless a handler was set.
 
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+mod answer;
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+mod cause;
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod connect;
 pub(crate) mod erased;
+#[cfg(feature = "otlp-grpc")]
+mod grpc;
 #[cfg(feature = "otlp-http")]
 mod http;
 pub(crate) mod log;
@@ -17,6 +23,11 @@ pub(crate) mod sink;
 mod stdout;
 #[cfg(test)]
 mod testing;
+#[cfg(all(
+    feature = "tls-no-provider",
+    any(feature = "otlp-http", feature = "otlp-grpc")
+))]
+mod tls;
 
 pub use log::{ErrorHandler, Report, ReportKind};
 pub use report::{DeliveryReport, DropReason};
@@ -78,25 +89,45 @@ fn otlp_sink(settings: &OtlpSettings, shared: &Shared) -> Result<Box<dyn Sink>, 
     match settings.protocol {
         #[cfg(feature = "otlp-http")]
         Protocol::HttpProtobuf | Protocol::HttpJson => {
-            let connector = connector(settings)?;
+            let connector = connector(settings, b"http/1.1");
             shared.runtime.build_guarded(|| {
                 http::sink(settings, connector, retry::Backoff::default(), shared)
             })?
         }
+        #[cfg(feature = "otlp-grpc")]
+        Protocol::Grpc => {
+            let connector = connector(settings, b"h2");
+            shared.runtime.build_guarded(|| {
+                grpc::sink(settings, connector, retry::Backoff::default(), shared)
+            })?
+        }
+        // `require_features` has answered already.
+        #[cfg(not(all(feature = "otlp-http", feature = "otlp-grpc")))]
         _ => {
             let _ = shared;
             Err(InitError::FeatureMissing {
                 argument: "exporter",
-                feature: "otlp-grpc",
+                feature: "otlp-http",
             })
         }
     }
 }
 
-/// What opens connections to the endpoint.
+/// What opens connections to the endpoint, for the protocol of this name in TLS.
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-fn connector(settings: &OtlpSettings) -> Result<connect::Connector, InitError> {
-    Ok(connect::Connector::plain(settings.timeout))
+fn connector(settings: &OtlpSettings, alpn: &'static [u8]) -> connect::Connector {
+    #[cfg(feature = "tls-no-provider")]
+    if is_https(settings) {
+        let credentials = tls::Credentials::new(&settings.tls, alpn);
+        return connect::Connector::tls(settings.timeout, credentials);
+    }
+    let _ = alpn;
+    connect::Connector::plain(settings.timeout)
+}
+
+fn is_https(settings: &OtlpSettings) -> bool {
+    let scheme = settings.endpoint.get(..8);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
 }
 
 /// Whether this build can do what `settings` ask for.
@@ -117,11 +148,7 @@ pub(crate) fn require_features(settings: &OtlpSettings) -> Result<(), InitError>
         Compression::Zstd if !cfg!(feature = "zstd") => missing("compression", "zstd"),
         _ => Ok(()),
     }?;
-    let https = settings
-        .endpoint
-        .get(..8)
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
-    if https && !cfg!(feature = "tls-no-provider") {
+    if is_https(settings) && !cfg!(feature = "tls-no-provider") {
         return missing("endpoint", "tls");
     }
     Ok(())

@@ -1,6 +1,5 @@
 //! One HTTP/1.1 request after the other over a pool of kept-alive connections.
 
-use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -10,6 +9,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::super::cause::{chain, find};
 use super::super::connect::{Connector, unready_to_trouble};
 use super::super::report::DropReason;
 use super::super::retry::{Again, Trouble};
@@ -128,7 +128,7 @@ fn from_status(status: StatusCode, headers: &HeaderMap) -> Trouble {
 
 fn from_client_error(error: &hyper_util::client::legacy::Error) -> Trouble {
     #[cfg(feature = "tls-no-provider")]
-    if let Some(unusable) = find::<super::super::tls::CredentialsError>(error) {
+    if let Some(unusable) = super::super::tls::CredentialsError::from_connection(error) {
         return unusable.to_trouble();
     }
     let detail = chain(error);
@@ -145,31 +145,4 @@ fn from_client_error(error: &hyper_util::client::legacy::Error) -> Trouble {
         Some(inner) if inner.is_user() => Trouble::rejected(detail),
         _ => Trouble::unreachable(detail, true),
     }
-}
-
-/// The first `E` among `error` and its sources.
-fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
-}
-
-/// An error with its sources, in one line.
-pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let cause = error.to_string();
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        next = error.source();
-    }
-    text
 }

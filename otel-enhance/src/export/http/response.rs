@@ -7,6 +7,7 @@ use http::HeaderValue;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 
+use super::super::answer;
 use super::super::erased::Shared;
 use super::super::log::ReportKind;
 use super::super::sink::Outcome;
@@ -56,24 +57,7 @@ pub(super) fn outcome(
         notices.strange_body(shared);
         return Outcome::Delivered;
     };
-    let Some(partial) = response.partial_success else {
-        return Outcome::Delivered;
-    };
-    match u64::try_from(partial.rejected_spans) {
-        Ok(rejected) if rejected > 0 => Outcome::Partial {
-            rejected,
-            message: partial.error_message,
-        },
-        // Nothing rejected and a message is a warning (OTLP, "Partial Success").
-        _ if !partial.error_message.is_empty() => {
-            shared.log.report(
-                ReportKind::Notice,
-                format!("the receiver warns: {:?}", partial.error_message),
-            );
-            Outcome::Delivered
-        }
-        _ => Outcome::Delivered,
-    }
+    answer::outcome(response, &shared.log)
 }
 
 fn parse(content_type: &HeaderValue, body: &Bytes) -> Option<ExportTraceServiceResponse> {

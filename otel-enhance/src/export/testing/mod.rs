@@ -1,5 +1,7 @@
 //! What the tests of this module share.
 
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub(crate) mod receiver;
 #[cfg(feature = "otlp-http")]
 pub(crate) mod server;
 
