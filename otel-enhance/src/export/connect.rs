@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::retry::Trouble;
 #[cfg(feature = "tls-no-provider")]
-use super::tls::{Credentials, CredentialsError};
+use super::tls::{Credentials, CredentialsError, Encrypted};
 
 /// The longest that one connection may take to open, the TLS handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,6 +71,16 @@ impl Connector {
         }
         Ok(())
     }
+
+    /// Why the attempt that has just failed did so, if it was for our credentials or the other
+    /// side's, whatever the layers in between have made of it.
+    pub(super) fn refusal(&self) -> Option<Trouble> {
+        #[cfg(feature = "tls-no-provider")]
+        if let Some(credentials) = &self.credentials {
+            return credentials.take_refusal().map(|error| error.to_trouble());
+        }
+        None
+    }
 }
 
 /// The credentials cannot be used; without TLS in this build there are none, and this is never made.
@@ -110,7 +120,7 @@ impl Service<Uri> for Connector {
                 #[cfg(feature = "tls-no-provider")]
                 if let Some(credentials) = credentials {
                     let stream = credentials.handshake(&host, tcp.into_inner()).await?;
-                    return Ok(Stream::Tls(Box::new(TokioIo::new(stream))));
+                    return Ok(Stream::Tls(Box::new(Encrypted::new(stream, credentials))));
                 }
                 Ok(Stream::Tcp(tcp))
             });
@@ -130,7 +140,7 @@ impl Service<Uri> for Connector {
 pub(super) enum Stream {
     Tcp(TokioIo<TcpStream>),
     #[cfg(feature = "tls-no-provider")]
-    Tls(Box<TokioIo<tokio_rustls::client::TlsStream<TcpStream>>>),
+    Tls(Box<Encrypted>),
 }
 
 impl Connection for Stream {
@@ -138,7 +148,7 @@ impl Connection for Stream {
         match self {
             Self::Tcp(stream) => stream.connected(),
             #[cfg(feature = "tls-no-provider")]
-            Self::Tls(stream) => stream.inner().get_ref().0.connected(),
+            Self::Tls(encrypted) => encrypted.stream.inner().get_ref().0.connected(),
         }
     }
 }
@@ -152,7 +162,7 @@ impl Read for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             #[cfg(feature = "tls-no-provider")]
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
+            Self::Tls(encrypted) => encrypted.read(cx, buffer),
         }
     }
 }
@@ -166,7 +176,7 @@ impl Write for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             #[cfg(feature = "tls-no-provider")]
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, bytes),
+            Self::Tls(encrypted) => encrypted.write(cx, |stream, cx| stream.poll_write(cx, bytes)),
         }
     }
 
@@ -174,7 +184,7 @@ impl Write for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             #[cfg(feature = "tls-no-provider")]
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
+            Self::Tls(encrypted) => encrypted.write(cx, |stream, cx| stream.poll_flush(cx)),
         }
     }
 
@@ -182,7 +192,7 @@ impl Write for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             #[cfg(feature = "tls-no-provider")]
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+            Self::Tls(encrypted) => Pin::new(&mut encrypted.stream).poll_shutdown(cx),
         }
     }
 
@@ -190,7 +200,7 @@ impl Write for Stream {
         match self {
             Self::Tcp(stream) => stream.is_write_vectored(),
             #[cfg(feature = "tls-no-provider")]
-            Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Tls(encrypted) => encrypted.stream.is_write_vectored(),
         }
     }
 
@@ -202,7 +212,9 @@ impl Write for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
             #[cfg(feature = "tls-no-provider")]
-            Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, buffers),
+            Self::Tls(encrypted) => {
+                encrypted.write(cx, |stream, cx| stream.poll_write_vectored(cx, buffers))
+            }
         }
     }
 }

@@ -97,9 +97,10 @@ impl GrpcSink {
         *request.metadata_mut() = self.metadata.clone();
         // A client is a handle on the channel: cloning it is how calls are made from `&self`.
         let answered = self.client.clone().export(request).await;
-        answered
-            .map(tonic::Response::into_inner)
-            .map_err(|status| from_status(&status))
+        answered.map(tonic::Response::into_inner).map_err(|status| {
+            let refusal = self.connector.refusal();
+            refusal.unwrap_or_else(|| from_status(&status))
+        })
     }
 }
 

@@ -4,16 +4,21 @@
 mod tests;
 
 use std::error::Error;
-use std::fs;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
+use std::{fs, io};
 
+use hyper::rt::{Read, ReadBufCursor};
+use hyper_util::rt::TokioIo;
 use rustls::client::ClientConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{AlertDescription, RootCertStore};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -77,6 +82,8 @@ struct State {
     /// What the files looked like when they were read.
     seen: Vec<Option<(SystemTime, u64)>>,
     current: Option<Result<Arc<ClientConfig>, CredentialsError>>,
+    /// What a connection broke over lately.
+    refusal: Option<CredentialsError>,
 }
 
 impl Credentials {
@@ -126,6 +133,17 @@ impl Credentials {
             Some(unusable) => unusable.into(),
             None => error.into(),
         })
+    }
+
+    /// Keeps `error` if it is about credentials, for whoever asks next.
+    fn remember(&self, error: &io::Error) {
+        if let Some(refusal) = CredentialsError::from_connection(error) {
+            lock(&self.state).refusal = Some(refusal);
+        }
+    }
+
+    pub(super) fn take_refusal(&self) -> Option<CredentialsError> {
+        lock(&self.state).refusal.take()
     }
 
     fn look(&self) -> Vec<Option<(SystemTime, u64)>> {
@@ -214,6 +232,76 @@ fn provider() -> Result<Arc<CryptoProvider>, CredentialsError> {
          the cargo feature `tls` of otel-enhance"
             .to_owned(),
     ))
+}
+
+/// A connection in TLS that remembers why it broke. HTTP/2 forgets it: there an error of the
+/// connection ends its streams with one of their own.
+#[derive(Debug)]
+pub(super) struct Encrypted {
+    pub(super) stream: TokioIo<TlsStream<TcpStream>>,
+    credentials: Arc<Credentials>,
+    /// A write has failed, and we wait for the server's word on it.
+    broken: Option<io::Error>,
+}
+
+impl Encrypted {
+    pub(super) fn new(stream: TlsStream<TcpStream>, credentials: Arc<Credentials>) -> Self {
+        Self {
+            stream: TokioIo::new(stream),
+            credentials,
+            broken: None,
+        }
+    }
+
+    pub(super) fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if let Poll::Ready(Err(error)) = &read {
+            self.credentials.remember(error);
+        }
+        read
+    }
+
+    /// Any of the ways to write. In TLS 1.3 a server refuses the client's certificate after the
+    /// handshake, from the client's view: it says so and closes, and then a write may fail before
+    /// anything is read. So a failed write waits for what the server said; a closed connection
+    /// becomes readable at once.
+    pub(super) fn write<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(
+            Pin<&mut TokioIo<TlsStream<TcpStream>>>,
+            &mut Context<'_>,
+        ) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let error = match self.broken.take() {
+            Some(error) => error,
+            None => match write(Pin::new(&mut self.stream), cx) {
+                Poll::Ready(Err(error)) => error,
+                written => return written,
+            },
+        };
+        loop {
+            let mut bytes = [0; 1024];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let tls = Pin::new(self.stream.inner_mut());
+            match AsyncRead::poll_read(tls, cx, &mut buffer) {
+                Poll::Pending => {
+                    self.broken = Some(error);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(Ok(())) => return Poll::Ready(Err(error)),
+                Poll::Ready(Err(said)) => {
+                    self.credentials.remember(&said);
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+    }
 }
 
 fn certificates(path: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {

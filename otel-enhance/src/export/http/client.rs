@@ -57,11 +57,10 @@ impl Transport {
             .body(Full::new(parcel.body.clone()))
             .map_err(|error| Trouble::rejected(format!("the request is not valid: {error}")))?;
         *request.headers_mut() = parcel.headers.clone();
-        let response = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| from_client_error(&error))?;
+        let response = self.client.request(request).await.map_err(|error| {
+            let refusal = self.connector.refusal();
+            refusal.unwrap_or_else(|| from_client_error(&error))
+        })?;
         let (parts, mut incoming) = response.into_parts();
         if !parts.status.is_success() {
             // The body of an error may repeat our secrets: it is not read, and the connection,

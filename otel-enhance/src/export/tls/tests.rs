@@ -75,7 +75,7 @@ fn destinations(receiver: &Scripted, tls: &TlsSettings) -> [OtlpSettings; 2] {
     ]
     .map(|mut settings| {
         settings.tls = tls.clone();
-        settings.timeout = Duration::from_secs(3);
+        settings.timeout = Duration::from_secs(2);
         settings
     })
 }
