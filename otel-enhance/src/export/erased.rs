@@ -1,5 +1,8 @@
 //! The one exporter that a processor sees, whatever lies behind it.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};

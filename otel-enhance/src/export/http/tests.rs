@@ -356,3 +356,170 @@ fn client_debug_output_hides_header_values() {
     assert!(!format!("{exporter:?}").contains("s3cret"));
     drop(Arc::new(exporter.shutdown()));
 }
+
+/// Runs the calling test anew in a process of its own with these variables, which no test may set
+/// in a process that it shares with others. In that process it returns `true`, once.
+fn in_child(test: &str, variables: &[(&str, &str)]) -> bool {
+    const MARK: &str = "OTEL_ENHANCE_TEST_CHILD";
+    if std::env::var_os(MARK).is_some() {
+        return true;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            &format!("export::http::tests::{test}"),
+            "--nocapture",
+        ])
+        .env(MARK, "1")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+    false
+}
+
+/// One export under a hostile environment, with settings that contradict all of it.
+fn contradict_the_environment(protocol: Protocol) {
+    let server = Server::start(vec![Answer::ok()]);
+    let pipeline = Pipeline::new();
+    let mut settings = settings(&server);
+    settings.protocol = protocol;
+    settings.headers = vec![("authorization".into(), "from code".into())];
+    let exporter = exporter(&settings, &pipeline);
+    pipeline.export(&exporter, vec![span("s")]);
+    assert_eq!(pipeline.report().exported, 1, "{:?}", pipeline.said());
+    let request = &server.requests()[0];
+    assert_eq!(request.line, "POST /v1/traces HTTP/1.1");
+    assert_eq!(request.header("authorization"), Some("from code"));
+    assert_eq!(request.header("x-env"), None);
+    assert_eq!(request.header("x-env-traces"), None);
+    assert_eq!(request.header("content-encoding"), None);
+    match protocol {
+        Protocol::HttpProtobuf => {
+            assert_eq!(
+                request.header("content-type"),
+                Some("application/x-protobuf")
+            );
+            let body = ExportTraceServiceRequest::decode(&*request.body).unwrap();
+            assert_eq!(body.resource_spans.len(), 1);
+        }
+        _ => {
+            assert_eq!(request.header("content-type"), Some("application/json"));
+            assert!(request.body.starts_with(b"{\"resourceSpans\":["));
+        }
+    }
+}
+
+const HOSTILE: &[(&str, &str)] = &[
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", ":: no URL ::"),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "authorization=env,x-env=1,content-type=text%2Fplain",
+    ),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
+    ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "0"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+    ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
+];
+
+#[test]
+fn settings_under_a_hostile_environment_hold() {
+    let traces = (
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        "authorization=traces,x-env-traces=1",
+    );
+    let variables = [HOSTILE, &[traces]].concat();
+    for variables in [HOSTILE, &variables] {
+        if in_child("settings_under_a_hostile_environment_hold", variables) {
+            return contradict_the_environment(Protocol::HttpProtobuf);
+        }
+    }
+}
+
+#[cfg(all(feature = "gzip", feature = "zstd"))]
+#[test]
+fn settings_without_compression_hold_although_the_environment_asks_for_it() {
+    for (name, value) in [
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zstd"),
+    ] {
+        let variables = [HOSTILE, &[(name, value)]].concat();
+        let test = "settings_without_compression_hold_although_the_environment_asks_for_it";
+        if in_child(test, &variables) {
+            return contradict_the_environment(Protocol::HttpProtobuf);
+        }
+    }
+}
+
+#[cfg(feature = "otlp-json")]
+#[test]
+fn json_settings_under_a_hostile_environment_hold() {
+    let variables = [HOSTILE, &[("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")]].concat();
+    if in_child("json_settings_under_a_hostile_environment_hold", &variables) {
+        contradict_the_environment(Protocol::HttpJson);
+    }
+}
+
+#[cfg(all(feature = "gzip", feature = "zstd", feature = "otlp-json"))]
+#[test]
+fn export_compressed_arrives_in_the_encoding_asked_for() {
+    use super::super::testing::receiver::Scripted;
+    use otel_enhance_receiver::{ContentType, Encoding};
+    for (protocol, content_type) in [
+        (Protocol::HttpProtobuf, ContentType::Protobuf),
+        (Protocol::HttpJson, ContentType::Json),
+    ] {
+        for (compression, encoding) in [
+            (Compression::Gzip, Encoding::Gzip),
+            (Compression::Zstd, Encoding::Zstd),
+            (Compression::None, Encoding::Identity),
+        ] {
+            let receiver = Scripted::start([], None);
+            let pipeline = Pipeline::new();
+            let mut settings = otlp(protocol, &receiver.http());
+            settings.compression = compression;
+            let exporter = exporter(&settings, &pipeline);
+            pipeline.export(&exporter, vec![span("s"); 100]);
+            assert_eq!(
+                receiver.seen(|request| (request.content_type, request.encoding)),
+                [(content_type, encoding)]
+            );
+            assert_eq!(
+                receiver.seen(otel_enhance_receiver::Request::span_count),
+                [100]
+            );
+            assert_eq!(pipeline.report().exported, 100);
+        }
+    }
+}
+
+#[cfg(feature = "otlp-json")]
+#[test]
+fn json_carries_what_protobuf_carries() {
+    use super::super::testing::receiver::Scripted;
+    use opentelemetry::KeyValue;
+    let receiver = Scripted::start([], None);
+    let mut rich = span("rich");
+    rich.attributes = vec![
+        KeyValue::new("int", i64::MAX),
+        KeyValue::new("double", 0.1),
+        KeyValue::new("text", "ü\"\n"),
+        KeyValue::new("bool", true),
+        KeyValue::new("array", opentelemetry::Value::Array(vec![1_i64, -1].into())),
+    ];
+    rich.status = opentelemetry::trace::Status::error("no");
+    let pipeline = Pipeline::new();
+    for protocol in [Protocol::HttpProtobuf, Protocol::HttpJson] {
+        let exporter = exporter(&otlp(protocol, &receiver.http()), &pipeline);
+        pipeline.export(&exporter, vec![rich.clone()]);
+    }
+    let messages = receiver.seen(|request| request.message.clone());
+    assert_eq!(messages.len(), 2, "{:?}", pipeline.said());
+    assert_eq!(messages[0], messages[1]);
+}
