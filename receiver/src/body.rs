@@ -1,6 +1,5 @@
 //! Reading a body within bounds of size, time and memory.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -70,11 +69,19 @@ where
     Ok(Some(whole.freeze()))
 }
 
-/// Reads and forgets what is left of a refused body, so that a sender which is still writing gets
-/// to read the answer instead of a reset connection. Bounded by size and time.
-pub(crate) async fn drain<B: Body + Unpin>(body: B, limit: usize, timeout: Duration) {
-    let mut body = pin!(body);
-    let mut left = limit;
+/// How long a refused body is still read, and how much of it in lengths of the largest permitted:
+/// what is refused for its size is more than one.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+const DRAIN_LENGTHS: usize = 4;
+
+/// Reads and forgets what is left of a refused body. A sender which is still writing gets to read
+/// the answer then: over HTTP/1.1 the connection would be reset under it, and over HTTP/2 some
+/// clients take the reset of the stream for the answer.
+pub(crate) async fn drain<B: Body + Unpin>(mut body: B, max_body_bytes: usize) {
+    if body.is_end_stream() {
+        return;
+    }
+    let mut left = max_body_bytes.saturating_mul(DRAIN_LENGTHS);
     let all = async {
         while let Some(Ok(frame)) = body.frame().await {
             let length = frame.data_ref().map_or(0, Buf::remaining);
@@ -85,5 +92,5 @@ pub(crate) async fn drain<B: Body + Unpin>(body: B, limit: usize, timeout: Durat
         }
     };
     // Whether it ended or not, the answer goes out now.
-    tokio::time::timeout(timeout, all).await.ok();
+    tokio::time::timeout(DRAIN_TIME, all).await.ok();
 }

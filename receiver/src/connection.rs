@@ -218,7 +218,7 @@ async fn answer(
         client_certificates: Arc::clone(&peer.certificates),
     };
     let response = match peer.transport {
-        Transport::Http => http_front::serve(&shared, head, parts.version, body).await,
+        Transport::Http => http_front::serve(&shared, head, body).await,
         Transport::Grpc => grpc_front::serve(&shared, head, body).await,
     };
     // A gRPC error without a message carries its status in the head.

@@ -34,13 +34,14 @@ where
     B: Body + Unpin,
     B::Error: std::fmt::Display,
 {
-    if let Some(response) = not_grpc(&head) {
-        return response;
-    }
-    match answer(shared, head, &mut body).await {
-        Ok(response) => response,
-        Err(refusal) => refused(refusal),
-    }
+    let response = match not_grpc(&head) {
+        Some(response) => response,
+        None => answer(shared, head, &mut body)
+            .await
+            .unwrap_or_else(refused),
+    };
+    body::drain(body, shared.limits.max_body_bytes).await;
+    response
 }
 
 /// What is no gRPC at all is answered in plain HTTP, as gRPC's own specification has it.

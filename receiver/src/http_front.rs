@@ -1,10 +1,8 @@
 //! OTLP/HTTP: routes, headers, and the form of answers.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::Body;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
@@ -22,31 +20,22 @@ use crate::service::Shared;
 /// Where traces are posted.
 pub(crate) const TRACES_PATH: &str = "/v1/traces";
 
-/// How long a refused body is still read, so that its sender sees the answer.
-const DRAIN_TIME: Duration = Duration::from_secs(1);
-
 /// Answers one request.
-pub(crate) async fn serve<B>(
-    shared: &Shared,
-    head: RequestHead,
-    version: Version,
-    mut body: B,
-) -> Response<ReplyBody>
+pub(crate) async fn serve<B>(shared: &Shared, head: RequestHead, mut body: B) -> Response<ReplyBody>
 where
     B: Body + Unpin,
     B::Error: std::fmt::Display,
 {
-    // A client that waits for `100 Continue` has sent nothing yet, and HTTP/2 can end one stream
-    // without the others.
-    let drains = version < Version::HTTP_2 && !head.headers.contains_key(EXPECT);
+    let expects = head.headers.contains_key(EXPECT);
     let content_type = ContentType::from_headers(&head.headers);
     let answer = answer(shared, head, content_type, &mut body).await;
     let response = match answer {
         Ok(response) => response,
         Err(refusal) => refused(&refusal, content_type),
     };
-    if drains && !body.is_end_stream() {
-        body::drain(body, shared.limits.max_body_bytes, DRAIN_TIME).await;
+    // A client that waits for `100 Continue` has sent nothing yet.
+    if !expects {
+        body::drain(body, shared.limits.max_body_bytes).await;
     }
     response
 }

@@ -43,6 +43,30 @@ fn body_over_the_limit_is_413_with_and_without_a_declared_length() {
     assert_eq!(read_reply(&mut stream).status, 413);
 }
 
+/// One request over HTTP/2 without TLS, by hyper's client.
+async fn post_http2(address: SocketAddr, body: Vec<u8>) -> http::StatusCode {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(
+        hyper_util::rt::TokioExecutor::new(),
+        hyper_util::rt::TokioIo::new(stream),
+    )
+    .await
+    .unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::post(format!("http://{address}/v1/traces"))
+        .header(PROTOBUF.0, PROTOBUF.1)
+        .body(http_body_util::Full::new(bytes::Bytes::from(body)))
+        .unwrap();
+    sender.send_request(request).await.unwrap().status()
+}
+
+#[tokio::test]
+async fn http2_is_spoken_on_the_http_port_and_refuses_large_bodies_with_413() {
+    let (_receiver, address) = serve(Limits::default().with_max_body_bytes(3 * MIB));
+    assert_eq!(post_http2(address, encoded(1)).await, 200);
+    assert_eq!(post_http2(address, vec![0; 5 * MIB]).await, 413);
+}
+
 #[test]
 fn client_that_expects_100_continue_is_refused_before_it_sends() {
     let (_receiver, address) = serve(Limits::default().with_max_body_bytes(1000));
