@@ -272,3 +272,12 @@ impl Drop for Program {
         self.child.wait().ok();
     }
 }
+
+/// Waits for something that must come, on a machine however busy.
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

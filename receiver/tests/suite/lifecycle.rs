@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::common::{PROTOBUF, connect, encoded, exchange, post};
+use crate::common::{PROTOBUF, connect, encoded, exchange, post, until};
 use otel_enhance_receiver::{Faults, Receiver, ShutdownError, StartError, Store};
 
 #[test]
@@ -69,16 +69,18 @@ fn shutdown_lets_a_request_in_flight_finish_and_takes_no_new_connection() {
     let receiver = Receiver::builder()
         .with_http("127.0.0.1:0")
         .with_handler(store.clone())
-        .with_hook(Faults::new().with_latency(Duration::from_millis(600)))
+        .with_hook(Faults::new().with_latency(Duration::from_millis(2000)))
         .start_blocking()
         .unwrap();
     let address = receiver.http_addr().unwrap();
     let idle = connect(address);
     let sender = std::thread::spawn(move || post(address, &[PROTOBUF], &encoded(1)));
-    std::thread::sleep(Duration::from_millis(200));
-    let stopping = std::thread::spawn(move || receiver.shutdown(Duration::from_secs(10)));
-    std::thread::sleep(Duration::from_millis(100));
-    assert!(TcpStream::connect(address).is_err());
+    until("the request arrives", || receiver.stats().requests == 1);
+    let stopping = std::thread::spawn(move || receiver.shutdown(Duration::from_secs(20)));
+    until("the port is closed", || {
+        TcpStream::connect(address).is_err()
+    });
+    assert!(!sender.is_finished());
     assert_eq!(sender.join().unwrap().status, 200);
     stopping.join().unwrap().unwrap();
     assert_eq!(store.span_count(), 1);
@@ -97,9 +99,7 @@ fn shutdown_beyond_its_deadline_cuts_what_hangs_and_says_so() {
     hanging
         .write_all(b"POST /v1/traces HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")
         .unwrap();
-    while receiver.stats().requests == 0 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until("the request arrives", || receiver.stats().requests == 1);
     let start = Instant::now();
     let error = receiver.shutdown(Duration::from_millis(200)).unwrap_err();
     let ShutdownError::DeadlineExceeded { connections, .. } = error else {
@@ -172,8 +172,8 @@ async fn receiver_on_the_callers_runtime_stops_by_shutdown_and_by_drop() {
         if by_drop {
             drop(receiver);
             // The tasks end when the runtime comes to it.
-            for _ in 0..100 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+            while TcpStream::connect(address).is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         } else {
             receiver.shutdown(Duration::from_secs(5)).await.unwrap();

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::common::{JSON, PROTOBUF, connect, encoded, post, read_reply};
+use crate::common::{JSON, PROTOBUF, connect, encoded, post, read_reply, until};
 use otel_enhance_receiver::{BlockingReceiver, Limits, Receiver, channel};
 
 const MIB: usize = 1024 * 1024;
@@ -237,6 +237,7 @@ fn connections_beyond_the_limit_wait_for_a_free_slot() {
         .with_header_timeout(Duration::from_secs(60));
     let (receiver, address) = serve(limits);
     let held = [connect(address), connect(address)];
+    until("two are served", || receiver.stats().connections == 2);
     let waiting = std::thread::spawn(move || post(address, &[PROTOBUF], &encoded(1)).status);
     std::thread::sleep(Duration::from_millis(200));
     assert!(!waiting.is_finished());

@@ -171,11 +171,12 @@ fn full_disk_is_503_and_the_file_stays_readable() {
 
 #[test]
 fn sigterm_finishes_what_is_in_flight_and_exits_with_success() {
-    let mut program = Program::start(&["--latency-ms", "500"]);
+    let mut program = Program::start(&["--latency-ms", "2500"]);
     let mut stream = connect(program.http);
     let sender =
         std::thread::spawn(move || exchange(&mut stream, "POST", "/v1/traces", &[PROTOBUF], b""));
-    std::thread::sleep(Duration::from_millis(200));
+    // Long enough for the request to arrive, short enough for it to be in flight.
+    std::thread::sleep(Duration::from_millis(1000));
     program.signal("TERM");
     assert_eq!(sender.join().unwrap().status, 200);
     assert!(program.child.wait().unwrap().success());
