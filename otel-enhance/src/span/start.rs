@@ -118,7 +118,6 @@ impl Start {
     }
 
     /// Starts the span for a future.
-    #[must_use]
     pub fn open(self) -> OpenSpan {
         OpenSpan::new(self.start())
     }

@@ -1,0 +1,90 @@
+//! `#[enhanced_trace]`, bare (`code = false`) and with its three `code.*` attributes.
+
+use otel_enhance::enhanced_trace;
+
+use crate::worker::{Implementation, State, cases, provider, work, work_and_yield};
+
+fn install(state: State) {
+    if let Some(provider) = provider(state) {
+        otel_enhance::set_tracer_provider(provider);
+    }
+}
+
+pub(crate) use bare::BARE;
+pub(crate) use default::DEFAULT;
+
+mod bare {
+    use super::*;
+
+    pub(crate) const BARE: Implementation = Implementation {
+        name: "enhanced_trace",
+        baseline: "sdk",
+        install,
+        cases: cases!(),
+    };
+
+    #[enhanced_trace(name = "attributes_0", code = false)]
+    #[inline(never)]
+    fn attributes_0(i: u64) -> u64 {
+        work(i)
+    }
+
+    #[enhanced_trace(name = "attributes_3", code = false, capture(i, flag, text))]
+    #[inline(never)]
+    fn attributes_3(i: u64, flag: bool, text: &str) -> u64 {
+        work(i) + u64::from(flag) + text.len() as u64
+    }
+
+    #[enhanced_trace(name = "nested", code = false)]
+    #[inline(never)]
+    fn nested(i: u64, deeper: u32) -> u64 {
+        if deeper == 0 {
+            work(i)
+        } else {
+            nested(i, deeper - 1)
+        }
+    }
+
+    #[enhanced_trace(name = "yields", code = false)]
+    async fn yields(i: u64, yields: u32) -> u64 {
+        work_and_yield(i, yields).await
+    }
+}
+
+mod default {
+    use super::*;
+
+    pub(crate) const DEFAULT: Implementation = Implementation {
+        name: "enhanced_trace_default",
+        baseline: "sdk_code",
+        install,
+        cases: cases!(),
+    };
+
+    #[enhanced_trace]
+    #[inline(never)]
+    fn attributes_0(i: u64) -> u64 {
+        work(i)
+    }
+
+    #[enhanced_trace(capture(i, flag, text))]
+    #[inline(never)]
+    fn attributes_3(i: u64, flag: bool, text: &str) -> u64 {
+        work(i) + u64::from(flag) + text.len() as u64
+    }
+
+    #[enhanced_trace]
+    #[inline(never)]
+    fn nested(i: u64, deeper: u32) -> u64 {
+        if deeper == 0 {
+            work(i)
+        } else {
+            nested(i, deeper - 1)
+        }
+    }
+
+    #[enhanced_trace]
+    async fn yields(i: u64, yields: u32) -> u64 {
+        work_and_yield(i, yields).await
+    }
+}
