@@ -10,6 +10,8 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 
+use std::hint::black_box;
+
 use crate::worker::{Implementation, State, cases, provider, work, work_and_yield};
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
@@ -79,7 +81,7 @@ macro_rules! functions {
         #[inline(never)]
         fn nested(i: u64, deeper: u32) -> u64 {
             let _active = start!("nested", vec![$($code),*]).attach();
-            if deeper == 0 { work(i) } else { nested(i, deeper - 1) }
+            if deeper == 0 { work(i) } else { black_box(nested(i, deeper - 1)) }
         }
 
         async fn yields(i: u64, yields: u32) -> u64 {

@@ -218,28 +218,25 @@ impl Row {
     }
 }
 
-/// Instructions a span, counted by valgrind: the difference of two runs, so that the start of the
-/// process does not count.
+/// Instructions a span, counted by valgrind in the worker's loop alone.
 fn instructions(implementation: &Implementation, state: State, case: &str) -> Option<f64> {
-    let count = |calls: u64| {
-        let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(std::env::current_exe().ok()?)
-            .args(["--worker", implementation.name, state.name(), case])
-            .arg(calls.to_string())
-            .output()
-            .ok()?;
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let line = text.lines().find(|line| line.contains("Collected : "))?;
-        line.rsplit(' ').next()?.parse::<f64>().ok()
-    };
-    let spans = implementation
+    let known = implementation
         .cases
         .iter()
-        .find(|known| known.name == case)?
-        .spans;
-    let (few, many) = (200, 1_200);
-    Some((count(many)? - count(few)?) / ((many - few) * spans) as f64)
+        .find(|known| known.name == case)?;
+    let calls = 1_000;
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg("--toggle-collect=*counted_calls*")
+        .arg(std::env::current_exe().ok()?)
+        .args(["--worker", implementation.name, state.name(), case])
+        .arg(calls.to_string())
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = text.lines().find(|line| line.contains("Collected : "))?;
+    let collected: f64 = line.rsplit(' ').next()?.parse().ok()?;
+    Some(collected / (calls * known.spans) as f64)
 }
 
 /// Every case makes the spans that it says; those of fastrace are not counted by the SDK.

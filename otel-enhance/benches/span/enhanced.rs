@@ -2,6 +2,8 @@
 
 use otel_enhance::enhanced_trace;
 
+use std::hint::black_box;
+
 use crate::worker::{Implementation, State, cases, provider, work, work_and_yield};
 
 fn install(state: State) {
@@ -41,7 +43,7 @@ mod bare {
         if deeper == 0 {
             work(i)
         } else {
-            nested(i, deeper - 1)
+            black_box(nested(i, deeper - 1))
         }
     }
 
@@ -79,7 +81,7 @@ mod default {
         if deeper == 0 {
             work(i)
         } else {
-            nested(i, deeper - 1)
+            black_box(nested(i, deeper - 1))
         }
     }
 

@@ -5,6 +5,8 @@ use fastrace::future::FutureExt as _;
 use fastrace::prelude::{Span, SpanContext};
 use fastrace::trace;
 
+use std::hint::black_box;
+
 use crate::worker::{Implementation, State, cases, work, work_and_yield};
 
 pub(crate) const FASTRACE: Implementation = Implementation {
@@ -63,7 +65,7 @@ fn attributes_3(i: u64, flag: bool, text: &str) -> u64 {
 fn nested(i: u64, deeper: u32) -> u64 {
     let root = root("nested");
     let _active = root.set_local_parent();
-    below(i, deeper - 1)
+    black_box(below(i, deeper - 1))
 }
 
 #[trace(name = "nested")]
@@ -72,7 +74,7 @@ fn below(i: u64, deeper: u32) -> u64 {
     if deeper == 0 {
         work(i)
     } else {
-        below(i, deeper - 1)
+        black_box(below(i, deeper - 1))
     }
 }
 

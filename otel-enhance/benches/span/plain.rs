@@ -1,5 +1,7 @@
 //! The functions without any span: what is subtracted where nothing is installed.
 
+use std::hint::black_box;
+
 use crate::worker::{Implementation, State, cases, work, work_and_yield};
 
 pub(crate) const PLAIN: Implementation = Implementation {
@@ -24,7 +26,7 @@ fn nested(i: u64, deeper: u32) -> u64 {
     if deeper == 0 {
         work(i)
     } else {
-        nested(i, deeper - 1)
+        black_box(nested(i, deeper - 1))
     }
 }
 

@@ -4,6 +4,8 @@ use opentelemetry::trace::TracerProvider as _;
 use tracing::instrument;
 use tracing_subscriber::layer::SubscriberExt as _;
 
+use std::hint::black_box;
+
 use crate::worker::{Implementation, State, cases, provider, work, work_and_yield};
 
 pub(crate) const TRACING: Implementation = Implementation {
@@ -39,7 +41,7 @@ fn nested(i: u64, deeper: u32) -> u64 {
     if deeper == 0 {
         work(i)
     } else {
-        nested(i, deeper - 1)
+        black_box(nested(i, deeper - 1))
     }
 }
 

@@ -81,37 +81,53 @@ impl Callsite {
     #[inline(always)]
     pub fn enter(&'static self) -> SpanGuard {
         if registry::is_installed() {
-            self.begin(0).enter()
+            self.enter_plain()
         } else {
             SpanGuard::none()
         }
+    }
+
+    #[inline(never)]
+    fn enter_plain(&'static self) -> SpanGuard {
+        Start::new(self, self.code_attributes()).enter()
     }
 
     /// A span without attributes of its own for a future.
     #[inline(always)]
     pub fn open(&'static self) -> OpenSpan {
         if registry::is_installed() {
-            self.begin(0).open()
+            self.open_plain()
         } else {
             OpenSpan::none()
         }
     }
 
+    #[inline(never)]
+    fn open_plain(&'static self) -> OpenSpan {
+        Start::new(self, self.code_attributes()).open()
+    }
+
     /// Begins a span that will be given about this many attributes.
     #[must_use]
     pub fn begin(&'static self, attributes: usize) -> Start {
-        let code = if self.code.is_some() {
+        Start::new(self, attributes + self.code_attributes())
+    }
+
+    #[inline(always)]
+    const fn code_attributes(&self) -> usize {
+        if self.code.is_some() {
             CODE_ATTRIBUTES
         } else {
             0
-        };
-        Start::new(self, attributes + code)
+        }
     }
 
+    #[inline(always)]
     pub(crate) fn kind(&self) -> SpanKind {
         self.kind.clone()
     }
 
+    #[inline(always)]
     pub(crate) fn resolved(&self) -> &Resolved {
         self.resolved.get_or_init(|| self.resolve())
     }
@@ -129,11 +145,14 @@ impl Callsite {
     }
 
     /// Appends `code.function.name`, `code.file.path` and `code.line.number`.
-    pub(crate) fn push_code(&self, resolved: &Resolved, attributes: &mut Vec<KeyValue>) {
+    #[inline(always)]
+    pub(crate) fn push_code(&self, attributes: &mut Vec<KeyValue>) {
         if let Some((file, line)) = self.code {
-            attributes.push(KeyValue::new("code.function.name", resolved.function));
-            attributes.push(KeyValue::new("code.file.path", file));
-            attributes.push(KeyValue::new("code.line.number", i64::from(line)));
+            attributes.extend([
+                KeyValue::new("code.function.name", self.resolved().function),
+                KeyValue::new("code.file.path", file),
+                KeyValue::new("code.line.number", i64::from(line)),
+            ]);
         }
     }
 }

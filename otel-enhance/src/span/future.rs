@@ -4,20 +4,21 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
-use opentelemetry::Context;
+use opentelemetry::ContextGuard;
 use opentelemetry::trace::TraceContextExt as _;
 use pin_project_lite::pin_project;
 
+use super::backend::Started;
 use super::recorder::{Recorder, record_cancelled, record_panic};
 
 /// A started span on its way to the future that it belongs to.
 #[derive(Debug)]
 #[must_use = "the span ends when it is dropped"]
-pub struct OpenSpan(Option<Context>);
+pub struct OpenSpan(Option<Started>);
 
 impl OpenSpan {
-    pub(crate) const fn new(context: Option<Context>) -> Self {
-        Self(context)
+    pub(crate) const fn new(started: Option<Started>) -> Self {
+        Self(started)
     }
 
     /// No span.
@@ -61,7 +62,8 @@ impl OpenSpan {
     }
 
     fn make<F>(&self, make: impl FnOnce() -> F) -> F {
-        let _active = self.0.as_ref().map(|context| context.clone().attach());
+        let started = self.0.as_ref();
+        let _active = started.map(|started| started.context.clone().attach());
         make()
     }
 
@@ -80,11 +82,11 @@ impl OpenSpan {
 }
 
 impl Drop for OpenSpan {
-    /// The function did not get as far as its future.
+    /// The function did not get as far as its future, because it unwinds.
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(context) = self.0.take() {
-            give_up(&context);
+        if let Some(started) = self.0.take() {
+            unwinds(&started);
         }
     }
 }
@@ -95,19 +97,19 @@ pin_project! {
     pub struct Instrumented<F: Future> {
         #[pin]
         future: Option<F>,
-        span: Option<Context>,
+        span: Option<Started>,
         record: Option<fn(&Recorder<'_>, &F::Output)>,
     }
 
     impl<F: Future> PinnedDrop for Instrumented<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if let Some(context) = this.span.take() {
+            if let Some(started) = this.span.take() {
                 // What the future still holds is dropped under the span, as its body would do it.
-                let active = context.clone().attach();
+                let active = started.context.clone().attach();
                 this.future.set(None);
                 drop(active);
-                abandon(&context);
+                abandon(&started);
             }
         }
     }
@@ -131,77 +133,90 @@ impl<F: Future> Future for Instrumented<F> {
             // Only `drop` takes the future out.
             return Poll::Pending;
         };
-        if this.span.is_none() {
-            return future.poll(task);
-        }
-        let mut polling = Polling::new(this.span);
-        let polled = future.poll(task);
-        if let Poll::Ready(output) = &polled {
-            polling.finish(*this.record, output);
+        let polled = poll_under(this.span.as_ref(), future, *this.record, task);
+        if polled.is_ready() {
+            *this.span = None;
         }
         polled
     }
 }
 
-/// One poll: the span is active, and ended if the poll unwinds.
+/// Under a span or not: one call of `poll` for both, so that the compiler may inline it.
+#[inline(always)]
+fn poll_under<F: Future>(
+    span: Option<&Started>,
+    future: Pin<&mut F>,
+    record: Option<fn(&Recorder<'_>, &F::Output)>,
+    task: &mut TaskContext<'_>,
+) -> Poll<F::Output> {
+    let polling = span.map(Polling::new);
+    let polled = future.poll(task);
+    if let Some(polling) = polling {
+        match &polled {
+            Poll::Ready(output) => polling.finished(record, output),
+            Poll::Pending => polling.suspended(),
+        }
+    }
+    polled
+}
+
+/// One poll: the span is active. Dropped otherwise than by one of its methods, the poll unwinds.
 struct Polling<'a> {
-    span: &'a mut Option<Context>,
-    active: Option<opentelemetry::ContextGuard>,
-    was_panicking: bool,
+    started: &'a Started,
+    active: Option<ContextGuard>,
 }
 
 impl<'a> Polling<'a> {
-    fn new(span: &'a mut Option<Context>) -> Self {
-        let active = span.as_ref().map(|context| context.clone().attach());
+    fn new(started: &'a Started) -> Self {
         Self {
-            span,
-            active,
-            was_panicking: std::thread::panicking(),
+            started,
+            active: Some(started.context.clone().attach()),
         }
+    }
+
+    fn suspended(mut self) {
+        drop(self.active.take());
     }
 
     #[inline]
-    fn finish<T>(&mut self, record: Option<fn(&Recorder<'_>, &T)>, output: &T) {
-        if let Some(context) = self.span.take() {
+    fn finished<T>(mut self, record: Option<fn(&Recorder<'_>, &T)>, output: &T) {
+        if self.started.is_recording {
+            let span = self.started.context.span();
             if let Some(record) = record {
-                record(&Recorder(context.span()), output);
+                record(&Recorder(self.started.context.span()), output);
             }
-            end(&context);
-        }
-    }
-}
-
-impl Drop for Polling<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking()
-            && !self.was_panicking
-            && let Some(context) = self.span.take()
-        {
-            record_panic(&context.span());
-            end(&context);
+            span.end();
         }
         drop(self.active.take());
     }
 }
 
-fn end(context: &Context) {
-    context.span().end();
+impl Drop for Polling<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(active) = self.active.take() {
+            unwinds(self.started);
+            drop(active);
+        }
+    }
 }
 
-/// Ends a span whose future was never made: the function unwinds.
+/// Ends a span whose function panics. What is done to it later, it ignores.
 #[cold]
-fn give_up(context: &Context) {
-    let span = context.span();
-    if std::thread::panicking() {
+fn unwinds(started: &Started) {
+    if started.is_recording {
+        let span = started.context.span();
         record_panic(&span);
+        span.end();
     }
-    span.end();
 }
 
 /// Ends a span whose future will not finish.
 #[cold]
-fn abandon(context: &Context) {
-    let span = context.span();
-    record_cancelled(&span);
-    span.end();
+fn abandon(started: &Started) {
+    if started.is_recording {
+        let span = started.context.span();
+        record_cancelled(&span);
+        span.end();
+    }
 }

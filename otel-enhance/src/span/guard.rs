@@ -3,6 +3,7 @@
 use opentelemetry::trace::{SpanId, SpanRef, TraceContextExt as _};
 use opentelemetry::{Context, ContextGuard};
 
+use super::backend::Started;
 use super::recorder::{Recorder, record_panic};
 
 /// Ends its span when dropped, and makes the span that was active before active again.
@@ -13,7 +14,8 @@ pub struct SpanGuard(Option<Attached>);
 #[derive(Debug)]
 struct Attached {
     context: ContextGuard,
-    span_id: SpanId,
+    /// `None`: the span does not record, there is nothing to tell it.
+    span_id: Option<SpanId>,
     /// The function was called by a destructor while its thread was already unwinding.
     was_panicking: bool,
 }
@@ -25,10 +27,11 @@ impl SpanGuard {
         Self(None)
     }
 
-    pub(crate) fn attach(context: Context) -> Self {
-        let span_id = context.span().span_context().span_id();
+    pub(crate) fn attach(started: Started) -> Self {
+        let span = started.context.span();
+        let span_id = started.is_recording.then(|| span.span_context().span_id());
         Self(Some(Attached {
-            context: context.attach(),
+            context: started.context.attach(),
             span_id,
             was_panicking: std::thread::panicking(),
         }))
@@ -49,7 +52,7 @@ impl Attached {
     fn with_span(&self, f: impl FnOnce(SpanRef<'_>)) {
         Context::map_current(|current| {
             let span = current.span();
-            if span.span_context().span_id() == self.span_id {
+            if Some(span.span_context().span_id()) == self.span_id {
                 f(span);
             }
         });
@@ -68,13 +71,15 @@ impl Drop for SpanGuard {
 /// Ends the span at once: clones of its context that spawned tasks hold cannot delay it. Asking
 /// the active context for it is cheaper than keeping one more reference.
 fn end(attached: Attached) {
-    let panicked = std::thread::panicking() && !attached.was_panicking;
-    attached.with_span(|span| {
-        if panicked {
-            record_panic(&span);
-        }
-        span.end();
-    });
+    if attached.span_id.is_some() {
+        let panicked = std::thread::panicking() && !attached.was_panicking;
+        attached.with_span(|span| {
+            if panicked {
+                record_panic(&span);
+            }
+            span.end();
+        });
+    }
     drop(attached.context);
 }
 

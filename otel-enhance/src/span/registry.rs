@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope, global};
 
-use super::backend::{Backend, ProviderBackend, SpanStart};
+use super::backend::{Backend, ProviderBackend, SpanStart, Started};
 
 /// 0: nothing is installed; else the number of the installation.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
@@ -49,6 +49,7 @@ thread_local! {
 }
 
 /// Calls `f` with the installed backend, if there is one and the thread is not being torn down.
+#[inline]
 pub(crate) fn with_backend<R>(f: impl FnOnce(&dyn Backend) -> R) -> Option<R> {
     let generation = GENERATION.load(Ordering::Relaxed);
     if generation == 0 {
@@ -203,10 +204,12 @@ fn replace(backend: Arc<dyn Backend>) {
 struct FollowGlobal;
 
 impl Backend for FollowGlobal {
-    fn start(&self, start: SpanStart, parent: &Context, base: &Context) -> Context {
-        use opentelemetry::trace::TraceContextExt as _;
+    fn start(&self, start: &mut SpanStart, parent: &Context, base: &Context) -> Started {
         let tracer = global::tracer_with_scope(start.scope.to_instrumentation_scope());
-        base.with_span(tracer.build_with_context(start.builder, parent))
+        Started::new(
+            tracer.build_with_context(start.take_builder(), parent),
+            base,
+        )
     }
 }
 

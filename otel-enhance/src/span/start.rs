@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use std::fmt::{Debug, Display};
 
 use opentelemetry::baggage::{BaggageExt as _, BaggageMetadata, KeyValueMetadata};
-use opentelemetry::trace::{Link, SpanBuilder};
 use opentelemetry::{Context, Key, KeyValue, StringValue};
 
-use super::backend::SpanStart;
+use super::backend::{SpanStart, Started};
 use super::callsite::Callsite;
 use super::future::OpenSpan;
 use super::guard::SpanGuard;
@@ -21,18 +20,24 @@ use super::value::AttributeValue;
 #[derive(Debug)]
 pub struct Start {
     callsite: &'static Callsite,
-    attributes: Vec<KeyValue>,
-    links: Option<Vec<Link>>,
+    span: SpanStart,
     parent: Parent,
     sampled: bool,
 }
 
 impl Start {
+    #[inline(always)]
     pub(crate) fn new(callsite: &'static Callsite, attributes: usize) -> Self {
+        let resolved = callsite.resolved();
         Self {
             callsite,
-            attributes: Vec::with_capacity(attributes),
-            links: None,
+            span: SpanStart {
+                scope: resolved.scope,
+                name: Cow::Borrowed(resolved.name),
+                kind: callsite.kind(),
+                attributes: Vec::with_capacity(attributes),
+                links: Vec::new(),
+            },
             parent: Parent::Current,
             sampled: true,
         }
@@ -58,7 +63,7 @@ impl Start {
             .into_iter()
             .map(IntoLink::into_link)
             .filter(|link| link.span_context.is_valid());
-        self.links = Some(valid.collect());
+        self.span.links = valid.collect();
     }
 
     /// `sample = …`: false if this local root is not to be recorded.
@@ -70,13 +75,13 @@ impl Start {
     /// A typed value.
     pub fn set<V: AttributeValue>(&mut self, key: &'static str, value: V) {
         if let Some(value) = value.into_value() {
-            self.attributes.push(KeyValue::new(key, value));
+            self.span.attributes.push(KeyValue::new(key, value));
         }
     }
 
     /// A string that lives for ever: not copied.
     pub fn set_static(&mut self, key: &'static str, value: &'static str) {
-        self.attributes.push(KeyValue::new(key, value));
+        self.span.attributes.push(KeyValue::new(key, value));
     }
 
     /// A value of a type that borrows nothing shorter than `'static`: a string that lives for ever
@@ -100,56 +105,58 @@ impl Start {
 
     /// `%value`
     pub fn set_display(&mut self, key: &'static str, value: &dyn Display) {
-        self.attributes.push(KeyValue::new(key, value.to_string()));
+        self.span
+            .attributes
+            .push(KeyValue::new(key, value.to_string()));
     }
 
     /// `?value`
     pub fn set_debug(&mut self, key: &'static str, value: &dyn Debug) {
-        self.attributes
+        self.span
+            .attributes
             .push(KeyValue::new(key, format!("{value:?}")));
     }
 
     /// Starts the span and makes it active until the guard is dropped.
-    pub fn enter(self) -> SpanGuard {
+    pub fn enter(&mut self) -> SpanGuard {
         match self.start() {
-            Some(context) => SpanGuard::attach(context),
+            Some(started) => SpanGuard::attach(started),
             None => SpanGuard::none(),
         }
     }
 
     /// Starts the span for a future.
-    pub fn open(self) -> OpenSpan {
+    pub fn open(&mut self) -> OpenSpan {
         OpenSpan::new(self.start())
     }
 
-    fn start(mut self) -> Option<Context> {
+    #[inline(always)]
+    fn start(&mut self) -> Option<Started> {
         if !self.sampled {
-            return Some(sample::unsampled(&self.parent));
+            return Some(self.unsampled());
         }
-        let resolved = self.callsite.resolved();
-        self.callsite.push_code(resolved, &mut self.attributes);
-        let start = SpanStart {
-            scope: resolved.scope,
-            builder: SpanBuilder {
-                name: Cow::Borrowed(resolved.name),
-                span_kind: Some(self.callsite.kind()),
-                attributes: (!self.attributes.is_empty()).then_some(self.attributes),
-                links: self.links,
-                ..SpanBuilder::default()
-            },
-        };
-        start_under(start, self.parent)
+        self.callsite.push_code(&mut self.span.attributes);
+        start_under(&mut self.span, &self.parent)
+    }
+
+    #[cold]
+    fn unsampled(&self) -> Started {
+        Started {
+            context: sample::unsampled(&self.parent),
+            is_recording: false,
+        }
     }
 }
 
 /// Starts a span under `parent`; `None` if nothing is installed any more.
-pub(crate) fn start_under(start: SpanStart, parent: Parent) -> Option<Context> {
+#[inline]
+pub(crate) fn start_under(span: &mut SpanStart, parent: &Parent) -> Option<Started> {
     registry::with_backend(|backend| match parent {
-        Parent::Current => Context::map_current(|current| backend.start(start, current, current)),
+        Parent::Current => Context::map_current(|current| backend.start(span, current, current)),
         Parent::Root => {
-            Context::map_current(|current| backend.start(start, &orphan(current), current))
+            Context::map_current(|current| backend.start(span, &orphan(current), current))
         }
-        Parent::Context(context) => backend.start(start, &context, &context),
+        Parent::Context(context) => backend.start(span, context, context),
     })
 }
 

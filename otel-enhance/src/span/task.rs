@@ -33,11 +33,9 @@ use std::borrow::Cow;
 use std::future::Future;
 
 use opentelemetry::Context;
-use opentelemetry::trace::{
-    FutureExt as _, Link, SpanBuilder, SpanKind, TraceContextExt as _, WithContext,
-};
+use opentelemetry::trace::{FutureExt as _, Link, SpanKind, TraceContextExt as _, WithContext};
 
-use super::backend::SpanStart;
+use super::backend::{SpanStart, Started};
 use super::future::{Instrumented, OpenSpan};
 use super::guard::SpanGuard;
 use super::parent::Parent;
@@ -77,7 +75,7 @@ pub fn linked_fn<R>(
         // The caller's baggage; the span under it is linked, not a parent.
         let _entries = context.attach();
         let _span = match start_linked(name, active_link()) {
-            Some(context) => SpanGuard::attach(context),
+            Some(started) => SpanGuard::attach(started),
             None => SpanGuard::none(),
         };
         work()
@@ -94,18 +92,16 @@ fn active_link() -> Option<Link> {
     })
 }
 
-fn start_linked(name: Cow<'static, str>, link: Option<Link>) -> Option<Context> {
+fn start_linked(name: Cow<'static, str>, link: Option<Link>) -> Option<Started> {
     if !registry::is_installed() {
         return None;
     }
-    let start = SpanStart {
+    let mut span = SpanStart {
         scope: Scope::intern("otel_enhance::task", Some(env!("CARGO_PKG_VERSION"))),
-        builder: SpanBuilder {
-            name,
-            span_kind: Some(SpanKind::Internal),
-            links: link.map(|link| vec![link]),
-            ..SpanBuilder::default()
-        },
+        name,
+        kind: SpanKind::Internal,
+        attributes: Vec::new(),
+        links: link.into_iter().collect(),
     };
-    start_under(start, Parent::Root)
+    start_under(&mut span, &Parent::Root)
 }
