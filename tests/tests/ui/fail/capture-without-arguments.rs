@@ -1,0 +1,8 @@
+use otel_enhance::enhanced_trace;
+
+#[enhanced_trace(capture(user))]
+fn pay() {}
+
+fn main() {
+    pay();
+}

@@ -1,0 +1,10 @@
+use otel_enhance::enhanced_trace;
+
+#[enhanced_trace(err(level = "warn"))]
+fn find(id: u64) -> Result<u64, String> {
+    Ok(id)
+}
+
+fn main() {
+    let _ = find(1);
+}

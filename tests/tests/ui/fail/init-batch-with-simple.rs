@@ -1,0 +1,11 @@
+use otel_enhance::{InitError, init, pipeline::TelemetryGuard};
+
+fn start() -> Result<TelemetryGuard, InitError> {
+    let guard = init!(simple, batch(max_queue_size = 4096))?;
+    let _ = guard.diagnostics();
+    Ok(guard)
+}
+
+fn main() {
+    let _ = start();
+}

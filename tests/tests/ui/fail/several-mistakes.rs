@@ -1,0 +1,17 @@
+use otel_enhance::enhanced_trace;
+
+#[enhanced_trace(
+    nmae = "pay",
+    kind = "sever",
+    capture(ordr_id, total),
+    fields(a 1, b = %total),
+    err,
+    sample = 2.0
+)]
+fn pay(order_id: u64, total: f64) {
+    let _ = (order_id, total);
+}
+
+fn main() {
+    pay(1, 2.0);
+}
