@@ -1,7 +1,9 @@
 //! What the end-to-end tests share.
 
+pub mod cases;
 pub mod certificates;
 pub mod collector_file;
+pub mod fixtures;
 pub mod peers;
 pub mod programs;
 pub mod sender;

@@ -101,14 +101,20 @@ impl Installed {
         let Some(queue) = &self.queue else {
             return;
         };
+        if self.is_foreign() {
+            return;
+        }
         let unfinished = queue.account.unfinished();
         // The process ends in any case, and the log has the losses.
         let _ = queue.close(EXIT_DEADLINE);
-        if unfinished > 0 && !self.is_foreign() {
+        if unfinished > 0 {
             self.log.report(
                 ReportKind::Notice,
                 format!("{unfinished} spans were unfinished when the process aborted"),
             );
+        }
+        if self.delivery().dropped_total() > unfinished {
+            self.say_what_was_lost();
         }
     }
 

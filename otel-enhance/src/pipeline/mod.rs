@@ -25,6 +25,11 @@ pub use builder::{EnhancedPipeline, new_enhanced_pipeline};
 pub use guard::TelemetryGuard;
 pub(crate) use slot::SlotGuard;
 
+/// Whether a pipeline lives that this thread can wait for.
+pub(crate) fn has_something_to_finish() -> bool {
+    slot::current().is_some() && !queue::is_exporting()
+}
+
 /// The process exits in an orderly way, or a signal ends it.
 pub(crate) fn finish_at_exit(timeout: Duration) {
     if let Some(installed) = slot::current() {

@@ -31,6 +31,11 @@ thread_local! {
     static EXPORTING: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether this thread is inside an export.
+pub(super) fn is_exporting() -> bool {
+    EXPORTING.get()
+}
+
 /// The queue of spans that wait for their export.
 #[derive(Debug)]
 pub(super) struct ExportQueue {
@@ -95,7 +100,7 @@ impl ExportQueue {
         if self.account.is_foreign() {
             return Ok(());
         }
-        if EXPORTING.get() {
+        if is_exporting() {
             return Err(OTelSdkError::InternalFailure(
                 "a flush inside an export would wait for itself".to_owned(),
             ));
@@ -143,7 +148,7 @@ impl ExportQueue {
             // The queue is the parent's.
             return Ok(());
         }
-        if EXPORTING.get() {
+        if is_exporting() {
             return Err(OTelSdkError::InternalFailure(
                 "a shutdown inside an export would wait for itself".to_owned(),
             ));

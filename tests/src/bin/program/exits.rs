@@ -4,9 +4,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use otel_enhance::{TelemetryGuard, new_enhanced_pipeline};
 
-use crate::common::{Case, Outcome, end_spans, fact};
+use crate::common::{Case, Outcome, end_spans, fact, report};
 use crate::traps::wait_for_a_signal;
 use crate::unix::{self, Forked};
 
@@ -31,6 +33,7 @@ pub(crate) fn ours(name: &str) -> Option<Case> {
         "second_install" => second_install,
         "many_shutdowns" => many_shutdowns,
         "disabled" => disabled,
+        "blocking_exporter" => blocking_exporter,
         _ => return None,
     })
 }
@@ -166,5 +169,29 @@ fn disabled() -> Outcome {
     fact("shut_down", guard.shutdown().is_ok());
     fact("ended", guard.delivery().ended);
     let _ = guard.tracer_provider().tracer("program");
+    Ok(())
+}
+
+/// An exporter that blocks its thread, and so cannot be cancelled.
+#[derive(Debug)]
+struct Blocking;
+
+impl SpanExporter for Blocking {
+    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+        std::thread::sleep(LONG);
+        Ok(())
+    }
+}
+
+fn blocking_exporter() -> Outcome {
+    let guard = new_enhanced_pipeline()
+        .with_exporter(Blocking)
+        .with_max_export_batch_size(1)
+        .install_batch()?;
+    end_spans(guard.tracer_provider(), SPANS);
+    let timeout = Duration::from_millis(200);
+    fact("flushed", guard.force_flush_with_timeout(timeout).is_ok());
+    fact("shut_down", guard.shutdown_with_timeout(timeout).is_ok());
+    report(&guard);
     Ok(())
 }
