@@ -7,3 +7,8 @@ pub mod fixtures;
 pub mod peers;
 pub mod programs;
 pub mod sender;
+
+/// The README's program, compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
