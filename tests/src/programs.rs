@@ -29,7 +29,23 @@ pub fn program(package: &str, name: &str) -> PathBuf {
 /// Cargo is asked, because a test cannot name another package's programs: what lies in the target
 /// folder may be of yesterday.
 fn build(package: &str, target: &[&str]) -> PathBuf {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What cargo says about the test's own package: build scripts that watch such variables would
+    // run anew, and with them half of the dependencies.
+    for (variable, _) in std::env::vars_os() {
+        let text = variable.to_string_lossy();
+        let about = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+            "CARGO_PRIMARY_",
+        ];
+        if about.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&variable);
+        }
+    }
+    let output = command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args([
             "build",

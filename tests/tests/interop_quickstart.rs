@@ -47,7 +47,7 @@ fn jaeger_given_the_quickstart_has_its_traces() {
     // The order that goes well: its price, its charge, and for each of two things the request,
     // its server side, and what the warehouse does for it.
     let mut orders = BTreeSet::new();
-    for id in jaeger.traces_of("storefront") {
+    for id in jaeger.wait_for_traces_of("storefront", 3, TIMEOUT) {
         let spans = jaeger.trace(&id);
         let roots: Vec<_> = spans
             .iter()

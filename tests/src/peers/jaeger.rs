@@ -134,6 +134,25 @@ impl Jaeger {
         traces.into_iter().map(|trace| trace.id).collect()
     }
 
+    /// Those ids once there are at least `count`, or those there are after `timeout`: assert on
+    /// their number.
+    ///
+    /// # Panics
+    ///
+    /// As [`traces_of`](Self::traces_of).
+    pub fn wait_for_traces_of(
+        &self,
+        service: &str,
+        count: usize,
+        timeout: Duration,
+    ) -> Vec<String> {
+        wait(
+            timeout,
+            || self.traces_of(service),
+            |traces| traces.len() >= count,
+        )
+    }
+
     /// The spans of one trace, its id in hexadecimal; none while Jaeger does not know it.
     ///
     /// # Panics
@@ -161,14 +180,19 @@ impl Jaeger {
     ///
     /// As [`trace`](Self::trace).
     pub fn wait_for_trace(&self, id: &str, count: usize, timeout: Duration) -> Vec<CollectedSpan> {
-        let deadline = Instant::now() + timeout;
-        loop {
-            let spans = self.trace(id);
-            if spans.len() >= count || Instant::now() >= deadline {
-                return spans;
-            }
-            std::thread::sleep(Duration::from_millis(50));
+        wait(timeout, || self.trace(id), |spans| spans.len() >= count)
+    }
+}
+
+/// Asks again and again, until it is `enough` or `timeout` is over.
+fn wait<T>(timeout: Duration, ask: impl Fn() -> T, enough: impl Fn(&T) -> bool) -> T {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let answer = ask();
+        if enough(&answer) || Instant::now() >= deadline {
+            return answer;
         }
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
