@@ -38,7 +38,7 @@ use super::report::DropReason;
 use super::retry::{Again, Backoff, Courier, Trouble};
 use super::sink::{Failure, Outcome, Sink};
 use crate::InitError;
-use crate::config::{Compression, OtlpSettings};
+use crate::config::OtlpSettings;
 
 const USER_AGENT: &str = concat!("otel-enhance/", env!("CARGO_PKG_VERSION"));
 
@@ -54,11 +54,11 @@ pub(super) fn sink(
     let client = TraceServiceClient::new(channel);
     let client = match settings.compression {
         #[cfg(feature = "gzip")]
-        Compression::Gzip => client
+        crate::config::Compression::Gzip => client
             .send_compressed(tonic::codec::CompressionEncoding::Gzip)
             .accept_compressed(tonic::codec::CompressionEncoding::Gzip),
         #[cfg(feature = "zstd")]
-        Compression::Zstd => client
+        crate::config::Compression::Zstd => client
             .send_compressed(tonic::codec::CompressionEncoding::Zstd)
             .accept_compressed(tonic::codec::CompressionEncoding::Zstd),
         // An encoding that this build lacks was refused before.

@@ -67,11 +67,6 @@ struct Rate {
 }
 
 impl Log {
-    /// To stderr.
-    pub(crate) fn stderr() -> Self {
-        Self::with_handler(None)
-    }
-
     /// To `handler`, or to stderr if there is none.
     pub(crate) fn with_handler(handler: Option<ErrorHandler>) -> Self {
         Self {
@@ -152,10 +147,7 @@ impl Outage {
         if !self.failing.swap(true, Ordering::Relaxed) {
             log.report(
                 ReportKind::Outage,
-                format!(
-                    "{} fail: {detail}; {dropped} spans dropped so far",
-                    self.subject
-                ),
+                format!("{} fail: {detail}{}", self.subject, Dropped(dropped)),
             );
         }
     }
@@ -166,11 +158,21 @@ impl Outage {
         if self.failing.load(Ordering::Relaxed) && self.failing.swap(false, Ordering::Relaxed) {
             log.report(
                 ReportKind::Recovered,
-                format!(
-                    "{} work again; {dropped} spans dropped so far",
-                    self.subject
-                ),
+                format!("{} work again{}", self.subject, Dropped(dropped)),
             );
+        }
+    }
+}
+
+/// The number of lost spans, where it is known that there are any.
+struct Dropped(u64);
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            1 => f.write_str("; 1 span dropped so far"),
+            spans => write!(f, "; {spans} spans dropped so far"),
         }
     }
 }
@@ -207,7 +209,7 @@ pub(crate) mod tests {
         assert_eq!(
             said,
             [
-                "exports to nowhere fail: connection refused; 1 spans dropped so far",
+                "exports to nowhere fail: connection refused; 1 span dropped so far",
                 "exports to nowhere work again; 99 spans dropped so far"
             ]
         );

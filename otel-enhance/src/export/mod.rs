@@ -29,6 +29,8 @@ mod testing;
 ))]
 mod tls;
 
+#[cfg(feature = "otlp-http")]
+pub use http::{EnhancedHttpClient, EnhancedHttpClientBuilder};
 pub use log::{ErrorHandler, Report, ReportKind};
 pub use report::{DeliveryReport, DropReason};
 
@@ -36,7 +38,7 @@ pub(crate) use erased::{ErasedExporter, LimitsHook, Shared};
 pub(crate) use sink::{Sink, boxed};
 
 use crate::InitError;
-use crate::config::{Compression, ExporterKind, OtlpSettings, Protocol, Settings};
+use crate::config::{Compression, Diagnostics, ExporterKind, OtlpSettings, Protocol, Settings};
 
 /// Builds the one exporter of a pipeline: what `kinds` name, in that order, with `custom` for
 /// [`ExporterKind::Custom`]. [`ExporterKind::None`] adds nothing.
@@ -128,6 +130,29 @@ fn connector(settings: &OtlpSettings, alpn: &'static [u8]) -> connect::Connector
 fn is_https(settings: &OtlpSettings) -> bool {
     let scheme = settings.endpoint.get(..8);
     scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
+}
+
+/// Adds what can be said of certificates and keys before the first export. An export that finds them
+/// unusable is held back, and so is the application's error: this must not stop a service.
+pub(crate) fn diagnose(settings: &Settings, diagnostics: &mut Diagnostics) {
+    #[cfg(all(
+        feature = "tls-no-provider",
+        any(feature = "otlp-http", feature = "otlp-grpc")
+    ))]
+    if settings.exporters.contains(&ExporterKind::Otlp)
+        && is_https(&settings.otlp)
+        // The system's certificates alone are not worth the milliseconds that reading them takes.
+        && settings.otlp.tls != crate::config::TlsSettings::default()
+        && let Err(error) = tls::Credentials::new(&settings.otlp.tls, b"h2").current()
+    {
+        diagnostics.report(
+            "tls",
+            error.to_string(),
+            "expected certificates and keys in PEM that this process may read; exports are held \
+             back until then, and what cannot wait is counted as dropped (`credentials`)",
+        );
+    }
+    let _ = (settings, diagnostics);
 }
 
 /// Whether this build can do what `settings` ask for.

@@ -80,6 +80,10 @@ impl Delivery {
         self.exported.fetch_add(spans, Ordering::Relaxed);
     }
 
+    #[cfg_attr(
+        not(any(feature = "otlp-http", feature = "otlp-grpc")),
+        expect(dead_code, reason = "OTLP alone tells")
+    )]
     pub(crate) fn ambiguous_retry(&self, spans: u64) {
         self.ambiguous_retries.fetch_add(spans, Ordering::Relaxed);
     }

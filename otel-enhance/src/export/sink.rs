@@ -16,6 +16,10 @@ pub(crate) enum Outcome {
     /// All of it arrived.
     Delivered,
     /// It arrived, and the receiver threw `rejected` spans of it away.
+    #[cfg_attr(
+        not(any(feature = "otlp-http", feature = "otlp-grpc")),
+        expect(dead_code, reason = "OTLP alone tells")
+    )]
     Partial { rejected: u64, message: String },
     /// None of it arrived, as far as we know.
     Dropped(Failure),
@@ -27,6 +31,8 @@ pub(crate) struct Failure {
     pub(crate) reason: DropReason,
     /// For the log: what happened, in words.
     pub(crate) detail: String,
+    /// The HTTP status that said so, if one did.
+    pub(crate) http_status: Option<u16>,
 }
 
 impl Failure {
@@ -34,6 +40,7 @@ impl Failure {
         Self {
             reason,
             detail: detail.into(),
+            http_status: None,
         }
     }
 }

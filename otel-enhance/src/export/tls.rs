@@ -1,6 +1,7 @@
 //! TLS and mTLS for HTTP and gRPC: certificates and keys from files, read when they are needed.
 
-#[cfg(all(test, feature = "tls", feature = "otlp-http", feature = "otlp-grpc"))]
+#[cfg(test)]
+#[cfg(all(feature = "tls", feature = "otlp-http", feature = "otlp-grpc"))]
 mod tests;
 
 use std::error::Error;

@@ -54,7 +54,8 @@ impl EnhancedPipeline {
 
     fn install(self, batching: Batching) -> Result<TelemetryGuard, InitError> {
         let reservation = slot::reserve()?;
-        let (mut settings, diagnostics) = config::resolve(self.overrides, &Env::process())?;
+        let (mut settings, mut diagnostics) = config::resolve(self.overrides, &Env::process())?;
+        export::diagnose(&settings, &mut diagnostics);
         if let Batching::OneByOne = batching {
             settings.batch.max_export_batch_size = 1;
         }

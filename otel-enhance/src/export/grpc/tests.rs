@@ -92,6 +92,7 @@ fn export_built_in_a_runtime_that_ends_still_delivers() {
 #[cfg(all(feature = "gzip", feature = "zstd"))]
 #[test]
 fn export_compressed_arrives_in_the_encoding_asked_for() {
+    use crate::config::Compression;
     use otel_enhance_receiver::Encoding;
     for (compression, encoding) in [
         (Compression::Gzip, Encoding::Gzip),

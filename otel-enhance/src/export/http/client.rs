@@ -91,6 +91,12 @@ impl Transport {
 
 /// Retryable is what the specification names; all else is final.
 fn from_status(status: StatusCode, headers: &HeaderMap) -> Trouble {
+    let mut trouble = classify(status, headers);
+    trouble.failure.http_status = Some(status.as_u16());
+    trouble
+}
+
+fn classify(status: StatusCode, headers: &HeaderMap) -> Trouble {
     let detail = format!("the receiver answered {status}");
     if status.is_redirection() {
         let to = headers

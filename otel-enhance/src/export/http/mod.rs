@@ -1,6 +1,7 @@
 //! OTLP over HTTP: the official exporter on a client of ours.
 
 mod body;
+mod by_hand;
 mod client;
 mod date;
 #[cfg(feature = "otlp-json")]
@@ -9,6 +10,8 @@ mod record;
 mod response;
 #[cfg(test)]
 mod tests;
+
+pub use by_hand::{EnhancedHttpClient, EnhancedHttpClientBuilder};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +34,7 @@ use super::erased::Shared;
 use super::retry::{Backoff, Courier};
 use super::sink::{Outcome, Sink};
 use crate::InitError;
-use crate::config::{Compression, OtlpSettings, Protocol};
+use crate::config::{Compression, OtlpSettings};
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 #[cfg(feature = "otlp-json")]
@@ -49,17 +52,17 @@ pub(super) fn sink(
 ) -> Result<Box<dyn Sink>, InitError> {
     let record = Arc::new(Record::default());
     let client = OtlpClient::new(settings, connector, backoff, shared, Arc::clone(&record))?;
-    match settings.protocol {
-        #[cfg(feature = "otlp-json")]
-        Protocol::HttpJson => Ok(Box::new(HttpSink {
+    #[cfg(feature = "otlp-json")]
+    if settings.protocol == crate::config::Protocol::HttpJson {
+        return Ok(Box::new(HttpSink {
             exporter: json::JsonExporter::new(client),
             record,
-        })),
-        _ => Ok(Box::new(HttpSink {
-            exporter: official(settings, client)?,
-            record,
-        })),
+        }));
     }
+    Ok(Box::new(HttpSink {
+        exporter: official(settings, client)?,
+        record,
+    }))
 }
 
 /// The official exporter, every value explicit: what is left out, it reads from the environment.

@@ -13,6 +13,7 @@ use super::super::erased::ErasedExporter;
 use super::super::testing::server::{Answer, Server};
 use super::super::testing::{Pipeline, otlp, span};
 use super::*;
+use crate::config::Protocol;
 use crate::export::DropReason;
 
 const QUICK: Backoff = Backoff {
@@ -522,4 +523,30 @@ fn json_carries_what_protobuf_carries() {
     let messages = receiver.seen(|request| request.message.clone());
     assert_eq!(messages.len(), 2, "{:?}", pipeline.said());
     assert_eq!(messages[0], messages[1]);
+}
+
+#[test]
+fn client_by_hand_works_where_tokio_is_not_and_passes_the_exporters_headers() {
+    use opentelemetry_sdk::trace::SpanExporter;
+    let server = Server::start(vec![Answer::status(503), Answer::ok(), Answer::status(418)]);
+    let client = EnhancedHttpClient::builder()
+        .with_error_handler(Arc::new(|_| {}))
+        .build()
+        .unwrap();
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_http()
+        .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
+        .with_http_client(client)
+        .with_retry_policy(RetryPolicy::disabled())
+        .with_headers([("x-mine".to_owned(), "1".to_owned())].into())
+        .with_endpoint(format!("http://{}/v1/traces", server.address))
+        .build()
+        .unwrap();
+    let export = || crate::export::runtime::block_on(exporter.export(vec![span("s")]));
+    export().unwrap();
+    let error = export().unwrap_err();
+    assert!(error.to_string().contains("418"), "{error}");
+    let requests = server.requests();
+    assert_eq!(requests.len(), 3);
+    assert_eq!(requests[1].header("x-mine"), Some("1"));
 }

@@ -61,9 +61,10 @@ impl Authority {
     }
 
     fn trusted(&self) -> TlsSettings {
-        let mut tls = TlsSettings::default();
-        tls.ca_file = Some(self.path("ca.pem"));
-        tls
+        TlsSettings {
+            ca_file: Some(self.path("ca.pem")),
+            ..TlsSettings::default()
+        }
     }
 }
 
@@ -169,10 +170,9 @@ fn export_with_unusable_files_is_held_back_and_names_the_file() {
     authority.client(&mut wrong_key);
     wrong_key.client_key_file = Some(authority.path("other.key"));
     fs::write(authority.path("other.key"), authority.sign(&["x"]).1).unwrap();
-    let ca = |name: &str| {
-        let mut tls = TlsSettings::default();
-        tls.ca_file = Some(authority.path(name));
-        tls
+    let ca = |name: &str| TlsSettings {
+        ca_file: Some(authority.path(name)),
+        ..TlsSettings::default()
     };
     for (tls, named) in [
         (ca("absent.pem"), "absent.pem"),
@@ -227,4 +227,31 @@ fn credentials_whose_file_changes_are_read_anew() {
     std::thread::sleep(LOOK_EVERY);
     // A file that cannot be read any more is no reason to go on with what it held.
     credentials.current().unwrap_err();
+}
+
+#[test]
+fn unusable_files_are_a_diagnostic_and_usable_ones_are_none() {
+    use crate::config::{Diagnostics, Env, Overrides, resolve};
+    let authority = Authority::new();
+    let diagnose = |name: &str| {
+        let overrides = Overrides {
+            endpoint: Some("https://localhost:4318".to_owned()),
+            tls: TlsSettings {
+                ca_file: Some(authority.path(name)),
+                ..TlsSettings::default()
+            },
+            ..Overrides::default()
+        };
+        let (settings, _) = resolve(overrides, &Env::process()).unwrap();
+        let mut diagnostics = Diagnostics::default();
+        crate::export::diagnose(&settings, &mut diagnostics);
+        diagnostics
+    };
+    assert_eq!(diagnose("ca.pem").as_slice(), []);
+    let found = diagnose("absent.pem");
+    let [one] = found.as_slice() else {
+        panic!("one diagnostic expected: {found:?}");
+    };
+    assert_eq!(one.name, "tls");
+    assert!(one.content.contains("absent.pem"), "{one}");
 }
