@@ -35,7 +35,7 @@ fn exporter(settings: &OtlpSettings, pipeline: &Pipeline) -> ErasedExporter {
 fn export(answers: Vec<Answer>, spans: usize) -> (Scripted, Pipeline) {
     let receiver = Scripted::start(answers, None);
     let pipeline = Pipeline::new();
-    let mut settings = otlp(Protocol::Grpc, &receiver.grpc());
+    let mut settings = otlp(Protocol::Grpc, &receiver.endpoint(Protocol::Grpc));
     settings.timeout = LONG;
     let exporter = exporter(&settings, &pipeline);
     pipeline.export(&exporter, vec![span("s"); spans]);
@@ -50,7 +50,7 @@ fn refusal(code: GrpcCode) -> Refusal {
 fn export_accepted_arrives_with_metadata_of_the_settings_on_one_connection() {
     let receiver = Scripted::start([], None);
     let pipeline = Pipeline::new();
-    let mut settings = otlp(Protocol::Grpc, &receiver.grpc());
+    let mut settings = otlp(Protocol::Grpc, &receiver.endpoint(Protocol::Grpc));
     settings.headers = vec![("x-tenant".into(), "blue".into())];
     let exporter = exporter(&settings, &pipeline);
     pipeline.export(&exporter, vec![span("a"), span("b")]);
@@ -82,7 +82,7 @@ fn export_built_in_a_runtime_that_ends_still_delivers() {
         .build()
         .unwrap();
     let pipeline = Pipeline::new();
-    let settings = otlp(Protocol::Grpc, &receiver.grpc());
+    let settings = otlp(Protocol::Grpc, &receiver.endpoint(Protocol::Grpc));
     let exporter = application.block_on(async { exporter(&settings, &pipeline) });
     drop(application);
     pipeline.export(&exporter, vec![span("s")]);
@@ -101,7 +101,7 @@ fn export_compressed_arrives_in_the_encoding_asked_for() {
     ] {
         let receiver = Scripted::start([], None);
         let pipeline = Pipeline::new();
-        let mut settings = otlp(Protocol::Grpc, &receiver.grpc());
+        let mut settings = otlp(Protocol::Grpc, &receiver.endpoint(Protocol::Grpc));
         settings.compression = compression;
         let exporter = exporter(&settings, &pipeline);
         pipeline.export(&exporter, vec![span("s"); 100]);
@@ -249,7 +249,10 @@ fn export_to_something_else_than_grpc_is_dropped_by_its_timeout() {
 fn export_after_shutdown_is_dropped_for_that() {
     let receiver = Scripted::start([], None);
     let pipeline = Pipeline::new();
-    let exporter = exporter(&otlp(Protocol::Grpc, &receiver.grpc()), &pipeline);
+    let exporter = exporter(
+        &otlp(Protocol::Grpc, &receiver.endpoint(Protocol::Grpc)),
+        &pipeline,
+    );
     exporter.shutdown().unwrap();
     pipeline.export(&exporter, vec![span("s")]);
     assert_eq!(pipeline.report().dropped(DropReason::AfterShutdown), 1);

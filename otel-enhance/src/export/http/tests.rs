@@ -483,7 +483,7 @@ fn export_compressed_arrives_in_the_encoding_asked_for() {
         ] {
             let receiver = Scripted::start([], None);
             let pipeline = Pipeline::new();
-            let mut settings = otlp(protocol, &receiver.http());
+            let mut settings = otlp(protocol, &receiver.endpoint(protocol));
             settings.compression = compression;
             let exporter = exporter(&settings, &pipeline);
             pipeline.export(&exporter, vec![span("s"); 100]);
@@ -517,7 +517,7 @@ fn json_carries_what_protobuf_carries() {
     rich.status = opentelemetry::trace::Status::error("no");
     let pipeline = Pipeline::new();
     for protocol in [Protocol::HttpProtobuf, Protocol::HttpJson] {
-        let exporter = exporter(&otlp(protocol, &receiver.http()), &pipeline);
+        let exporter = exporter(&otlp(protocol, &receiver.endpoint(protocol)), &pipeline);
         pipeline.export(&exporter, vec![rich.clone()]);
     }
     let messages = receiver.seen(|request| request.message.clone());

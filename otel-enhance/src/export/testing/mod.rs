@@ -1,6 +1,6 @@
 //! What the tests of this module share.
 
-#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+#[cfg(any(feature = "otlp-grpc", feature = "otlp-json"))]
 pub(crate) mod receiver;
 #[cfg(feature = "otlp-http")]
 pub(crate) mod server;
@@ -18,6 +18,7 @@ use super::log::tests::recording;
 use super::log::{Report, lock};
 use super::runtime::{ExportRuntime, block_on};
 use super::{DeliveryReport, ErasedExporter, Shared, Sink};
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 use crate::config::{Compression, OtlpSettings, Protocol, TlsSettings};
 
 /// A sampled span with nothing special about it.
@@ -46,6 +47,7 @@ pub(crate) fn span(name: &'static str) -> SpanData {
 }
 
 /// OTLP settings with defaults.
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 pub(crate) fn otlp(protocol: Protocol, endpoint: &str) -> OtlpSettings {
     OtlpSettings {
         protocol,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use otel_enhance_receiver::{BlockingReceiver, Outcome, Receiver, Request, ServerTls};
 
 use super::super::log::lock;
+use crate::config::Protocol;
 
 /// A receiver on loopback, for both transports.
 pub(crate) struct Scripted {
@@ -39,12 +40,12 @@ impl Scripted {
         }
     }
 
-    pub(crate) fn http(&self) -> String {
-        format!("{}/v1/traces", self.running.http_endpoint().unwrap())
-    }
-
-    pub(crate) fn grpc(&self) -> String {
-        self.running.grpc_endpoint().unwrap().to_owned()
+    /// Where an exporter of this protocol sends to.
+    pub(crate) fn endpoint(&self, protocol: Protocol) -> String {
+        match protocol {
+            Protocol::Grpc => self.running.grpc_endpoint().unwrap().to_owned(),
+            _ => format!("{}/v1/traces", self.running.http_endpoint().unwrap()),
+        }
     }
 
     /// What `look` finds in each request so far.

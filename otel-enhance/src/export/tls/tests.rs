@@ -70,11 +70,8 @@ impl Authority {
 
 /// The same destination by both protocols.
 fn destinations(receiver: &Scripted, tls: &TlsSettings) -> [OtlpSettings; 2] {
-    [
-        otlp(Protocol::HttpProtobuf, &receiver.http()),
-        otlp(Protocol::Grpc, &receiver.grpc()),
-    ]
-    .map(|mut settings| {
+    [Protocol::HttpProtobuf, Protocol::Grpc].map(|protocol| {
+        let mut settings = otlp(protocol, &receiver.endpoint(protocol));
         settings.tls = tls.clone();
         settings.timeout = Duration::from_secs(2);
         settings
