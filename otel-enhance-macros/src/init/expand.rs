@@ -17,7 +17,7 @@ pub(crate) fn expand(facade: &TokenStream, pipeline: &Pipeline, errors: Errors) 
         Some(span) => proc_macro2::Ident::new("install_simple", span),
         None => proc_macro2::Ident::new("install_batch", Span::mixed_site()),
     };
-    let chain = quote!(#facade::pipeline::new_enhanced_pipeline() #(#calls)* .#install());
+    let chain = quote!(#facade::new_enhanced_pipeline() #(#calls)* .#install());
     let requirements = pipeline
         .requirements
         .iter()

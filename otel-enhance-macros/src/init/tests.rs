@@ -10,7 +10,7 @@ fn expanded(arguments: TokenStream) -> String {
 
 /// The expansion of `arguments` is the builder with `calls`.
 fn assert_calls(arguments: TokenStream, calls: TokenStream) {
-    let expected = quote!(facade::pipeline::new_enhanced_pipeline() #calls .install_batch());
+    let expected = quote!(facade::new_enhanced_pipeline() #calls .install_batch());
     assert_eq!(expanded(arguments), expected.to_string());
 }
 
@@ -21,7 +21,7 @@ fn assert_calls_that_require(
     calls: TokenStream,
 ) {
     let expected =
-        quote!({ #requirements facade::pipeline::new_enhanced_pipeline() #calls .install_batch() });
+        quote!({ #requirements facade::new_enhanced_pipeline() #calls .install_batch() });
     assert_eq!(expanded(arguments), expected.to_string());
 }
 
@@ -30,10 +30,7 @@ fn errors(arguments: TokenStream) -> Vec<String> {
     let all = expanded(arguments);
     let begin = ":: core :: compile_error ! { \"";
     assert!(all.starts_with(&format!("{{ {begin}")), "{all}");
-    assert!(
-        all.contains("facade :: pipeline :: new_enhanced_pipeline ()"),
-        "{all}"
-    );
+    assert!(all.contains("facade :: new_enhanced_pipeline ()"), "{all}");
     all.split(begin)
         .skip(1)
         .map(|part| {
@@ -421,7 +418,7 @@ fn processors_add_up_and_flags_stand_alone() {
 fn simple_installs_the_simple_processor() {
     assert_eq!(
         expanded(quote!(simple)),
-        quote!(facade::pipeline::new_enhanced_pipeline().install_simple()).to_string()
+        quote!(facade::new_enhanced_pipeline().install_simple()).to_string()
     );
     assert_eq!(
         one_error(quote!(simple, batch(max_queue_size = 1))),
@@ -519,6 +516,6 @@ fn several_mistakes_are_reported_together_and_the_rest_is_kept() {
     );
     assert_eq!(errors(arguments.clone()).len(), 3);
     assert!(expanded(arguments).ends_with(
-        "facade :: pipeline :: new_enhanced_pipeline () . with_service_version (\"1\") . install_batch () }"
+        "facade :: new_enhanced_pipeline () . with_service_version (\"1\") . install_batch () }"
     ));
 }

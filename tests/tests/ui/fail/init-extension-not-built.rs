@@ -1,4 +1,4 @@
-use otel_enhance::{InitError, init, pipeline::TelemetryGuard};
+use otel_enhance::{InitError, TelemetryGuard, init};
 
 fn start() -> Result<TelemetryGuard, InitError> {
     let guard = init!(service = "checkout", tracezip)?;

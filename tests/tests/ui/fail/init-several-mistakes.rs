@@ -1,4 +1,4 @@
-use otel_enhance::{InitError, init, pipeline::TelemetryGuard};
+use otel_enhance::{InitError, TelemetryGuard, init};
 
 fn start() -> Result<TelemetryGuard, InitError> {
     let guard = init!(sevrice = "checkout", timeout = 10, sampler = ratio(2.0), endpoint = "http://localhost:4318")?;

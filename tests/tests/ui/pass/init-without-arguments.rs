@@ -1,6 +1,6 @@
 use otel_enhance::init;
 
-fn start() -> Result<otel_enhance::pipeline::TelemetryGuard, otel_enhance::InitError> {
+fn start() -> Result<otel_enhance::TelemetryGuard, otel_enhance::InitError> {
     init!()
 }
 
