@@ -40,6 +40,8 @@ const fn linted(package: &'static str, features: Features) -> Combination {
 
 /// The package of end-to-end, trybuild and interop tests, which have stages of their own.
 pub(crate) const TESTS: &str = "otel-enhance-tests";
+/// The package of the trybuild fixtures: with few dependencies, because those are built anew.
+pub(crate) const UI_TESTS: &str = "otel-enhance-ui-tests";
 pub(crate) const EXAMPLES: &str = "otel-enhance-examples";
 pub(crate) const LIBRARY: &str = "otel-enhance";
 const RECEIVER: &str = "otel-enhance-receiver";

@@ -1,12 +1,12 @@
 //! The tests that cargo runs.
 //!
-//! The files of the tests package say by their names where they belong: `ui*` and `trybuild*` hold the trybuild
-//! fixtures, `interop_*` need the peers, all others are end to end.
+//! The files of the tests package say by their names where they belong: `ui*` hold what the
+//! macros must accept (what they must refuse is a package of its own), `interop_*` need the peers, all others are end to end.
 
 use std::process::Command;
 
 use crate::error::{Error, Result};
-use crate::features::{COMBINATIONS, DOCUMENTED, LIBRARY, TESTS};
+use crate::features::{COMBINATIONS, DOCUMENTED, LIBRARY, TESTS, UI_TESTS};
 use crate::peers::Peers;
 use crate::process::{cargo, show};
 use crate::targets::targets;
@@ -29,7 +29,8 @@ pub(crate) fn doctests() -> Result<()> {
 }
 
 pub(crate) fn ui() -> Result<()> {
-    run(&mut cargo(), Kind::Ui)
+    run(&mut cargo(), Kind::Ui)?;
+    show(cargo().args(["test", "-p", UI_TESTS]))
 }
 
 pub(crate) fn end_to_end() -> Result<()> {
