@@ -9,7 +9,7 @@ mod span;
 pub use span::private as __private;
 pub use span::{
     AttributeElement, AttributeValue, Backend, IntoLink, IntoParent, Parent, ProviderBackend,
-    Registration, Scope, SpanStart, Started, follow_global, install, set_tracer_provider, task,
+    Registration, Scope, SpanStart, follow_global, install, set_tracer_provider, task,
 };
 
 // The official API, so that users need no dependency of their own to write to the active span.

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use opentelemetry::trace::{
-    Link, Span, SpanBuilder, SpanKind, TraceContextExt as _, Tracer, TracerProvider,
+    Link, Span, SpanBuilder, SpanId, SpanKind, TraceContextExt as _, Tracer, TracerProvider,
 };
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, ContextGuard, KeyValue};
 
 use super::scope::{PerScope, Scope};
 
@@ -23,12 +23,15 @@ pub struct SpanStart {
     pub attributes: Vec<KeyValue>,
     /// Its links, all of them valid.
     pub links: Vec<Link>,
+    /// Set by the backend: the id of a span that records. One that does not is neither told of
+    /// errors nor ended.
+    pub recording: Option<SpanId>,
 }
 
 impl SpanStart {
     /// The official builder of the same span; name, attributes and links are moved into it.
     #[inline]
-    pub(crate) fn take_builder(&mut self) -> SpanBuilder {
+    fn take_builder(&mut self) -> SpanBuilder {
         SpanBuilder {
             span_kind: Some(self.kind.clone()),
             name: std::mem::take(&mut self.name),
@@ -46,27 +49,11 @@ pub trait Backend: Send + Sync {
     /// Starts a span whose parent is the span of `parent`, and returns `base` with that span active.
     ///
     /// The two differ for root spans only, which keep the entries of `base` and take no parent.
-    fn start(&self, start: &mut SpanStart, parent: &Context, base: &Context) -> Started;
-}
+    fn start(&self, span: &mut SpanStart, parent: &Context, base: &Context) -> Context;
 
-/// A span that has started.
-#[derive(Clone, Debug)]
-pub struct Started {
-    /// A context in which it is the active span.
-    pub context: Context,
-    /// Whether it records; one that does not is neither told of errors nor ended.
-    pub is_recording: bool,
-}
-
-impl Started {
-    /// `base` with `span` active.
-    #[inline]
-    pub fn new<S: Span + Send + Sync + 'static>(span: S, base: &Context) -> Self {
-        let is_recording = span.is_recording();
-        Self {
-            context: base.with_span(span),
-            is_recording,
-        }
+    /// Starts a child of the active span, and makes it the active one until the guard is dropped.
+    fn enter(&self, span: &mut SpanStart) -> ContextGuard {
+        Context::map_current(|current| self.start(span, current, current)).attach()
     }
 }
 
@@ -85,6 +72,14 @@ impl<P: TracerProvider> ProviderBackend<P> {
             tracers: PerScope::new(),
         }
     }
+
+    #[inline(always)]
+    fn tracer(&self, scope: Scope) -> &P::Tracer {
+        self.tracers.get_or_init(scope, || {
+            self.provider
+                .tracer_with_scope(scope.to_instrumentation_scope())
+        })
+    }
 }
 
 impl<P: TracerProvider + fmt::Debug> fmt::Debug for ProviderBackend<P> {
@@ -101,14 +96,35 @@ where
     T: Tracer<Span = S> + Send + Sync,
     S: Span + Send + Sync + 'static,
 {
-    fn start(&self, start: &mut SpanStart, parent: &Context, base: &Context) -> Started {
-        let tracer = self.tracers.get_or_init(start.scope, || {
-            let scope = start.scope.to_instrumentation_scope();
-            self.provider.tracer_with_scope(scope)
-        });
-        Started::new(
-            tracer.build_with_context(start.take_builder(), parent),
-            base,
-        )
+    fn start(&self, span: &mut SpanStart, parent: &Context, base: &Context) -> Context {
+        start_at(self.tracer(span.scope), span, parent, base)
+    }
+
+    // In one piece: each move of a `Context` costs a stalled load.
+    fn enter(&self, span: &mut SpanStart) -> ContextGuard {
+        let tracer = self.tracer(span.scope);
+        Context::map_current(|current| start_at(tracer, span, current, current)).attach()
+    }
+}
+
+/// Starts a span at an official tracer.
+#[inline(always)]
+pub(crate) fn start_at<T>(
+    tracer: &T,
+    start: &mut SpanStart,
+    parent: &Context,
+    base: &Context,
+) -> Context
+where
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    let span = tracer.build_with_context(start.take_builder(), parent);
+    if span.is_recording() {
+        start.recording = Some(span.span_context().span_id());
+        base.with_span(span)
+    } else {
+        // The context needs its ids and flags only, and no span on the heap.
+        base.with_remote_span_context(span.span_context().clone())
     }
 }

@@ -4,27 +4,50 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
-use opentelemetry::ContextGuard;
 use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::{Context, ContextGuard};
 use pin_project_lite::pin_project;
 
-use super::backend::Started;
 use super::recorder::{Recorder, record_cancelled, record_panic};
 
 /// A started span on its way to the future that it belongs to.
 #[derive(Debug)]
 #[must_use = "the span ends when it is dropped"]
-pub struct OpenSpan(Option<Started>);
+pub struct OpenSpan {
+    context: Context,
+    state: State,
+}
+
+/// Apart from the context: an `Option<Context>` would be moved in pieces, which stalls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+enum State {
+    /// No span.
+    Off,
+    /// A span that does not record: nothing to tell it.
+    Silent,
+    Recording,
+}
 
 impl OpenSpan {
-    pub(crate) const fn new(started: Option<Started>) -> Self {
-        Self(started)
+    pub(crate) const fn new(context: Context, is_recording: bool) -> Self {
+        Self {
+            context,
+            state: if is_recording {
+                State::Recording
+            } else {
+                State::Silent
+            },
+        }
     }
 
     /// No span.
     #[inline(always)]
-    pub const fn none() -> Self {
-        Self(None)
+    pub fn none() -> Self {
+        Self {
+            context: Context::new(),
+            state: State::Off,
+        }
     }
 
     /// Puts `future` under the span.
@@ -62,8 +85,8 @@ impl OpenSpan {
     }
 
     fn make<F>(&self, make: impl FnOnce() -> F) -> F {
-        let started = self.0.as_ref();
-        let _active = started.map(|started| started.context.clone().attach());
+        let is_on = self.state != State::Off;
+        let _active = is_on.then(|| self.context.clone().attach());
         make()
     }
 
@@ -75,7 +98,8 @@ impl OpenSpan {
     ) -> Instrumented<F> {
         Instrumented {
             future: Some(future),
-            span: self.0.take(),
+            state: std::mem::replace(&mut self.state, State::Off),
+            context: std::mem::take(&mut self.context),
             record,
         }
     }
@@ -85,8 +109,8 @@ impl Drop for OpenSpan {
     /// The function did not get as far as its future, because it unwinds.
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(started) = self.0.take() {
-            unwinds(&started);
+        if self.state == State::Recording {
+            unwinds(&self.context);
         }
     }
 }
@@ -97,19 +121,22 @@ pin_project! {
     pub struct Instrumented<F: Future> {
         #[pin]
         future: Option<F>,
-        span: Option<Started>,
+        context: Context,
+        state: State,
         record: Option<fn(&Recorder<'_>, &F::Output)>,
     }
 
     impl<F: Future> PinnedDrop for Instrumented<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if let Some(started) = this.span.take() {
+            if *this.state != State::Off {
                 // What the future still holds is dropped under the span, as its body would do it.
-                let active = started.context.clone().attach();
+                let active = this.context.clone().attach();
                 this.future.set(None);
                 drop(active);
-                abandon(&started);
+                if *this.state == State::Recording {
+                    abandon(this.context);
+                }
             }
         }
     }
@@ -118,7 +145,8 @@ pin_project! {
 impl<F: Future> std::fmt::Debug for Instrumented<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Instrumented")
-            .field("span", &self.span)
+            .field("context", &self.context)
+            .field("state", &self.state)
             .finish_non_exhaustive()
     }
 }
@@ -133,90 +161,71 @@ impl<F: Future> Future for Instrumented<F> {
             // Only `drop` takes the future out.
             return Poll::Pending;
         };
-        let polled = poll_under(this.span.as_ref(), future, *this.record, task);
-        if polled.is_ready() {
-            *this.span = None;
+        // One call of `poll`, under a span or not, so that the compiler may inline it.
+        let polling = Polling::new(this.context, *this.state);
+        let polled = future.poll(task);
+        polling.polled();
+        if let Poll::Ready(output) = &polled
+            && *this.state != State::Off
+        {
+            if *this.state == State::Recording {
+                if let Some(record) = this.record {
+                    record(&Recorder(this.context.span()), output);
+                }
+                this.context.span().end();
+            }
+            *this.state = State::Off;
+            *this.context = Context::new();
         }
         polled
     }
 }
 
-/// Under a span or not: one call of `poll` for both, so that the compiler may inline it.
-#[inline(always)]
-fn poll_under<F: Future>(
-    span: Option<&Started>,
-    future: Pin<&mut F>,
-    record: Option<fn(&Recorder<'_>, &F::Output)>,
-    task: &mut TaskContext<'_>,
-) -> Poll<F::Output> {
-    let polling = span.map(Polling::new);
-    let polled = future.poll(task);
-    if let Some(polling) = polling {
-        match &polled {
-            Poll::Ready(output) => polling.finished(record, output),
-            Poll::Pending => polling.suspended(),
-        }
-    }
-    polled
-}
-
-/// One poll: the span is active. Dropped otherwise than by one of its methods, the poll unwinds.
+/// One poll: the span is active. If this is dropped instead of consumed, the poll unwinds.
 struct Polling<'a> {
-    started: &'a Started,
+    context: &'a Context,
+    state: State,
     active: Option<ContextGuard>,
 }
 
 impl<'a> Polling<'a> {
-    fn new(started: &'a Started) -> Self {
+    #[inline(always)]
+    fn new(context: &'a Context, state: State) -> Self {
         Self {
-            started,
-            active: Some(started.context.clone().attach()),
+            context,
+            state,
+            active: (state != State::Off).then(|| context.clone().attach()),
         }
     }
 
-    fn suspended(mut self) {
+    #[inline(always)]
+    fn polled(mut self) {
         drop(self.active.take());
-    }
-
-    #[inline]
-    fn finished<T>(mut self, record: Option<fn(&Recorder<'_>, &T)>, output: &T) {
-        if self.started.is_recording {
-            let span = self.started.context.span();
-            if let Some(record) = record {
-                record(&Recorder(self.started.context.span()), output);
-            }
-            span.end();
-        }
-        drop(self.active.take());
+        self.state = State::Off;
     }
 }
 
 impl Drop for Polling<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if let Some(active) = self.active.take() {
-            unwinds(self.started);
-            drop(active);
+        if self.state == State::Recording {
+            unwinds(self.context);
         }
     }
 }
 
 /// Ends a span whose function panics. What is done to it later, it ignores.
 #[cold]
-fn unwinds(started: &Started) {
-    if started.is_recording {
-        let span = started.context.span();
-        record_panic(&span);
-        span.end();
-    }
+fn unwinds(context: &Context) {
+    let span = context.span();
+    record_panic(&span);
+    span.end();
 }
 
 /// Ends a span whose future will not finish.
 #[cold]
-fn abandon(started: &Started) {
-    if started.is_recording {
-        let span = started.context.span();
-        record_cancelled(&span);
-        span.end();
-    }
+fn abandon(context: &Context) {
+    let span = context.span();
+    record_cancelled(&span);
+    span.end();
 }

@@ -3,19 +3,16 @@
 use opentelemetry::trace::{SpanId, SpanRef, TraceContextExt as _};
 use opentelemetry::{Context, ContextGuard};
 
-use super::backend::Started;
 use super::recorder::{Recorder, record_panic};
 
 /// Ends its span when dropped, and makes the span that was active before active again.
 #[derive(Debug)]
 #[must_use = "the span ends when the guard is dropped"]
-pub struct SpanGuard(Option<Attached>);
-
-#[derive(Debug)]
-struct Attached {
-    context: ContextGuard,
-    /// `None`: the span does not record, there is nothing to tell it.
-    span_id: Option<SpanId>,
+pub struct SpanGuard {
+    /// `None`: no span.
+    context: Option<ContextGuard>,
+    /// `INVALID`: the span does not record, there is nothing to tell it.
+    span_id: SpanId,
     /// The function was called by a destructor while its thread was already unwinding.
     was_panicking: bool,
 }
@@ -24,63 +21,65 @@ impl SpanGuard {
     /// No span.
     #[inline(always)]
     pub const fn none() -> Self {
-        Self(None)
+        Self {
+            context: None,
+            span_id: SpanId::INVALID,
+            was_panicking: false,
+        }
     }
 
-    pub(crate) fn attach(started: Started) -> Self {
-        let span = started.context.span();
-        let span_id = started.is_recording.then(|| span.span_context().span_id());
-        Self(Some(Attached {
-            context: started.context.attach(),
-            span_id,
+    #[inline(always)]
+    pub(crate) fn new(context: ContextGuard, recording: Option<SpanId>) -> Self {
+        Self {
+            context: Some(context),
+            span_id: recording.unwrap_or(SpanId::INVALID),
             was_panicking: std::thread::panicking(),
-        }))
+        }
     }
 
     /// Hands what the function returns to `record`.
     #[inline]
     pub fn finish<T: ?Sized>(&self, output: &T, record: fn(&Recorder<'_>, &T)) {
-        if let Some(attached) = &self.0 {
-            attached.with_span(|span| record(&Recorder(span), output));
+        if self.span_id != SpanId::INVALID {
+            self.with_span(|span| record(&Recorder(span), output));
         }
     }
-}
 
-impl Attached {
     /// Calls `f` with our span, if it is the active one. It is, unless the function leaked the
     /// guard of a context that it attached itself.
     fn with_span(&self, f: impl FnOnce(SpanRef<'_>)) {
         Context::map_current(|current| {
             let span = current.span();
-            if Some(span.span_context().span_id()) == self.span_id {
+            if span.span_context().span_id() == self.span_id {
                 f(span);
             }
         });
+    }
+
+    /// Ends the span at once: clones of its context that spawned tasks hold cannot delay it.
+    /// Asking the active context for it is cheaper than keeping one more reference.
+    #[inline(never)]
+    fn end(&mut self) {
+        if self.span_id != SpanId::INVALID {
+            let panicked = std::thread::panicking() && !self.was_panicking;
+            self.with_span(|span| {
+                if panicked {
+                    record_panic(&span);
+                }
+                span.end();
+            });
+        }
+        drop(self.context.take());
     }
 }
 
 impl Drop for SpanGuard {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(attached) = self.0.take() {
-            end(attached);
+        if self.context.is_some() {
+            self.end();
         }
     }
-}
-
-/// Ends the span at once: clones of its context that spawned tasks hold cannot delay it. Asking
-/// the active context for it is cheaper than keeping one more reference.
-fn end(attached: Attached) {
-    if attached.span_id.is_some() {
-        let panicked = std::thread::panicking() && !attached.was_panicking;
-        attached.with_span(|span| {
-            if panicked {
-                record_panic(&span);
-            }
-            span.end();
-        });
-    }
-    drop(attached.context);
 }
 
 /// Calls `f`: a closure that is passed here may give away what it borrowed, one that is called in

@@ -19,7 +19,7 @@ mod start;
 pub mod task;
 mod value;
 
-pub use backend::{Backend, ProviderBackend, SpanStart, Started};
+pub use backend::{Backend, ProviderBackend, SpanStart};
 pub use parent::{IntoLink, IntoParent, Parent};
 pub use registry::{Registration, follow_global, install, set_tracer_provider};
 pub use scope::Scope;

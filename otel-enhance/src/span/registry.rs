@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope, global};
 
-use super::backend::{Backend, ProviderBackend, SpanStart, Started};
+use super::backend::{Backend, ProviderBackend, SpanStart, start_at};
 
 /// 0: nothing is installed; else the number of the installation.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
@@ -204,12 +204,9 @@ fn replace(backend: Arc<dyn Backend>) {
 struct FollowGlobal;
 
 impl Backend for FollowGlobal {
-    fn start(&self, start: &mut SpanStart, parent: &Context, base: &Context) -> Started {
-        let tracer = global::tracer_with_scope(start.scope.to_instrumentation_scope());
-        Started::new(
-            tracer.build_with_context(start.take_builder(), parent),
-            base,
-        )
+    fn start(&self, span: &mut SpanStart, parent: &Context, base: &Context) -> Context {
+        let tracer = global::tracer_with_scope(span.scope.to_instrumentation_scope());
+        start_at(&tracer, span, parent, base)
     }
 }
 

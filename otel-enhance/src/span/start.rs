@@ -7,7 +7,7 @@ use std::fmt::{Debug, Display};
 use opentelemetry::baggage::{BaggageExt as _, BaggageMetadata, KeyValueMetadata};
 use opentelemetry::{Context, Key, KeyValue, StringValue};
 
-use super::backend::{SpanStart, Started};
+use super::backend::SpanStart;
 use super::callsite::Callsite;
 use super::future::OpenSpan;
 use super::guard::SpanGuard;
@@ -37,6 +37,7 @@ impl Start {
                 kind: callsite.kind(),
                 attributes: Vec::with_capacity(attributes),
                 links: Vec::new(),
+                recording: None,
             },
             parent: Parent::Current,
             sampled: true,
@@ -118,39 +119,43 @@ impl Start {
     }
 
     /// Starts the span and makes it active until the guard is dropped.
+    #[inline]
     pub fn enter(&mut self) -> SpanGuard {
-        match self.start() {
-            Some(started) => SpanGuard::attach(started),
-            None => SpanGuard::none(),
+        if self.sampled && matches!(self.parent, Parent::Current) {
+            self.callsite.push_code(&mut self.span.attributes);
+            let span = &mut self.span;
+            match registry::with_backend(|backend| backend.enter(span)) {
+                Some(context) => SpanGuard::new(context, self.span.recording),
+                None => SpanGuard::none(),
+            }
+        } else {
+            match self.start() {
+                Some(context) => SpanGuard::new(context.attach(), self.span.recording),
+                None => SpanGuard::none(),
+            }
         }
     }
 
     /// Starts the span for a future.
     pub fn open(&mut self) -> OpenSpan {
-        OpenSpan::new(self.start())
+        match self.start() {
+            Some(context) => OpenSpan::new(context, self.span.recording.is_some()),
+            None => OpenSpan::none(),
+        }
     }
 
-    #[inline(always)]
-    fn start(&mut self) -> Option<Started> {
+    fn start(&mut self) -> Option<Context> {
         if !self.sampled {
-            return Some(self.unsampled());
+            return Some(sample::unsampled(&self.parent));
         }
         self.callsite.push_code(&mut self.span.attributes);
         start_under(&mut self.span, &self.parent)
-    }
-
-    #[cold]
-    fn unsampled(&self) -> Started {
-        Started {
-            context: sample::unsampled(&self.parent),
-            is_recording: false,
-        }
     }
 }
 
 /// Starts a span under `parent`; `None` if nothing is installed any more.
 #[inline]
-pub(crate) fn start_under(span: &mut SpanStart, parent: &Parent) -> Option<Started> {
+pub(crate) fn start_under(span: &mut SpanStart, parent: &Parent) -> Option<Context> {
     registry::with_backend(|backend| match parent {
         Parent::Current => Context::map_current(|current| backend.start(span, current, current)),
         Parent::Root => {

@@ -33,9 +33,11 @@ use std::borrow::Cow;
 use std::future::Future;
 
 use opentelemetry::Context;
-use opentelemetry::trace::{FutureExt as _, Link, SpanKind, TraceContextExt as _, WithContext};
+use opentelemetry::trace::{
+    FutureExt as _, Link, SpanId, SpanKind, TraceContextExt as _, WithContext,
+};
 
-use super::backend::{SpanStart, Started};
+use super::backend::SpanStart;
 use super::future::{Instrumented, OpenSpan};
 use super::guard::SpanGuard;
 use super::parent::Parent;
@@ -51,7 +53,11 @@ pub fn child<F: Future>(future: F) -> WithContext<F> {
 /// `future` gets a span of this name, the root of a trace of its own, with a link to the span that
 /// is active now. The span starts now, and ends when the future is done or dropped.
 pub fn linked<F: Future>(name: impl Into<Cow<'static, str>>, future: F) -> Instrumented<F> {
-    OpenSpan::new(start_linked(name.into(), active_link())).instrument(future)
+    let span = match start_linked(name.into(), active_link()) {
+        Some((context, recording)) => OpenSpan::new(context, recording.is_some()),
+        None => OpenSpan::none(),
+    };
+    span.instrument(future)
 }
 
 /// Spans of `work` nest under the span that is active now, on whichever thread it runs.
@@ -75,7 +81,7 @@ pub fn linked_fn<R>(
         // The caller's baggage; the span under it is linked, not a parent.
         let _entries = context.attach();
         let _span = match start_linked(name, active_link()) {
-            Some(started) => SpanGuard::attach(started),
+            Some((context, recording)) => SpanGuard::new(context.attach(), recording),
             None => SpanGuard::none(),
         };
         work()
@@ -92,7 +98,7 @@ fn active_link() -> Option<Link> {
     })
 }
 
-fn start_linked(name: Cow<'static, str>, link: Option<Link>) -> Option<Started> {
+fn start_linked(name: Cow<'static, str>, link: Option<Link>) -> Option<(Context, Option<SpanId>)> {
     if !registry::is_installed() {
         return None;
     }
@@ -102,6 +108,8 @@ fn start_linked(name: Cow<'static, str>, link: Option<Link>) -> Option<Started> 
         kind: SpanKind::Internal,
         attributes: Vec::new(),
         links: link.into_iter().collect(),
+        recording: None,
     };
-    start_under(&mut span, &Parent::Root)
+    let context = start_under(&mut span, &Parent::Root)?;
+    Some((context, span.recording))
 }
