@@ -199,3 +199,11 @@ fn exporter_that_blocks_its_thread_holds_up_neither_flush_nor_shutdown() {
     assert_eq!(ran.number("shutdown_deadline"), SPANS as u64, "{ran:?}");
     assert!(ran.status.success(), "{ran:?}");
 }
+
+#[test]
+fn guard_dropped_inside_and_outside_of_every_kind_of_runtime_delivers() {
+    let (store, receiver) = receiver();
+    let ran = start("every_runtime", &receiver).finish().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    assert_eq!(store.span_count(), 5 * SPANS, "{ran:?}");
+}

@@ -34,6 +34,7 @@ pub(crate) fn ours(name: &str) -> Option<Case> {
         "many_shutdowns" => many_shutdowns,
         "disabled" => disabled,
         "blocking_exporter" => blocking_exporter,
+        "every_runtime" => every_runtime,
         _ => return None,
     })
 }
@@ -193,5 +194,34 @@ fn blocking_exporter() -> Outcome {
     fact("flushed", guard.force_flush_with_timeout(timeout).is_ok());
     fact("shut_down", guard.shutdown_with_timeout(timeout).is_ok());
     report(&guard);
+    Ok(())
+}
+
+/// Installs, records and drops the guard where each of tokio's flavours has the thread, and outside.
+fn every_runtime() -> Outcome {
+    use tokio::runtime::Builder;
+
+    let round = || -> Outcome {
+        let guard = new_enhanced_pipeline()
+            .with_scheduled_delay(LONG)
+            .install_batch()?;
+        end_spans(guard.tracer_provider(), SPANS);
+        drop(guard);
+        Ok(())
+    };
+    round()?;
+    let one = Builder::new_current_thread().enable_all().build()?;
+    one.block_on(async { round() })?;
+    let many = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    many.block_on(async { round() })?;
+    // On a worker, too, where blocking clients refuse to work.
+    let on_worker = many.spawn(async move { round().map_err(|error| error.to_string()) });
+    many.block_on(on_worker)??;
+    let _entered = one.enter();
+    let guard = installed()?;
+    guard.shutdown()?;
     Ok(())
 }
