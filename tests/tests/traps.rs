@@ -1,5 +1,6 @@
 //! Every row of the trap table in DESIGN.md §3: what the plain SDK does, where that can be shown safely,
 //! and what a pipeline of ours does instead. The programs are in `src/bin/program`.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::time::Duration;
 
