@@ -29,7 +29,7 @@ fn build(executable: &Path) -> io::Result<PathBuf> {
         .join("fixtures");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--quiet", "--locked", "--manifest-path"])
+        .args(["build", "--quiet", "--manifest-path"])
         .arg(manifest)
         .arg("--target-dir")
         .arg(&target)
