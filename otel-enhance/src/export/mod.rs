@@ -12,6 +12,8 @@ mod connect;
 pub(crate) mod erased;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
+#[cfg(not(feature = "tls-no-provider"))]
+mod held;
 #[cfg(feature = "otlp-http")]
 mod http;
 pub(crate) mod log;
@@ -88,6 +90,11 @@ pub(crate) fn build(
 /// The exporter of one OTLP destination.
 fn otlp_sink(settings: &OtlpSettings, shared: &Shared) -> Result<Box<dyn Sink>, InitError> {
     require_features(settings)?;
+    #[cfg(not(feature = "tls-no-provider"))]
+    if is_https(settings) {
+        // Asked for by the environment, or it had been refused before.
+        return Ok(Box::new(held::WithoutTls));
+    }
     match settings.protocol {
         #[cfg(feature = "otlp-http")]
         Protocol::HttpProtobuf | Protocol::HttpJson => {
@@ -172,9 +179,5 @@ pub(crate) fn require_features(settings: &OtlpSettings) -> Result<(), InitError>
         Compression::Gzip if !cfg!(feature = "gzip") => missing("compression", "gzip"),
         Compression::Zstd if !cfg!(feature = "zstd") => missing("compression", "zstd"),
         _ => Ok(()),
-    }?;
-    if is_https(settings) && !cfg!(feature = "tls-no-provider") {
-        return missing("endpoint", "tls");
     }
-    Ok(())
 }

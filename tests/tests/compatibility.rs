@@ -1,0 +1,171 @@
+//! A program with the official API only exports the same spans on our provider as on the plain SDK's.
+
+use std::collections::BTreeMap;
+
+use opentelemetry::global;
+use opentelemetry::propagation::TextMapCompositePropagator;
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanLimits};
+use otel_enhance_tests::alone::alone;
+use otel_enhance_tests::collector_file::CollectedSpan;
+use otel_enhance_tests::loopback::{Loopback, collected};
+use otel_enhance_tests::official;
+
+/// What the program exports through the plain SDK.
+fn plain(sampler: Sampler, limits: SpanLimits) -> BTreeMap<String, CollectedSpan> {
+    let loopback = Loopback::start();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let exporter = {
+        let _entered = runtime.enter();
+        SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(loopback.grpc().to_owned())
+            .build()
+            .unwrap()
+    };
+    let provider = SdkTracerProvider::builder()
+        .with_resource(Resource::builder_empty().build())
+        .with_sampler(sampler)
+        .with_span_limits(limits)
+        .with_batch_exporter(exporter)
+        .build();
+    global::set_tracer_provider(provider.clone());
+    global::set_text_map_propagator(TextMapCompositePropagator::new(vec![
+        Box::new(TraceContextPropagator::new()),
+        Box::new(BaggagePropagator::new()),
+    ]));
+    official::program();
+    provider.shutdown().unwrap();
+    comparable(&loopback)
+}
+
+/// Everything but the resource, which ours detects more of.
+fn comparable(loopback: &Loopback) -> BTreeMap<String, CollectedSpan> {
+    let mut spans = collected(&loopback.store().spans());
+    for span in &mut spans {
+        span.resource = Default::default();
+    }
+    official::comparable(spans)
+}
+
+fn equal(
+    plain: &BTreeMap<String, CollectedSpan>,
+    ours: &BTreeMap<String, CollectedSpan>,
+    at_least: usize,
+) {
+    assert!(plain.len() >= at_least, "{:?}", plain.keys());
+    assert_eq!(
+        plain.keys().collect::<Vec<_>>(),
+        ours.keys().collect::<Vec<_>>()
+    );
+    for (plain, ours) in plain.values().zip(ours.values()) {
+        assert_eq!(plain, ours);
+    }
+}
+
+#[test]
+fn official_program_on_our_provider_exports_what_it_exports_on_the_plain_sdk() {
+    alone(
+        "official_program_on_our_provider_exports_what_it_exports_on_the_plain_sdk",
+        &[],
+        || {
+            let parent_based = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+            let plain = plain(parent_based, SpanLimits::default());
+            let loopback = Loopback::start();
+            let guard =
+                otel_enhance::init!(exporter = otlp_grpc, endpoint = loopback.grpc()).unwrap();
+            official::program();
+            guard.shutdown().unwrap();
+            equal(&plain, &comparable(&loopback), 60);
+        },
+    );
+}
+
+#[test]
+fn official_program_with_limits_and_a_ratio_exports_what_it_exports_on_the_plain_sdk() {
+    alone(
+        "official_program_with_limits_and_a_ratio_exports_what_it_exports_on_the_plain_sdk",
+        &[],
+        || {
+            let limits = SpanLimits {
+                max_attributes_per_span: 5,
+                max_events_per_span: 2,
+                max_links_per_span: 1,
+                max_attributes_per_event: 1,
+                max_attributes_per_link: 0,
+            };
+            let plain = plain(Sampler::TraceIdRatioBased(0.5), limits);
+            // Of what has an id of its own the half is random: only the given ids are compared.
+            let given = |spans: BTreeMap<String, CollectedSpan>| {
+                spans
+                    .into_iter()
+                    .filter(|(name, _)| {
+                        name.starts_with("sampled by") || name.starts_with("child of a remote")
+                    })
+                    .collect::<BTreeMap<_, _>>()
+            };
+            let loopback = Loopback::start();
+            let guard = otel_enhance::init!(
+                exporter = otlp_grpc,
+                endpoint = loopback.grpc(),
+                sampler = Sampler::TraceIdRatioBased(0.5),
+                limits(
+                    attributes_per_span = 5,
+                    events_per_span = 2,
+                    links_per_span = 1,
+                    attributes_per_event = 1,
+                    attributes_per_link = 0,
+                ),
+            )
+            .unwrap();
+            official::program();
+            guard.shutdown().unwrap();
+            let (plain, ours) = (given(plain), given(comparable(&loopback)));
+            assert!(plain.len() < 60, "some are not sampled");
+            equal(&plain, &ours, 20);
+        },
+    );
+}
+
+#[test]
+fn official_program_with_tight_limits_exports_what_it_exports_on_the_plain_sdk() {
+    alone(
+        "official_program_with_tight_limits_exports_what_it_exports_on_the_plain_sdk",
+        &[],
+        || {
+            let limits = SpanLimits {
+                max_attributes_per_span: 5,
+                max_events_per_span: 2,
+                max_links_per_span: 1,
+                max_attributes_per_event: 1,
+                max_attributes_per_link: 0,
+            };
+            let plain = plain(Sampler::AlwaysOn, limits);
+            let loopback = Loopback::start();
+            let guard = otel_enhance::init!(
+                exporter = otlp_http,
+                endpoint = loopback.http(),
+                sampler = Sampler::AlwaysOn,
+                limits(
+                    attributes_per_span = 5,
+                    events_per_span = 2,
+                    links_per_span = 1,
+                    attributes_per_event = 1,
+                    attributes_per_link = 0,
+                ),
+            )
+            .unwrap();
+            official::program();
+            guard.shutdown().unwrap();
+            let ours = comparable(&loopback);
+            assert!(ours["beyond the limits"].span.dropped_attributes_count > 100);
+            equal(&plain, &ours, 100);
+        },
+    );
+}
