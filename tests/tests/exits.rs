@@ -208,3 +208,18 @@ fn guard_dropped_inside_and_outside_of_every_kind_of_runtime_delivers() {
     assert!(ran.status.success(), "{ran:?}");
     assert_eq!(store.span_count(), 5 * SPANS, "{ran:?}");
 }
+
+#[test]
+fn spans_ending_while_the_queue_overflows_and_closes_are_all_in_the_books() {
+    let ran = Program::new(env!("CARGO_BIN_EXE_program"), "books", Side::Ours)
+        .run()
+        .unwrap();
+    assert_eq!(ran.fact("shut_down"), "true", "{ran:?}");
+    assert_eq!(ran.number("exported"), ran.number("received"), "{ran:?}");
+    assert_eq!(
+        ran.number("ended"),
+        ran.number("exported") + ran.number("dropped"),
+        "{ran:?}"
+    );
+    assert_eq!(ran.number("unfinished"), 0, "{ran:?}");
+}

@@ -1,6 +1,7 @@
 //! The ends of a process, with ended spans in the queue. The receiver may be one that never answers.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
@@ -8,7 +9,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use otel_enhance::{TelemetryGuard, new_enhanced_pipeline};
 
-use crate::common::{Case, Outcome, end_spans, fact, report};
+use crate::common::{Case, Counting, Outcome, end_spans, fact, report};
 use crate::traps::wait_for_a_signal;
 use crate::unix::{self, Forked};
 
@@ -35,6 +36,7 @@ pub(crate) fn ours(name: &str) -> Option<Case> {
         "disabled" => disabled,
         "blocking_exporter" => blocking_exporter,
         "every_runtime" => every_runtime,
+        "books" => books,
         _ => return None,
     })
 }
@@ -223,5 +225,36 @@ fn every_runtime() -> Outcome {
     let _entered = one.enter();
     let guard = installed()?;
     guard.shutdown()?;
+    Ok(())
+}
+
+/// Threads that go on ending spans, into a queue that is too small, while the pipeline is shut down.
+fn books() -> Outcome {
+    let exporter = Counting::default();
+    let guard = new_enhanced_pipeline()
+        .with_exporter(exporter.clone())
+        .with_max_queue_size(64)
+        .with_max_export_batch_size(16)
+        .install_batch()?;
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let tracer = guard.tracer_provider().tracer("program");
+                while !over.load(Ordering::Relaxed) {
+                    tracer.start("work").end();
+                }
+            });
+        }
+        // Enough of them, however slow the machine is, and none is waited for.
+        while guard.delivery().ended < 20_000 {
+            std::thread::yield_now();
+        }
+        let shut_down = guard.shutdown();
+        over.store(true, Ordering::Relaxed);
+        fact("shut_down", shut_down.is_ok());
+    });
+    fact("received", exporter.count());
+    report(&guard);
     Ok(())
 }
