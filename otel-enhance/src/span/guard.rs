@@ -8,9 +8,11 @@ use super::recorder::{Recorder, record_panic};
 /// Ends its span when dropped, and makes the span that was active before active again.
 #[derive(Debug)]
 #[must_use = "the span ends when the guard is dropped"]
-pub struct SpanGuard {
-    /// `None`: no span.
-    context: Option<ContextGuard>,
+pub struct SpanGuard(Option<Attached>);
+
+#[derive(Debug)]
+struct Attached {
+    context: ContextGuard,
     /// `INVALID`: the span does not record, there is nothing to tell it.
     span_id: SpanId,
     /// The function was called by a destructor while its thread was already unwinding.
@@ -21,30 +23,30 @@ impl SpanGuard {
     /// No span.
     #[inline(always)]
     pub const fn none() -> Self {
-        Self {
-            context: None,
-            span_id: SpanId::INVALID,
-            was_panicking: false,
-        }
+        Self(None)
     }
 
     #[inline(always)]
     pub(crate) fn new(context: ContextGuard, recording: Option<SpanId>) -> Self {
-        Self {
-            context: Some(context),
+        Self(Some(Attached {
+            context,
             span_id: recording.unwrap_or(SpanId::INVALID),
             was_panicking: std::thread::panicking(),
-        }
+        }))
     }
 
     /// Hands what the function returns to `record`.
     #[inline]
     pub fn finish<T: ?Sized>(&self, output: &T, record: fn(&Recorder<'_>, &T)) {
-        if self.span_id != SpanId::INVALID {
-            self.with_span(|span| record(&Recorder(span), output));
+        if let Some(attached) = &self.0
+            && attached.span_id != SpanId::INVALID
+        {
+            attached.with_span(|span| record(&Recorder(span), output));
         }
     }
+}
 
+impl Attached {
     /// Calls `f` with our span, if it is the active one. It is, unless the function leaked the
     /// guard of a context that it attached itself.
     fn with_span(&self, f: impl FnOnce(SpanRef<'_>)) {
@@ -55,31 +57,31 @@ impl SpanGuard {
             }
         });
     }
-
-    /// Ends the span at once: clones of its context that spawned tasks hold cannot delay it.
-    /// Asking the active context for it is cheaper than keeping one more reference.
-    #[inline(never)]
-    fn end(&mut self) {
-        if self.span_id != SpanId::INVALID {
-            let panicked = std::thread::panicking() && !self.was_panicking;
-            self.with_span(|span| {
-                if panicked {
-                    record_panic(&span);
-                }
-                span.end();
-            });
-        }
-        drop(self.context.take());
-    }
 }
 
 impl Drop for SpanGuard {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.context.is_some() {
-            self.end();
+        if let Some(attached) = self.0.take() {
+            end(attached);
         }
     }
+}
+
+/// Ends the span at once: clones of its context that spawned tasks hold cannot delay it. Asking the
+/// active context for it is cheaper than keeping one more reference.
+#[inline(never)]
+fn end(attached: Attached) {
+    if attached.span_id != SpanId::INVALID {
+        let panicked = std::thread::panicking() && !attached.was_panicking;
+        attached.with_span(|span| {
+            if panicked {
+                record_panic(&span);
+            }
+            span.end();
+        });
+    }
+    drop(attached.context);
 }
 
 /// Calls `f`: a closure that is passed here may give away what it borrowed, one that is called in
