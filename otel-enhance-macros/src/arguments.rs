@@ -4,7 +4,7 @@
 use std::fmt::Display;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseBuffer, ParseStream};
 use syn::{Error, Expr, ExprLit, Ident, Lit, LitBool, LitStr, Token};
@@ -218,7 +218,7 @@ impl Given {
         if self.0.contains(&name) {
             return Err(Error::new_spanned(
                 key,
-                format!("duplicate argument `{name}`: it is given once, before"),
+                format!("duplicate argument `{name}`: it was given before"),
             ));
         }
         self.0.push(name);
@@ -248,4 +248,19 @@ pub(crate) fn ungrouped(tokens: TokenStream) -> TokenStream {
         }
         _ => tokens,
     }
+}
+
+/// A call of the facade's `__require_…` that stands where the argument does, so that the error it may
+/// be points there: names still resolve as those of `facade` do.
+pub(crate) fn requirement(facade: &TokenStream, what: &str, at: Span) -> TokenStream {
+    let facade: TokenStream = facade
+        .clone()
+        .into_iter()
+        .map(|mut tree| {
+            tree.set_span(tree.span().located_at(at));
+            tree
+        })
+        .collect();
+    let name = format_ident!("__require_{what}", span = at);
+    quote_spanned!(at=> #facade::#name! {})
 }

@@ -1,6 +1,7 @@
 //! What `#[enhanced_trace]` must accept: one fixture for each kind of function and each argument. Each is
 //! built and run, and checks what it records. What must be refused is in the package `ui` beside this file.
 #![deny(warnings)]
+#![expect(unsafe_code, reason = "unsafe functions are accepted, too")]
 
 #[path = "accepted/argument-capture.rs"]
 mod argument_capture;

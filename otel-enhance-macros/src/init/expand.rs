@@ -1,10 +1,10 @@
 //! The pipeline as an expression.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::quote;
 
 use super::model::{Call, Pipeline, Requirement};
-use crate::arguments::Errors;
+use crate::arguments::{self, Errors};
 
 /// The builder calls; in front of them, in a block, what the build must have and what is wrong. The
 /// block keeps its type even then, so that no use of the guard becomes a second error.
@@ -21,10 +21,7 @@ pub(crate) fn expand(facade: &TokenStream, pipeline: &Pipeline, errors: Errors) 
     let requirements = pipeline
         .requirements
         .iter()
-        .map(|Requirement { what, span }| {
-            let name = format_ident!("__require_{what}", span = *span);
-            quote_spanned!(*span=> #facade::#name! {})
-        });
+        .map(|Requirement { what, span }| arguments::requirement(facade, what, *span));
     match errors.finish() {
         Ok(()) if pipeline.requirements.is_empty() => chain,
         Ok(()) => quote!({ #(#requirements)* #chain }),

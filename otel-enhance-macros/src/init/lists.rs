@@ -75,7 +75,7 @@ fn pairs(
         if given.contains(&name) {
             return Err(Error::new(
                 span,
-                format!("duplicate key `{name}`: it is given once, before"),
+                format!("duplicate key `{name}`: it was given before"),
             ));
         }
         one(&name, span, quote!(#value));

@@ -219,7 +219,7 @@ fn unknown(key: &Ident, word: &str) -> Error {
         "max_queue_size" | "max_export_batch_size" | "scheduled_delay" | "export_timeout" => {
             return Error::new_spanned(
                 key,
-                format!("`{word}` belongs into `batch`: write `batch({word} = …)`"),
+                format!("`{word}` belongs in `batch`: write `batch({word} = …)`"),
             );
         }
         "attributes_per_span"
@@ -230,7 +230,7 @@ fn unknown(key: &Ident, word: &str) -> Error {
         | "attribute_value_length" => {
             return Error::new_spanned(
                 key,
-                format!("`{word}` belongs into `limits`: write `limits({word} = …)`"),
+                format!("`{word}` belongs in `limits`: write `limits({word} = …)`"),
             );
         }
         "ca" | "cert" | "key" | "certificate" | "client_key" | "client_certificate" => {

@@ -331,7 +331,7 @@ fn propagators_are_words() {
             "unknown propagator `tracecontxt`: did you mean `tracecontext`? For a variable of this name write `(tracecontxt)`",
             "unknown propagator `b3`: expected `tracecontext`, `baggage`, `none`. For a variable of this name write `(b3)`",
             "a propagator is no literal: expected `tracecontext`, `baggage`, `none`, or an expression that is a `TextMapPropagator`",
-            "duplicate argument `propagators`: it is given once, before",
+            "duplicate argument `propagators`: it was given before",
         ]
     );
     assert_eq!(
@@ -387,7 +387,7 @@ fn batch_and_limits_become_calls() {
             "unknown setting `max_queue_sise` of `batch`: did you mean `max_queue_size`?",
             "expected an integer, found a string: write `max_export_batch_size = 1024`",
             "expected a duration with its unit, such as `scheduled_delay = 10s` (ms, s, m, h), or an expression of type `Duration`",
-            "duplicate argument `scheduled_delay`: it is given once, before",
+            "duplicate argument `scheduled_delay`: it was given before",
         ]
     );
 }
@@ -459,7 +459,7 @@ fn unknown_argument_names_the_nearest_or_the_word_here() {
     );
     assert_eq!(
         one_error(quote!(max_queue_size = 1)),
-        "`max_queue_size` belongs into `batch`: write `batch(max_queue_size = …)`"
+        "`max_queue_size` belongs in `batch`: write `batch(max_queue_size = …)`"
     );
     assert!(
         one_error(quote!(colour))
@@ -498,11 +498,11 @@ fn what_only_otlp_heeds_contradicts_other_exporters() {
 fn duplicate_argument_is_refused_at_the_second() {
     assert_eq!(
         one_error(quote!(service = "a", service = "b")),
-        "duplicate argument `service`: it is given once, before"
+        "duplicate argument `service`: it was given before"
     );
     assert_eq!(
         one_error(quote!(resource(a = 1, a = 2))),
-        "duplicate key `a`: it is given once, before"
+        "duplicate key `a`: it was given before"
     );
 }
 

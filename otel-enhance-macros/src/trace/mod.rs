@@ -10,7 +10,7 @@ mod parse;
 mod validate;
 
 use proc_macro2::TokenStream;
-use quote::quote_spanned;
+use quote::ToTokens as _;
 
 use self::item::Function;
 use self::model::Arguments;
@@ -43,11 +43,11 @@ pub(crate) fn enhanced_trace(tokens: TokenStream, item: TokenStream) -> TokenStr
 
 /// What this build of the facade must have. The macro cannot see the facade's features: the facade
 /// answers with nothing or with an error on the argument.
-fn requirements(arguments: &Arguments) -> TokenStream {
-    let facade = arguments.facade();
-    arguments
+fn requirements(asked: &Arguments) -> TokenStream {
+    let facade = asked.facade().to_token_stream();
+    asked
         .profile
-        .map(|span| quote_spanned!(span=> #facade::__require_ebpf! {}))
+        .map(|span| arguments::requirement(&facade, "ebpf", span))
         .unwrap_or_default()
 }
 

@@ -415,11 +415,11 @@ fn habits_of_other_macros_are_told_the_word_here() {
 fn duplicate_argument_is_refused_at_the_second() {
     assert_eq!(
         one_error(quote!(name = "a", name = "b")),
-        "duplicate argument `name`: it is given once, before"
+        "duplicate argument `name`: it was given before"
     );
     assert_eq!(
         one_error(quote!(fields(a = 1), fields(b = 2))),
-        "duplicate argument `fields`: it is given once, before"
+        "duplicate argument `fields`: it was given before"
     );
 }
 

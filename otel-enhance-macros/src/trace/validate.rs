@@ -174,10 +174,7 @@ fn fields(arguments: &Arguments, function: &Function, bindings: &[Binding], erro
         if !seen.insert(&field.key) {
             errors.at_span(
                 field.key_span,
-                format!(
-                    "duplicate attribute `{}`: it is given once, before",
-                    field.key
-                ),
+                format!("duplicate attribute `{}`: it was given before", field.key),
             );
         }
         reserved(field, arguments, errors);
@@ -204,7 +201,7 @@ fn reserved(field: &Field, arguments: &Arguments, errors: &mut Errors) {
         "code.function.name" | "code.file.path" | "code.line.number"
             if arguments.code != Some(false) =>
         {
-            "the macro records it: with `code = false` it is yours"
+            "the macro records it, unless told `code = false`"
         }
         "error.type" if arguments.err.is_some() => "`err` records it",
         "otel_enhance.cancelled" => "the macro records it when a future is dropped unfinished",

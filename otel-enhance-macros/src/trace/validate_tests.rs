@@ -361,7 +361,7 @@ fn attribute_given_twice_is_refused() {
                 fn f() {}
             )
         ),
-        "duplicate attribute `a`: it is given once, before"
+        "duplicate attribute `a`: it was given before"
     );
     assert_eq!(
         one_error(
@@ -384,7 +384,7 @@ fn attribute_that_is_reserved_names_what_sets_it() {
     for (tokens, part) in [
         (
             quote!(fields(code.line.number = 1)),
-            "with `code = false` it is yours",
+            "unless told `code = false`",
         ),
         (quote!(err, fields(error.type = "x")), "`err` records it"),
         (quote!(fields(otel.name = "x")), "`name = \"…\"`"),

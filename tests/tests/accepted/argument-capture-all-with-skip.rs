@@ -10,7 +10,7 @@ impl Shop {
     }
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     Shop.all(1, Some("a"), "secret");
     capture

@@ -8,7 +8,7 @@ fn capture_some(id: u32, price: f64, wait: Duration, password: &str) -> usize {
     password.len()
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     capture_some(1, 2.5, Duration::from_secs(1), "secret");
     capture

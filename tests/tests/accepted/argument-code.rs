@@ -9,12 +9,20 @@ fn without() {}
 #[enhanced_trace(name = "own", code = false, fields(code.line.number = 3))]
 fn own() {}
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     with();
     without();
     own();
-    assert!(capture.assert_span("with").attribute("code.function.name").is_some());
-    capture.assert_span("without").lacks("code.function.name").lacks("code.line.number");
+    assert!(
+        capture
+            .assert_span("with")
+            .attribute("code.function.name")
+            .is_some()
+    );
+    capture
+        .assert_span("without")
+        .lacks("code.function.name")
+        .lacks("code.line.number");
     capture.assert_span("own").has("code.line.number", 3);
 }

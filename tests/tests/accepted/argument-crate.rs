@@ -1,7 +1,7 @@
 use otel_enhance::testing;
 
 mod company {
-    pub use otel_enhance as telemetry;
+    pub(super) use otel_enhance as telemetry;
 }
 
 #[company::telemetry::enhanced_trace(name = "own path", crate = company::telemetry)]
@@ -10,7 +10,7 @@ fn pay() {}
 #[company::telemetry::enhanced_trace(name = "from the root", crate = crate::argument_crate::company::telemetry)]
 fn buy() {}
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     pay();
     buy();

@@ -31,13 +31,17 @@ fn boxed() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     Err("boxed failed")?
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     let _ = (display(), debug(), quiet(), boxed());
     capture.assert_span("display").failed_with("it failed");
     capture.assert_span("debug").failed_with("Failed");
     capture.assert_span("quiet").failed_with("it failed");
     capture.assert_span("boxed").failed_with("boxed failed");
-    let events: Vec<usize> = capture.spans().iter().map(|span| span.events.len()).collect();
+    let events: Vec<usize> = capture
+        .spans()
+        .iter()
+        .map(|span| span.events.len())
+        .collect();
     assert_eq!(events, [1, 1, 0, 1]);
 }

@@ -27,9 +27,12 @@ struct Peer {
     address: Ipv4Addr,
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
-    let peer = Peer { is_loopback: true, address: Ipv4Addr::LOCALHOST };
+    let peer = Peer {
+        is_loopback: true,
+        address: Ipv4Addr::LOCALHOST,
+    };
     fields(1, 2.5, peer);
     capture
         .assert_span("fields")

@@ -14,7 +14,7 @@ fn path() {}
 #[enhanced_trace(name = "whole path", kind = otel_enhance::trace::SpanKind::Consumer)]
 fn whole_path() {}
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     literal();
     word();
@@ -23,5 +23,7 @@ pub fn main() {
     capture.assert_span("literal").is_kind(SpanKind::Server);
     capture.assert_span("word").is_kind(SpanKind::Client);
     capture.assert_span("path").is_kind(SpanKind::Producer);
-    capture.assert_span("whole path").is_kind(SpanKind::Consumer);
+    capture
+        .assert_span("whole path")
+        .is_kind(SpanKind::Consumer);
 }

@@ -15,7 +15,7 @@ fn effect(cause: &Context) {
     let _ = cause;
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     cause();
     let effect = capture.assert_span("effect");

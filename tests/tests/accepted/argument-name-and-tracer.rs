@@ -3,7 +3,7 @@ use otel_enhance::{enhanced_trace, testing};
 #[enhanced_trace(name = "checkout /order/{id}", tracer = "shop.checkout")]
 fn pay() {}
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     pay();
     let spans = capture.spans();

@@ -8,7 +8,9 @@ struct Request {
 
 #[enhanced_trace(name = "request")]
 fn accept() -> Request {
-    Request { context: Context::current() }
+    Request {
+        context: Context::current(),
+    }
 }
 
 #[enhanced_trace(name = "work", parent = &request.context)]
@@ -16,7 +18,7 @@ fn work(request: &Request) {
     let _ = request;
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     work(&accept());
     capture.assert_span("work").is_child_of("request");

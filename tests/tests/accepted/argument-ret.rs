@@ -16,7 +16,7 @@ fn both() -> Result<Vec<u8>, String> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() {
+pub(crate) async fn main() {
     let capture = testing::capture();
     typed();
     display().await;

@@ -23,7 +23,7 @@ fn on(number: u32) {
     let _ = number;
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     all();
     computed();

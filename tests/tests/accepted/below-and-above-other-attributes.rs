@@ -17,7 +17,7 @@ fn lints() {
     let unused = 1;
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     #[expect(deprecated)]
     let paid = pay(1);

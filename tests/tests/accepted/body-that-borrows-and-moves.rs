@@ -15,11 +15,14 @@ async fn consume_later(text: String, numbers: &mut Vec<u32>) -> String {
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() {
+pub(crate) async fn main() {
     let capture = testing::capture();
     let mut numbers = vec![];
     assert_eq!(consume("ab".to_owned(), &mut numbers), [2]);
     assert_eq!(consume_later("ab".to_owned(), &mut numbers).await, "ab");
-    capture.assert_span("move").has("length", 2).has("return", "[2]");
+    capture
+        .assert_span("move")
+        .has("length", 2)
+        .has("return", "[2]");
     capture.assert_span("async move").has("text", "ab");
 }

@@ -2,8 +2,8 @@ use otel_enhance::init;
 
 use std::time::Duration;
 
-use otel_enhance::sdk::trace::Span;
 use otel_enhance::sdk::error::OTelSdkResult;
+use otel_enhance::sdk::trace::Span;
 
 #[derive(Debug)]
 struct Counts;
@@ -19,7 +19,7 @@ impl otel_enhance::sdk::trace::SpanProcessor for Counts {
     }
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let token = "secret".to_owned();
     let guard = init!(
         service = "checkout",
@@ -28,7 +28,7 @@ pub fn main() {
         resource(cloud.region = "eu-central-1", "shop.floors" = 3),
         exporter = otlp_http,
         endpoint = "http://127.0.0.1:9",
-        headers(authorization = format!("Bearer {token}"), x-tenant = "a"),
+        headers(authorization = format!("Bearer {token}"), x - tenant = "a"),
         compression = none,
         timeout = 1s,
         sampler = parent_based(ratio(0.5)),

@@ -4,7 +4,7 @@ fn start() -> Result<otel_enhance::TelemetryGuard, otel_enhance::InitError> {
     init!()
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let guard = start().unwrap();
     guard.shutdown().unwrap();
 }

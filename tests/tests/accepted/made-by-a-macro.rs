@@ -39,7 +39,7 @@ macro_rules! hygienic {
 
 hygienic!(add, 2);
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     assert_eq!(order(1, 2), 3);
     assert_eq!(whole(), 3);

@@ -17,7 +17,7 @@ fn outer() -> u32 {
     inner() + Local.method()
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     assert_eq!(outer(), 3);
     capture.assert_names(&["inner", "method", "outer"]);

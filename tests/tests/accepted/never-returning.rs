@@ -12,7 +12,7 @@ fn choose(number: Option<u32>) -> u32 {
     }
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     assert!(std::panic::catch_unwind(|| choose(None)).is_err());
     capture.assert_names(&["fail"]);

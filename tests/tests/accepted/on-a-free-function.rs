@@ -5,7 +5,7 @@ fn pay(total: u32) -> u32 {
     total + 1
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     assert_eq!(pay(1), 2);
     let spans = capture.spans();

@@ -10,7 +10,7 @@ fn largest<T: PartialOrd + Debug + Copy, const N: usize>(items: [T; N]) -> Optio
     })
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     assert_eq!(largest([1, 3, 2]), Some(3));
     capture.assert_span("largest").has("items", "[1, 3, 2]");

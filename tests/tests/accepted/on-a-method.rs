@@ -17,7 +17,7 @@ impl Shop {
     }
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     let mut shop = Shop { paid: 0 };
     shop.pay(1).pay(2);

@@ -18,7 +18,7 @@ impl Pay for Shop {
     }
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     assert_eq!(Shop.twice(1), 4);
     capture.assert_span("implemented").is_child_of("provided");

@@ -11,7 +11,7 @@ impl Shop {
     }
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     assert_eq!(Shop::open().0, 7);
     capture.assert_span("open").has("first", 7);

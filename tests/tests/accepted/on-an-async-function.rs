@@ -13,7 +13,7 @@ async fn inner(name: &str) -> usize {
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() {
+pub(crate) async fn main() {
     let capture = testing::capture();
     assert_eq!(outer("ab".to_owned()).await, 2);
     capture.assert_span("outer").has("name", "ab").is_root();

@@ -14,7 +14,7 @@ impl Shop {
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() {
+pub(crate) async fn main() {
     let capture = testing::capture();
     let mut shop = Shop { paid: 0 };
     *shop.pay(2).await.unwrap() += 1;

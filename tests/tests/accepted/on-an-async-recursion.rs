@@ -10,11 +10,15 @@ fn count(n: u32) -> Pin<Box<dyn Future<Output = u32>>> {
 
 #[enhanced_trace(name = "down")]
 async fn down(n: u32) -> u32 {
-    if n == 0 { 0 } else { Box::pin(down(n - 1)).await }
+    if n == 0 {
+        0
+    } else {
+        Box::pin(down(n - 1)).await
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() {
+pub(crate) async fn main() {
     let capture = testing::capture();
     assert_eq!(count(2).await, 2);
     assert_eq!(down(2).await, 0);

@@ -14,7 +14,7 @@ impl Pay for Shop {
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() {
+pub(crate) async fn main() {
     let capture = testing::capture();
     assert_eq!(Shop.pay(1).await, 2);
     capture.assert_names(&["pay"]);

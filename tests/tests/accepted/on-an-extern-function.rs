@@ -10,7 +10,7 @@ unsafe extern "C" fn triple(number: i32) -> i32 {
     number * 3
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     let callback: extern "C" fn(i32) -> i32 = double;
     assert_eq!(callback(2), 4);

@@ -9,7 +9,7 @@ unsafe fn first(numbers: &[u32]) -> u32 {
     unsafe { *numbers.get_unchecked(0) }
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     // SAFETY: there is one number.
     assert_eq!(unsafe { first(&[3]) }, 3);

@@ -19,7 +19,7 @@ fn alias<'a>(number: &'a u32) -> BoxFuture<'a, u32> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() {
+pub(crate) async fn main() {
     let capture = testing::capture();
     assert_eq!(pinned(&1).await, Ok(1));
     assert_eq!(alias(&1).await, 2);

@@ -30,7 +30,7 @@ impl std::fmt::Display for Shop {
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() {
+pub(crate) async fn main() {
     let capture = testing::capture();
     assert_eq!(Pin::new(&mut Shop(1)).pinned(), 2);
     assert_eq!(Arc::new(Shop(3)).shared().await, 3);

@@ -10,7 +10,7 @@ fn all(#[cfg(any())] gone: u32, there: u32) -> u32 {
     there
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     assert_eq!(configured(1) + all(2), 3);
     capture.assert_span("cfg").has("there", 1).lacks("gone");

@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 #[enhanced_trace(name = "join", fields(first = %first), ret(Debug))]
 fn join(first: impl Display, rest: impl IntoIterator<Item = u32>) -> String {
-    rest.into_iter().fold(first.to_string(), |all, next| format!("{all},{next}"))
+    rest.into_iter()
+        .fold(first.to_string(), |all, next| format!("{all},{next}"))
 }
 
 #[enhanced_trace(name = "evens")]
@@ -12,7 +13,7 @@ fn evens(limit: u32) -> impl Iterator<Item = u32> + Clone {
     (0..limit).filter(|n| n % 2 == 0)
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     assert_eq!(join(1, evens(5)), "1,0,2,4");
     capture.assert_span("join").has("first", "1");

@@ -11,7 +11,11 @@ where
     where
         'a: 'b,
     {
-        if self.0.len() > other.len() { self.0 } else { other }
+        if self.0.len() > other.len() {
+            self.0
+        } else {
+            other
+        }
     }
 
     #[enhanced_trace(name = "first")]
@@ -20,7 +24,7 @@ where
     }
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     let words = Words("alpha beta", " ");
     assert_eq!(words.longest("x"), "alpha beta");

@@ -18,8 +18,13 @@ fn pattern(
     x + z + i32::from(whole) + borrowed
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     assert_eq!(pattern(Point { x: 1, y: 2 }, (3, 4), "", 0, 5, &6), 17);
-    capture.assert_span("pattern").has("x", 1).has("z", 2).has("first", 3).has("whole", 5);
+    capture
+        .assert_span("pattern")
+        .has("x", 1)
+        .has("z", 2)
+        .has("first", 3)
+        .has("whole", 5);
 }

@@ -14,7 +14,7 @@ fn sum(numbers: &[&str]) -> Result<i64, ParseIntError> {
     Ok(sum)
 }
 
-pub fn main() {
+pub(crate) fn main() {
     let capture = testing::capture();
     assert_eq!(sum(&["1", "2"]), Ok(3));
     assert_eq!(sum(&["1", ""]), Ok(-1));

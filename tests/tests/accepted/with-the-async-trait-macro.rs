@@ -24,8 +24,11 @@ impl Pay for Shop {
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub async fn main() {
+pub(crate) async fn main() {
     let capture = testing::capture();
     assert_eq!(Shop.twice(1).await, Ok(4));
-    capture.assert_span("implemented").has("total", 1).is_child_of("provided");
+    capture
+        .assert_span("implemented")
+        .has("total", 1)
+        .is_child_of("provided");
 }

@@ -143,17 +143,19 @@ fn attribute(
     match form {
         Form::Display => {
             let method = method("set_display");
-            quote!(#start.#method(#key, &(#value));)
+            let value = quote_spanned!(value.span()=> &(#value));
+            quote!(#start.#method(#key, #value);)
         }
         Form::Debug => {
             let method = method("set_debug");
-            quote!(#start.#method(#key, &(#value));)
+            let value = quote_spanned!(value.span()=> &(#value));
+            quote!(#start.#method(#key, #value);)
         }
         Form::Value => {
             let (name, value) = match borrowing(value, function) {
                 Borrowing::Static => ("set_static", quote!(#value)),
-                Borrowing::StaticType => ("set_const", quote!(&(#value))),
-                Borrowing::Place => ("set", quote!(&(#value))),
+                Borrowing::StaticType => ("set_const", quote_spanned!(value.span()=> &(#value))),
+                Borrowing::Place => ("set", quote_spanned!(value.span()=> &(#value))),
                 Borrowing::Temporary => ("set", quote!(#value)),
             };
             let method = method(name);
