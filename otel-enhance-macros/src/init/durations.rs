@@ -52,7 +52,7 @@ fn millis(lit: &Lit) -> Option<u64> {
     }
     let millis = number.parse::<f64>().ok()? * factor as f64;
     // Fractions of a millisecond and what no clock counts are mistakes.
-    (millis >= 0.0 && millis < 1e15 && millis.fract() == 0.0).then_some(millis as u64)
+    ((0.0..1e15).contains(&millis) && millis.fract() == 0.0).then_some(millis as u64)
 }
 
 #[cfg(test)]

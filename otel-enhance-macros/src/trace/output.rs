@@ -6,13 +6,13 @@ use syn::{
 };
 
 /// What a call yields in the end: for functions that return a future, what that resolves to.
-#[derive(Clone, Debug)]
-pub(crate) enum Output {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Output<'a> {
     /// `()`
     Nothing,
     /// `!`
     Never,
-    Value(Type),
+    Value(&'a Type),
     /// A future that does not name its output.
     Unknown,
 }
@@ -60,7 +60,7 @@ pub(crate) fn shape(sig: &Signature) -> Shape {
 }
 
 /// The output of `sig`.
-pub(crate) fn of(sig: &Signature) -> Output {
+pub(crate) fn of(sig: &Signature) -> Output<'_> {
     let ReturnType::Type(_, ty) = &sig.output else {
         return Output::Nothing;
     };
@@ -75,11 +75,11 @@ pub(crate) fn of(sig: &Signature) -> Output {
     classify(ty)
 }
 
-fn classify(ty: &Type) -> Output {
+fn classify(ty: &Type) -> Output<'_> {
     match plain(ty) {
         Type::Never(_) => Output::Never,
         Type::Tuple(tuple) if tuple.elems.is_empty() => Output::Nothing,
-        other => Output::Value(other.clone()),
+        other => Output::Value(other),
     }
 }
 

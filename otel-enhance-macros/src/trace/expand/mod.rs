@@ -106,7 +106,7 @@ fn future_of_body(arguments: &Arguments, function: &Function, names: &Names) -> 
     // An `async` block cannot say what it yields, and `?` needs to know.
     let typed = match output::of(&function.sig) {
         Output::Value(ty) => {
-            let ty = inferred(&ty);
+            let ty = inferred(ty);
             quote_spanned! {Span::mixed_site()=>
                 #[allow(
                     unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop,
