@@ -93,6 +93,34 @@ impl Record {
     }
 }
 
+/// Asserts what must hold when the receiver went away and came back, and the sender's queue could
+/// hold everything meanwhile: each span arrived, and none more often than the ambiguous retries
+/// explain.
+///
+/// # Panics
+///
+/// If it does not hold.
+pub fn assert_accounted(record: &Record, arrived: &[CollectedSpan]) {
+    let mut arrivals: BTreeMap<&[u8], u64> = BTreeMap::new();
+    for collected in arrived {
+        *arrivals.entry(&collected.span.span_id).or_default() += 1;
+    }
+    let made = record.made();
+    let lost = made
+        .iter()
+        .filter(|made| !arrivals.contains_key(&*made.span.span_id))
+        .count();
+    let twice: u64 = arrivals.values().map(|count| count - 1).sum();
+    assert_eq!(record.dropped, BTreeMap::new());
+    assert_eq!(record.exported, record.ended);
+    assert_eq!(lost, 0, "spans that nobody counts are missing");
+    let retried = record.ambiguous_retries;
+    assert!(
+        twice <= retried,
+        "{twice} spans arrived twice, {retried} may have"
+    );
+}
+
 /// A sender at work.
 #[derive(Debug)]
 pub struct Sender {

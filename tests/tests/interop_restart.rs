@@ -1,12 +1,11 @@
 //! The real Collector, stopped and started again in mid-run.
 #![cfg(feature = "peers")]
 
-use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
 use otel_enhance_tests::peers::Collector;
-use otel_enhance_tests::sender::Sender;
+use otel_enhance_tests::sender::{Sender, assert_accounted};
 
 const SENDER: &str = env!("CARGO_BIN_EXE_interop_sender");
 /// Fewer than the queue holds, so that none need be lost while the Collector is away.
@@ -32,26 +31,7 @@ fn survives_a_restart(protocol: &str, endpoint: impl Fn(&Collector) -> String) {
 
     // Everything that was accepted is in the file now.
     collector.stop();
-    let mut arrivals: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
-    for collected in collector.spans() {
-        *arrivals.entry(collected.span.span_id).or_default() += 1;
-    }
-    let made = record.made();
-    let lost = made
-        .iter()
-        .filter(|made| !arrivals.contains_key(&made.span.span_id))
-        .count() as u64;
-    let twice: u64 = arrivals.values().map(|count| count - 1).sum();
-    let dropped: u64 = record.dropped.values().sum();
-    assert_eq!(record.exported + dropped, SPANS, "{record:?}");
-    // The queue held them all: only what an ambiguous end of a request left in doubt may be lost.
-    assert_eq!(lost, 0, "counted as dropped: {:?}", record.dropped);
-    assert_eq!(dropped, 0, "{:?}", record.dropped);
-    assert!(
-        twice <= record.ambiguous_retries,
-        "{twice} spans arrived twice, {} may",
-        record.ambiguous_retries
-    );
+    assert_accounted(&record, &collector.spans());
 }
 
 #[test]

@@ -13,10 +13,12 @@ mod http;
 mod jaeger;
 mod locate;
 mod ports;
+mod receiver;
 mod running;
 mod service;
 
 pub use collector::{Collector, CollectorBuilder};
 pub use http::{Answer, get, post};
 pub use jaeger::Jaeger;
+pub use receiver::Receiver;
 pub use service::{Called, Service};
