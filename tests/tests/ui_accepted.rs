@@ -2,6 +2,7 @@
 //! built and run, and checks what it records. What must be refused is in the package `ui` beside this file.
 #![deny(warnings)]
 #![expect(unsafe_code, reason = "unsafe functions are accepted, too")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "fixtures are tests")]
 
 #[path = "accepted/argument-capture.rs"]
 mod argument_capture;

@@ -1,5 +1,6 @@
 //! What `init!` must accept. One after the other: a process has one pipeline at a time.
 #![deny(warnings)]
+#![expect(clippy::unwrap_used, reason = "fixtures are tests")]
 
 #[path = "accepted/init-in-a-result.rs"]
 mod init_in_a_result;

@@ -17,13 +17,13 @@ const REGION: &str = "eu";
     %peer.is_loopback,
 ))]
 fn fields(id: u32, total: f64, peer: Peer) {
-    drop(peer);
+    let _ = peer;
 }
 
 #[derive(Debug)]
 struct Peer {
     is_loopback: bool,
-    #[expect(dead_code)]
+    #[expect(dead_code, reason = "it is seen in the Debug form")]
     address: Ipv4Addr,
 }
 

@@ -13,13 +13,13 @@ pub(crate) fn pay(total: u32) -> Option<u32> {
 
 #[enhanced_trace(name = "lints")]
 fn lints() {
-    #![expect(unused_variables)]
+    #![expect(unused_variables, reason = "an inner attribute")]
     let unused = 1;
 }
 
 pub(crate) fn main() {
     let capture = testing::capture();
-    #[expect(deprecated)]
+    #[expect(deprecated, reason = "an outer attribute")]
     let paid = pay(1);
     assert_eq!(paid, Some(1));
     lints();

@@ -23,7 +23,7 @@ macro_rules! traced {
 traced! {
     fn whole() -> u32 {
         let span = 3;
-        span
+        span * 2
     }
 }
 
@@ -42,7 +42,7 @@ hygienic!(add, 2);
 pub(crate) fn main() {
     let capture = testing::capture();
     assert_eq!(order(1, 2), 3);
-    assert_eq!(whole(), 3);
+    assert_eq!(whole(), 6);
     assert_eq!(add(), 3);
     capture.assert_span("order").has("id", 1).has("doubled", 2);
     capture.assert_names(&["order", "whole item", "hygienic"]);

@@ -1,7 +1,7 @@
 use otel_enhance::{enhanced_trace, testing};
 
 #[enhanced_trace(name = "cfg", capture(there, gone))]
-fn configured(#[cfg(all())] there: u32, #[cfg(any())] gone: u32) -> u32 {
+fn configured(#[cfg(not(any()))] there: u32, #[cfg(any())] gone: u32) -> u32 {
     there
 }
 
