@@ -68,6 +68,7 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     linted(LIBRARY, Features::Just("testing")),
     tested(LIBRARY, EVERYTHING),
     tested("otel-enhance-macros", Features::Default),
+    tested("otel-enhance-test-library", Features::Default),
     tested(RECEIVER, Features::Default),
     linted(RECEIVER, Features::Nothing),
     tested("xtask", Features::Default),
