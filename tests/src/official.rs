@@ -15,9 +15,7 @@ use opentelemetry::trace::{
     FutureExt, Link, Span, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags,
     TraceId, TraceState, Tracer, get_active_span, mark_span_as_active,
 };
-use opentelemetry::{
-    Array, Context, InstrumentationScope, KeyValue, StringValue, Value, global,
-};
+use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, StringValue, Value, global};
 
 use crate::collector_file::CollectedSpan;
 
@@ -124,10 +122,22 @@ fn statuses() {
     let tracer = global::tracer("official");
     for (name, statuses) in [
         ("status unset", vec![Status::Unset]),
-        ("status error", vec![Status::error("first"), Status::error("last")]),
-        ("status ok is final", vec![Status::Ok, Status::error("too late")]),
-        ("status unset is no change", vec![Status::error("stays"), Status::Unset]),
-        ("status error, then ok", vec![Status::error("gone"), Status::Ok]),
+        (
+            "status error",
+            vec![Status::error("first"), Status::error("last")],
+        ),
+        (
+            "status ok is final",
+            vec![Status::Ok, Status::error("too late")],
+        ),
+        (
+            "status unset is no change",
+            vec![Status::error("stays"), Status::Unset],
+        ),
+        (
+            "status error, then ok",
+            vec![Status::error("gone"), Status::Ok],
+        ),
     ] {
         let mut span = tracer.start(name);
         for status in statuses {
@@ -217,7 +227,9 @@ fn scopes() {
         .with_attributes([KeyValue::new("scope", "own")])
         .build();
     global::tracer_with_scope(scope).start("in its scope").end();
-    global::tracer("").start("in the scope without a name").end();
+    global::tracer("")
+        .start("in the scope without a name")
+        .end();
 }
 
 fn across_tasks() {
@@ -233,10 +245,16 @@ fn across_tasks() {
         global::tracer("official").in_span("in a task", |_| {});
     };
     runtime.block_on(async {
-        tokio::spawn(task.with_context(context.clone())).await.unwrap();
-        tokio::spawn(async { global::tracer("official").start("in a stranger's task").end() })
+        tokio::spawn(task.with_context(context.clone()))
             .await
             .unwrap();
+        tokio::spawn(async {
+            global::tracer("official")
+                .start("in a stranger's task")
+                .end()
+        })
+        .await
+        .unwrap();
     });
 }
 
@@ -267,7 +285,10 @@ fn across_services() {
         .with_kind(SpanKind::Server)
         .start_with_context(&tracer, &server);
     span.set_attribute(KeyValue::new("headers", names.join(",")));
-    span.set_attribute(KeyValue::new("baggage", Value::Array(Array::String(members))));
+    span.set_attribute(KeyValue::new(
+        "baggage",
+        Value::Array(Array::String(members)),
+    ));
     span.end();
     client.span().end();
 }

@@ -60,7 +60,12 @@ fn provider_and_exporter_by_hand_with_set_tracer_provider_get_annotated_function
             provider.shutdown().unwrap();
             let spans = loopback.wait(2);
             assert_eq!(loopback.names(), ["annotated", "official"]);
-            let by_name = |name| spans.iter().find(|stored| stored.span.name == name).unwrap();
+            let by_name = |name| {
+                spans
+                    .iter()
+                    .find(|stored| stored.span.name == name)
+                    .unwrap()
+            };
             // One trace through both, and the resource is the application's.
             assert_eq!(
                 by_name("official").span.parent_span_id,
@@ -227,11 +232,8 @@ fn exporter_full_of_instrumentation_never_exports_spans_of_its_own() {
         || {
             let exporter = Instrumented::default();
             let (exported, own) = (Arc::clone(&exporter.exported), Arc::clone(&exporter.own));
-            let guard = otel_enhance::init!(
-                exporter = exporter,
-                batch(scheduled_delay = 10ms),
-            )
-            .unwrap();
+            let guard =
+                otel_enhance::init!(exporter = exporter, batch(scheduled_delay = 10ms),).unwrap();
             for _ in 0..5 {
                 annotated();
                 guard.force_flush().unwrap();

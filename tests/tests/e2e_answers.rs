@@ -27,7 +27,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 fn comes_back(loopback: &Loopback, faults: &Faults, guard: &TelemetryGuard) {
     let started = Instant::now();
     load(10);
-    guard.shutdown_with_timeout(Duration::from_secs(20)).unwrap();
+    guard
+        .shutdown_with_timeout(Duration::from_secs(20))
+        .unwrap();
     let took = started.elapsed();
     assert!(took >= RETRY_AFTER, "came back after {took:?}");
     assert_eq!(faults.seen(), 2);

@@ -279,6 +279,22 @@ fn endpoint_that_speaks_another_protocol_is_given_up_and_counted() {
     );
 }
 
+/// A gRPC call is over with its status, and garbage has none: nobody has taken these spans.
+#[test]
+fn grpc_endpoint_that_answers_with_garbage_is_counted_as_rejected() {
+    alone(
+        "grpc_endpoint_that_answers_with_garbage_is_counted_as_rejected",
+        &[],
+        || {
+            let verdict = Verdict {
+                reason: DropReason::Rejected,
+                says: "fail",
+            };
+            with_hook(Protocol::Grpc, Faults::new().with_garbage(), &verdict);
+        },
+    );
+}
+
 /// It says 200, so the spans are not ours any more; that something is odd is said once.
 #[test]
 fn endpoint_that_answers_200_with_garbage_is_believed_and_reported_once() {
@@ -320,7 +336,9 @@ fn slow_endpoint_gets_every_span_that_fits_and_never_holds_the_caller_up() {
                 let guard = install(protocol, endpoint, &said);
                 let longest = load(3000);
                 assert!(longest < NEVER_LONGER, "a span took {longest:?}");
-                guard.shutdown_with_timeout(Duration::from_secs(20)).unwrap();
+                guard
+                    .shutdown_with_timeout(Duration::from_secs(20))
+                    .unwrap();
                 let report = guard.delivery();
                 assert_eq!(report.ended, 3000, "{report:?}");
                 let full = report.dropped(DropReason::QueueFull);

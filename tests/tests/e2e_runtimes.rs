@@ -260,7 +260,9 @@ fn second_init_while_a_guard_lives_is_an_error_and_after_shutdown_is_not() {
             let error = refused.expect_err("a guard lives");
             assert!(matches!(error, InitError::AlreadyInstalled), "{error:?}");
             assert!(
-                error.to_string().contains("shut the living TelemetryGuard down"),
+                error
+                    .to_string()
+                    .contains("shut the living TelemetryGuard down"),
                 "{error}"
             );
             // The refused one has changed nothing.
@@ -324,7 +326,9 @@ fn async_application_on_one_thread_delivers_while_it_runs() {
                 .unwrap();
                 task().await;
                 // No flush: the application's one thread is not needed for an export.
-                let arrived = loopback.store().wait_for_spans_async(1, Duration::from_secs(20));
+                let arrived = loopback
+                    .store()
+                    .wait_for_spans_async(1, Duration::from_secs(20));
                 assert_eq!(arrived.await.unwrap()[0].span.name, "task");
                 guard.shutdown().unwrap();
             });

@@ -191,7 +191,10 @@ fn from_environment(
     let files = Certificates::generate();
     let loopback = Loopback::with_tls(&files, mutual);
     let mut all = vec![
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint(&loopback).to_owned()),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            endpoint(&loopback).to_owned(),
+        ),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000".to_owned()),
     ];
     all.extend(variables(&files));
@@ -228,7 +231,10 @@ fn owned(path: &Path) -> String {
 fn general(files: &Certificates) -> Vec<(&'static str, String)> {
     vec![
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", owned(&files.authority())),
-        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", owned(&files.client())),
+        (
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+            owned(&files.client()),
+        ),
         ("OTEL_EXPORTER_OTLP_CLIENT_KEY", owned(&files.client_key())),
     ]
 }
@@ -237,9 +243,18 @@ fn general(files: &Certificates) -> Vec<(&'static str, String)> {
 fn of_the_signal(files: &Certificates) -> Vec<(&'static str, String)> {
     let nowhere = || "/nonexistent.pem".to_owned();
     vec![
-        ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", owned(&files.authority())),
-        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", owned(&files.client())),
-        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", owned(&files.client_key())),
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+            owned(&files.authority()),
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+            owned(&files.client()),
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
+            owned(&files.client_key()),
+        ),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", nowhere()),
         ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", nowhere()),
         ("OTEL_EXPORTER_OTLP_CLIENT_KEY", nowhere()),
