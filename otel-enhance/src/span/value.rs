@@ -304,9 +304,10 @@ mod tests {
 
     #[test]
     fn texts_of_every_type_become_strings() {
+        let owned = String::from("a");
         assert_eq!(recorded("a"), text("a"));
-        assert_eq!(recorded(String::from("a")), text("a"));
-        assert_eq!(recorded(&String::from("a")), text("a"));
+        assert_eq!(recorded(&owned), text("a"));
+        assert_eq!(recorded(owned), text("a"));
         assert_eq!(recorded(Cow::Borrowed("a")), text("a"));
         assert_eq!(recorded(Box::<str>::from("a")), text("a"));
         assert_eq!(recorded(Arc::<str>::from("a")), text("a"));
@@ -321,7 +322,8 @@ mod tests {
     fn none_is_left_out_at_every_depth() {
         assert_eq!(recorded(None::<i32>), None);
         assert_eq!(recorded(Some(None::<i32>)), None);
-        assert_eq!(recorded(&Some(Some(1))), Some(Value::I64(1)));
+        let some = Some(1);
+        assert_eq!(recorded(Some(&some)), Some(Value::I64(1)));
         assert_eq!(recorded(Some("a")), text("a"));
     }
 
