@@ -264,10 +264,10 @@ fn details(span: &Span) -> Vec<(String, bool)> {
     if !own.is_empty() {
         lines.push((attributes(own), false));
     }
-    if let Some(status) = &span.status {
-        if status.code() == StatusCode::Error {
-            lines.push((format!("error: {}", status.message), true));
-        }
+    if let Some(status) = &span.status
+        && status.code() == StatusCode::Error
+    {
+        lines.push((format!("error: {}", status.message), true));
     }
     for event in &span.events {
         let after = duration(

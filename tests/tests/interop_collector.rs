@@ -1,5 +1,6 @@
 //! What `init!` exports, read back from the real Collector and compared span by span.
 #![cfg(feature = "peers")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! The quickstart's traces, asked back from a real trace backend.
 #![cfg(feature = "peers")]
+#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::collections::{BTreeSet, HashSet};
 use std::process::Command;

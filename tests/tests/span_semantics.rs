@@ -1,4 +1,5 @@
 //! What a span promises: cancellation, parents, links, sampling, values, threads and tasks.
+#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::borrow::Cow;
 use std::future::Future as _;

@@ -1,4 +1,5 @@
 //! `#[enhanced_trace]` on every shape of function.
+#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::future::Future;
 use std::pin::Pin;
@@ -286,7 +287,7 @@ fn recursion_nests_each_call() {
 fn diverging_function_that_panics_ends_its_span_in_error() {
     let capture = testing::capture();
     let caught = std::panic::catch_unwind(|| never("the message"));
-    let payload = caught.map(|never| never).unwrap_err();
+    let payload = caught.err().unwrap();
     assert_eq!(payload.downcast_ref::<String>().unwrap(), "the message");
     capture
         .assert_span("span_shapes::never")
