@@ -10,7 +10,6 @@ pub mod nuisance;
 pub mod official;
 pub mod peers;
 pub mod programs;
-pub mod restarting;
 pub mod sender;
 
 /// The README's program, compiled as a test.

@@ -69,6 +69,11 @@ impl Receiver {
         self.running = run(&self.program, &self.folder, &self.ports);
     }
 
+    /// Bytes that it has recorded.
+    pub fn recorded_bytes(&self) -> u64 {
+        std::fs::metadata(self.folder.path().join("record")).map_or(0, |file| file.len())
+    }
+
     /// What it has recorded.
     ///
     /// # Panics
