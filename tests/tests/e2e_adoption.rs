@@ -1,4 +1,5 @@
 //! A program that keeps its official provider and exporter, and takes one part of ours.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -114,6 +115,44 @@ fn global_provider_alone_leaves_annotated_functions_silent_until_they_follow_it(
             annotated();
             assert_eq!(names(&recorder), Vec::<String>::new());
             assert_eq!(names(&later), ["official", "annotated"]);
+        },
+    );
+}
+
+/// Who adopts `init!` for a part of the program's life, such as one test, loses nothing of its own.
+#[test]
+fn provider_set_by_hand_is_used_again_after_an_init_and_its_shutdown() {
+    alone(
+        "provider_set_by_hand_is_used_again_after_an_init_and_its_shutdown",
+        &[],
+        || {
+            let by_hand = Recorder::default();
+            let provider = SdkTracerProvider::builder()
+                .with_span_processor(by_hand.clone())
+                .build();
+            otel_enhance::set_tracer_provider(provider);
+            let names = || {
+                let spans = by_hand.take();
+                spans
+                    .into_iter()
+                    .map(|span| span.name.into_owned())
+                    .collect::<Vec<_>>()
+            };
+            let loopback = Loopback::start();
+            for _ in 0..2 {
+                annotated();
+                assert_eq!(names(), ["official", "annotated"]);
+                let guard = otel_enhance::init!(endpoint = loopback.http()).unwrap();
+                annotated();
+                guard.shutdown().unwrap();
+                assert_eq!(names(), Vec::<String>::new());
+            }
+            annotated();
+            assert_eq!(names(), ["official", "annotated"]);
+            assert_eq!(
+                loopback.names(),
+                ["annotated", "annotated", "official", "official"]
+            );
         },
     );
 }

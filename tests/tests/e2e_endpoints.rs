@@ -1,5 +1,6 @@
 //! Endpoints that are dead, slow, hang, refuse, redirect or babble: the application goes on as if they
 //! were fine, its memory stays what it is, and every span is delivered or counted for the right reason.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
 //! A library that annotates with `default-features = false`, in an application that installs telemetry.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use otel_enhance_test_library::{add, observed};

@@ -1,5 +1,6 @@
 //! `init!`, flush and shutdown wherever they are called: without a runtime, in one with many threads,
 //! in one with a single thread, and after the runtime is gone.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -332,6 +333,87 @@ fn async_application_on_one_thread_delivers_while_it_runs() {
                 assert_eq!(arrived.await.unwrap()[0].span.name, "task");
                 guard.shutdown().unwrap();
             });
+        },
+    );
+}
+
+/// Without batching: each span is on its way as soon as it ends, and its caller is not.
+#[test]
+fn simple_pipeline_anywhere_exports_each_span_by_itself() {
+    alone(
+        "simple_pipeline_anywhere_exports_each_span_by_itself",
+        &[],
+        || {
+            for place in PLACES {
+                for by in [By::Http, By::Grpc] {
+                    let loopback = Arc::new(Loopback::start());
+                    let receiver = Arc::clone(&loopback);
+                    at(place, move || {
+                        let guard = match by {
+                            By::Http => otel_enhance::init!(
+                                exporter = otlp_http,
+                                endpoint = receiver.http(),
+                                simple,
+                            ),
+                            By::Grpc => otel_enhance::init!(
+                                exporter = otlp_grpc,
+                                endpoint = receiver.grpc(),
+                                simple,
+                            ),
+                        }
+                        .unwrap();
+                        load();
+                        guard.shutdown().unwrap();
+                    });
+                    let requests = loopback.store().requests();
+                    assert_eq!(requests.len(), SPANS, "{place:?} {by:?}");
+                }
+            }
+        },
+    );
+}
+
+#[test]
+fn spans_of_many_threads_at_once_are_all_delivered() {
+    alone(
+        "spans_of_many_threads_at_once_are_all_delivered",
+        &[],
+        || {
+            const THREADS: usize = 8;
+            const EACH: u64 = 4000;
+            let loopback = Loopback::start();
+            let guard = otel_enhance::init!(
+                exporter = otlp_http,
+                endpoint = loopback.http(),
+                batch(max_queue_size = 50_000, scheduled_delay = 20ms),
+            )
+            .unwrap();
+            let barrier = Arc::new(Barrier::new(THREADS));
+            let threads: Vec<_> = (0..THREADS)
+                .map(|_| {
+                    let barrier = Arc::clone(&barrier);
+                    thread::spawn(move || {
+                        barrier.wait();
+                        (0..EACH).for_each(work);
+                    })
+                })
+                .collect();
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            guard
+                .shutdown_with_timeout(Duration::from_secs(30))
+                .unwrap();
+            let report = guard.delivery();
+            assert_eq!(report.exported, THREADS as u64 * EACH, "{report:?}");
+            assert_eq!(report.dropped_total(), 0, "{report:?}");
+            let ids: std::collections::HashSet<_> = loopback
+                .store()
+                .spans()
+                .into_iter()
+                .map(|stored| stored.span.span_id)
+                .collect();
+            assert_eq!(ids.len(), THREADS * EACH as usize);
         },
     );
 }

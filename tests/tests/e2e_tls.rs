@@ -1,4 +1,5 @@
 //! TLS and mTLS, from code and from the environment: encrypted and verified, or not sent at all.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::Path;
 
