@@ -8,6 +8,11 @@
 //! The first form starts an OTLP receiver inside this process and prints what it received; the second
 //! sends to a backend of yours. Either way the spans travel over real OTLP/HTTP, from two processes:
 //! the storefront (this one) and the warehouse (this program, started a second time).
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that talks to a person"
+)]
 
 mod remote;
 mod storefront;
