@@ -103,7 +103,8 @@ fn split_outside<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str
             b'>' | b')' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth == 0 && text[at..].starts_with(separator) {
+        // By bytes: `at` may be inside of a character, which no separator begins with.
+        if depth == 0 && bytes[at..].starts_with(separator.as_bytes()) {
             return Some((&text[..at], &text[at + separator.len()..]));
         }
     }
@@ -142,6 +143,7 @@ mod tests {
                 "a::main::inner",
             ),
             ("a::m::G<fn(u8) -> a::B<u8>>::x::H", "a::m::G::x"),
+            ("<a::Größe<_> as a::Maß>::länge::H", "a::Größe::länge"),
         ];
         for (marker, path) in cases {
             assert_eq!(function_path(marker), path, "{marker}");
