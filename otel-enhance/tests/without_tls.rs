@@ -4,7 +4,6 @@
     any(feature = "otlp-http", feature = "otlp-grpc"),
     not(feature = "tls-no-provider")
 ))]
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::net::TcpListener;
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! A receiver that records before it answers, killed in mid-run and started again: nothing that the
 //! queue can hold is lost, and the books of both sides agree to the span.
 //!
-//! The short form is a few kills. The long form, two minutes of them, is run by
+//! The short form is a few kills. The long form, three minutes of them, is run by
 //! `cargo test -p otel-enhance-tests --test receiver_killed -- --ignored`.
 
 use std::collections::BTreeMap;
@@ -152,7 +152,7 @@ fn receiver_killed_with_a_queue_too_short_has_the_rest_counted() {
 }
 
 #[test]
-#[ignore = "the long form: two minutes"]
+#[ignore = "the long form: three minutes"]
 fn receiver_killed_thirty_times_has_every_span() {
     for what in [HTTP, GRPC] {
         loses_nothing(Run {
