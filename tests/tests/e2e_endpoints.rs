@@ -171,6 +171,40 @@ fn dead_endpoint_over_grpc_costs_the_caller_nothing_and_is_counted_as_unreachabl
     );
 }
 
+/// A timeout that leaves no time for a second attempt: what waits behind the first stays in the queue.
+#[test]
+fn dead_endpoint_with_a_short_timeout_costs_a_batch_a_timeout_and_not_the_queue() {
+    alone(
+        "dead_endpoint_with_a_short_timeout_costs_a_batch_a_timeout_and_not_the_queue",
+        &[],
+        || {
+            for protocol in [Protocol::HttpProtobuf, Protocol::Grpc] {
+                let said = Said::default();
+                let guard = otel_enhance::new_enhanced_pipeline()
+                    .with_protocol(protocol)
+                    .with_endpoint(dead())
+                    .with_timeout(Duration::from_millis(200))
+                    .with_max_queue_size(10_000)
+                    .with_max_export_batch_size(BATCH)
+                    .with_scheduled_delay(Duration::from_millis(10))
+                    .with_error_handler(said.handler())
+                    .install_batch()
+                    .unwrap();
+                let started = Instant::now();
+                load(5000);
+                std::thread::sleep(Duration::from_secs(1));
+                let dropped = guard.delivery().dropped_total();
+                let exports = started.elapsed().as_millis() as u64 / 200 + 1;
+                assert!(
+                    dropped > 0 && dropped <= exports * BATCH as u64,
+                    "{dropped} spans dropped by at most {exports} exports"
+                );
+                guard.shutdown_with_timeout(Duration::from_millis(100)).ok();
+            }
+        },
+    );
+}
+
 #[test]
 fn hanging_endpoint_over_http_and_grpc_costs_the_caller_nothing_and_is_counted_as_timeout() {
     alone(

@@ -158,6 +158,11 @@ impl Courier {
                 }
             };
             if wait >= remaining {
+                if trouble.again == Again::Backoff {
+                    // Given up at its deadline and not before: a receiver that is away must not
+                    // drain the queue as fast as it can be found missing.
+                    sleep_until(deadline.into()).await;
+                }
                 return Err(trouble.failure);
             }
             sleep_until((Instant::now() + wait).into()).await;
