@@ -1,5 +1,6 @@
 //! The builder's state, and what is said about the service and the pipeline as a whole.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{IdGenerator, ShouldSample, SpanExporter, SpanProcessor};
+use opentelemetry_sdk::trace::{IdGenerator, Sampler, ShouldSample, SpanExporter, SpanProcessor};
 
 use super::slots::Slots;
 use crate::config::{ExporterKind, Overrides, SamplerChoice};
@@ -150,8 +151,14 @@ impl EnhancedPipeline {
     /// Decides which spans are recorded. Environment: `OTEL_TRACES_SAMPLER` and
     /// `OTEL_TRACES_SAMPLER_ARG`. Default: as the parent decided, and every root.
     pub fn with_sampler<S: ShouldSample + 'static>(mut self, sampler: S) -> Self {
-        self.overrides.sampler = None;
-        self.sampler = Some(Box::new(sampler));
+        // The SDK takes any number for a ratio; as settings it is checked when the pipeline is installed.
+        if let Some(Sampler::TraceIdRatioBased(ratio)) = (&sampler as &dyn Any).downcast_ref() {
+            self.overrides.sampler = Some(SamplerChoice::TraceIdRatio(*ratio));
+            self.sampler = None;
+        } else {
+            self.overrides.sampler = None;
+            self.sampler = Some(Box::new(sampler));
+        }
         self
     }
 
