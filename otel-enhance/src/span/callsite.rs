@@ -89,7 +89,7 @@ impl Callsite {
 
     #[inline(never)]
     fn enter_plain(&'static self) -> SpanGuard {
-        Start::new(self, self.code_attributes()).enter()
+        Start::new(self, self.code_attributes()).enter_in_place()
     }
 
     /// A span without attributes of its own for a future.

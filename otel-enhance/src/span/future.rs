@@ -131,7 +131,7 @@ pin_project! {
             let mut this = this.project();
             if *this.state != State::Off {
                 // What the future still holds is dropped under the span, as its body would do it.
-                let active = this.context.clone().attach();
+                let active = attach(this.context);
                 this.future.set(None);
                 drop(active);
                 if *this.state == State::Recording {
@@ -168,17 +168,32 @@ impl<F: Future> Future for Instrumented<F> {
         if let Poll::Ready(output) = &polled
             && *this.state != State::Off
         {
-            if *this.state == State::Recording {
-                if let Some(record) = this.record {
-                    record(&Recorder(this.context.span()), output);
-                }
-                this.context.span().end();
+            if let Some(record) = this.record
+                && *this.state == State::Recording
+            {
+                record(&Recorder(this.context.span()), output);
             }
-            *this.state = State::Off;
-            *this.context = Context::new();
+            finish(this.context, this.state);
         }
         polled
     }
+}
+
+// What follows is not generic and not inlined: users' futures hold calls, and no code of ours.
+
+/// Ends the span of a future that is done.
+#[inline(never)]
+fn finish(context: &mut Context, state: &mut State) {
+    if *state == State::Recording {
+        context.span().end();
+    }
+    *state = State::Off;
+    *context = Context::new();
+}
+
+#[inline(never)]
+fn attach(context: &Context) -> ContextGuard {
+    context.clone().attach()
 }
 
 /// One poll: the span is active. If this is dropped instead of consumed, the poll unwinds.
@@ -194,7 +209,7 @@ impl<'a> Polling<'a> {
         Self {
             context,
             state,
-            active: (state != State::Off).then(|| context.clone().attach()),
+            active: (state != State::Off).then(|| attach(context)),
         }
     }
 

@@ -119,24 +119,29 @@ impl Start {
     }
 
     /// Starts the span and makes it active until the guard is dropped.
-    #[inline]
+    #[inline(never)]
     pub fn enter(&mut self) -> SpanGuard {
-        if self.sampled && matches!(self.parent, Parent::Current) {
+        self.enter_in_place()
+    }
+
+    /// The same, for callers in this crate: users' functions hold a call, and no code of ours.
+    #[inline(always)]
+    pub(crate) fn enter_in_place(&mut self) -> SpanGuard {
+        let context = if self.sampled && matches!(self.parent, Parent::Current) {
             self.callsite.push_code(&mut self.span.attributes);
             let span = &mut self.span;
-            match registry::with_backend(|backend| backend.enter(span)) {
-                Some(context) => SpanGuard::new(context, self.span.recording),
-                None => SpanGuard::none(),
-            }
+            registry::with_backend(|backend| backend.enter(span))
         } else {
-            match self.start() {
-                Some(context) => SpanGuard::new(context.attach(), self.span.recording),
-                None => SpanGuard::none(),
-            }
+            self.start().map(Context::attach)
+        };
+        match context {
+            Some(context) => SpanGuard::new(context, self.span.recording),
+            None => SpanGuard::none(),
         }
     }
 
     /// Starts the span for a future.
+    #[inline(never)]
     pub fn open(&mut self) -> OpenSpan {
         match self.start() {
             Some(context) => OpenSpan::new(context, self.span.recording.is_some()),
