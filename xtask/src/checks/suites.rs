@@ -1,7 +1,8 @@
 //! The tests that cargo runs.
 //!
 //! The files of the tests package say by their names where they belong: `ui*` hold what the
-//! macros must accept (what they must refuse is a package of its own), `interop_*` need the peers, all others are end to end.
+//! macros must accept (what they must refuse is a package of its own), `interop_*` need the peers,
+//! all others are end to end.
 
 use std::process::Command;
 
@@ -25,7 +26,9 @@ pub(crate) fn doctests() -> Result<()> {
         show(combination.select(cargo().args(["test", "--doc"])))?;
     }
     // The same page is read by those who take the defaults.
-    show(cargo().args(["test", "--doc", "-p", LIBRARY]))
+    show(cargo().args(["test", "--doc", "-p", LIBRARY]))?;
+    // The README's program.
+    show(cargo().args(["test", "--doc", "-p", TESTS]))
 }
 
 pub(crate) fn ui() -> Result<()> {
@@ -61,7 +64,7 @@ fn kind(target: &str) -> Kind {
 }
 
 fn run(command: &mut Command, wanted: Kind) -> Result<()> {
-    command.args(["test", "-p", TESTS]);
+    command.args(["test", "--no-fail-fast", "-p", TESTS]);
     if wanted == Kind::Interop {
         command.args(["--features", "peers"]);
     }
