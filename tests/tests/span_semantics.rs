@@ -443,3 +443,87 @@ fn hundred_parallel_captures_see_their_own_spans_only() {
         }
     });
 }
+
+/// A value whose text takes an annotated function to make.
+struct Traced;
+
+impl std::fmt::Display for Traced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        leaf();
+        f.write_str("traced")
+    }
+}
+
+impl std::fmt::Debug for Traced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+#[enhanced_trace(name = "fails aloud", err)]
+fn fails_aloud() -> Result<(), Traced> {
+    Err(Traced)
+}
+
+#[enhanced_trace(name = "returns", ret(Debug))]
+fn returns() -> Traced {
+    Traced
+}
+
+#[enhanced_trace(name = "fails later", err(Debug))]
+async fn fails_later() -> Result<(), Traced> {
+    Err(Traced)
+}
+
+#[test]
+fn error_whose_display_starts_a_span_is_recorded_above_it() {
+    let capture = testing::capture();
+    assert!(fails_aloud().is_err());
+    capture.assert_span("fails aloud").failed_with("traced");
+    capture.assert_span("leaf").is_child_of("fails aloud");
+}
+
+#[test]
+fn value_whose_debug_starts_a_span_is_recorded_above_it() {
+    let capture = testing::capture();
+    let _ = returns();
+    capture.assert_span("returns").has("return", "traced");
+    capture.assert_span("leaf").is_child_of("returns");
+}
+
+#[test]
+fn error_of_a_future_whose_debug_starts_a_span_is_recorded_above_it() {
+    let capture = testing::capture();
+    let mut future = pin!(fails_later());
+    let mut context = TaskContext::from_waker(Waker::noop());
+    assert!(future.as_mut().poll(&mut context).is_ready());
+    capture.assert_span("fails later").failed_with("traced");
+    capture.assert_span("leaf").is_child_of("fails later");
+}
+
+struct Unspeakable;
+
+impl std::fmt::Debug for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("no words")
+    }
+}
+
+#[enhanced_trace(name = "unspeakable", ret(Debug))]
+async fn unspeakable() -> Unspeakable {
+    Unspeakable
+}
+
+#[test]
+fn output_of_a_future_whose_debug_panics_is_a_panic_and_no_cancellation() {
+    let capture = testing::capture();
+    let polled = std::panic::catch_unwind(|| {
+        let mut context = TaskContext::from_waker(Waker::noop());
+        let _ = pin!(unspeakable()).poll(&mut context);
+    });
+    assert!(polled.is_err());
+    capture
+        .assert_span("unspeakable")
+        .failed_with("panicked")
+        .lacks("otel_enhance.cancelled");
+}

@@ -164,15 +164,15 @@ impl<F: Future> Future for Instrumented<F> {
         // One call of `poll`, under a span or not, so that the compiler may inline it.
         let polling = Polling::new(this.context, *this.state);
         let polled = future.poll(task);
-        polling.polled();
+        // Still under the span, as the body was: what formats the output may start spans, or panic.
         if let Poll::Ready(output) = &polled
-            && *this.state != State::Off
+            && *this.state == State::Recording
+            && let Some(record) = this.record
         {
-            if let Some(record) = this.record
-                && *this.state == State::Recording
-            {
-                record(&Recorder(this.context.span()), output);
-            }
+            record(&Recorder::of(this.context), output);
+        }
+        polling.polled();
+        if polled.is_ready() && *this.state != State::Off {
             finish(this.context, this.state);
         }
         polled

@@ -1,9 +1,9 @@
 //! The span of a function that runs to its end on one thread.
 
-use opentelemetry::trace::{SpanId, SpanRef, TraceContextExt as _};
-use opentelemetry::{Context, ContextGuard};
+use opentelemetry::ContextGuard;
+use opentelemetry::trace::SpanId;
 
-use super::recorder::{Recorder, record_panic};
+use super::recorder::{Recorder, record_panic, with_active};
 
 /// Ends its span when dropped, and makes the span that was active before active again.
 #[derive(Debug)]
@@ -41,21 +41,8 @@ impl SpanGuard {
         if let Some(attached) = &self.0
             && attached.span_id != SpanId::INVALID
         {
-            attached.with_span(|span| record(&Recorder(span), output));
+            record(&Recorder::active(attached.span_id), output);
         }
-    }
-}
-
-impl Attached {
-    /// Calls `f` with our span, if it is the active one. It is, unless the function leaked the
-    /// guard of a context that it attached itself.
-    fn with_span(&self, f: impl FnOnce(SpanRef<'_>)) {
-        Context::map_current(|current| {
-            let span = current.span();
-            if span.span_context().span_id() == self.span_id {
-                f(span);
-            }
-        });
     }
 }
 
@@ -74,7 +61,7 @@ impl Drop for SpanGuard {
 fn end(attached: Attached) {
     if attached.span_id != SpanId::INVALID {
         let panicked = std::thread::panicking() && !attached.was_panicking;
-        attached.with_span(|span| {
+        with_active(attached.span_id, |span| {
             if panicked {
                 record_panic(&span);
             }

@@ -2,18 +2,45 @@
 
 use std::fmt::{Debug, Display};
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::{SpanRef, Status};
+use opentelemetry::trace::{SpanId, SpanRef, Status, TraceContextExt as _};
+use opentelemetry::{Context, KeyValue, Value};
 
 use super::value::AttributeValue;
 
 /// The span of a function that has returned, not ended yet.
+///
+/// Whatever is the user's code (`Display`, `Debug`, `AttributeValue`) runs before the span is looked
+/// up: it may start spans of its own, which attach contexts, and the official context stack cannot
+/// be changed while one of its contexts is looked at.
 #[derive(Debug)]
-pub struct Recorder<'a>(pub(crate) SpanRef<'a>);
+pub struct Recorder<'a>(Place<'a>);
+
+/// Where the span is found.
+#[derive(Debug)]
+enum Place<'a> {
+    /// It is the active one, if that has this id.
+    Active(SpanId),
+    In(&'a Context),
+}
 
 const RETURN: &str = "return";
 
-impl Recorder<'_> {
+impl<'a> Recorder<'a> {
+    pub(crate) const fn active(span_id: SpanId) -> Self {
+        Self(Place::Active(span_id))
+    }
+
+    pub(crate) const fn of(context: &'a Context) -> Self {
+        Self(Place::In(context))
+    }
+
+    fn with_span(&self, f: impl FnOnce(SpanRef<'_>)) {
+        match self.0 {
+            Place::Active(span_id) => with_active(span_id, f),
+            Place::In(context) => f(context.span()),
+        }
+    }
+
     /// `err`, `err(Display)`
     pub fn err_display<T, E: Display>(&self, result: &Result<T, E>, exception_event: bool) {
         if let Err(error) = result {
@@ -39,34 +66,48 @@ impl Recorder<'_> {
     /// `ret`
     pub fn ret_value<T: AttributeValue + ?Sized>(&self, value: &T) {
         if let Some(value) = value.to_value() {
-            self.0.set_attribute(KeyValue::new(RETURN, value));
+            self.returned(value);
         }
     }
 
     /// `ret(Display)`
     pub fn ret_display(&self, value: &dyn Display) {
-        self.0
-            .set_attribute(KeyValue::new(RETURN, value.to_string()));
+        self.returned(value.to_string().into());
     }
 
     /// `ret(Debug)`
     pub fn ret_debug(&self, value: &dyn Debug) {
-        self.0
-            .set_attribute(KeyValue::new(RETURN, format!("{value:?}")));
+        self.returned(format!("{value:?}").into());
+    }
+
+    fn returned(&self, value: Value) {
+        self.with_span(|span| span.set_attribute(KeyValue::new(RETURN, value)));
     }
 
     fn error(&self, message: String, error_type: &'static str, exception_event: bool) {
-        self.0
-            .set_attribute(KeyValue::new("error.type", error_type));
-        if exception_event {
-            let attributes = vec![
-                KeyValue::new("exception.type", error_type),
-                KeyValue::new("exception.message", message.clone()),
-            ];
-            self.0.add_event("exception", attributes);
-        }
-        self.0.set_status(Status::error(message));
+        self.with_span(|span| {
+            span.set_attribute(KeyValue::new("error.type", error_type));
+            if exception_event {
+                let attributes = vec![
+                    KeyValue::new("exception.type", error_type),
+                    KeyValue::new("exception.message", message.clone()),
+                ];
+                span.add_event("exception", attributes);
+            }
+            span.set_status(Status::error(message));
+        });
     }
+}
+
+/// Calls `f` with the active span, if it is the one of this id. It is, unless the function leaked
+/// the guard of a context that it attached itself.
+pub(crate) fn with_active(span_id: SpanId, f: impl FnOnce(SpanRef<'_>)) {
+    Context::map_current(|current| {
+        let span = current.span();
+        if span.span_context().span_id() == span_id {
+            f(span);
+        }
+    });
 }
 
 /// What a span is told when its function unwinds.
