@@ -1,9 +1,9 @@
 //! The span of a function that runs to its end on one thread.
 
-use opentelemetry::ContextGuard;
-use opentelemetry::trace::SpanId;
+use opentelemetry::trace::{SpanId, TraceContextExt as _};
+use opentelemetry::{Context, ContextGuard};
 
-use super::recorder::{Recorder, record_panic, with_active};
+use super::recorder::{Recorder, record_panic};
 
 /// Ends its span when dropped, and makes the span that was active before active again.
 #[derive(Debug)]
@@ -55,20 +55,29 @@ impl Drop for SpanGuard {
     }
 }
 
-/// Ends the span at once: clones of its context that spawned tasks hold cannot delay it. Asking the
-/// active context for it is cheaper than keeping one more reference.
+/// Ends the span at once: clones of its context that spawned tasks hold cannot delay it. The active
+/// context is asked for it, which is cheaper than to keep one more reference while the function runs;
+/// but it ends outside of the look-up, because a processor or an exporter that is told of it may
+/// attach contexts.
 #[inline(never)]
 fn end(attached: Attached) {
-    if attached.span_id != SpanId::INVALID {
-        let panicked = std::thread::panicking() && !attached.was_panicking;
-        with_active(attached.span_id, |span| {
-            if panicked {
-                record_panic(&span);
-            }
-            span.end();
-        });
+    if attached.span_id != SpanId::INVALID
+        && let Some(context) = active_context(attached.span_id)
+    {
+        let span = context.span();
+        if std::thread::panicking() && !attached.was_panicking {
+            record_panic(&span);
+        }
+        span.end();
     }
     drop(attached.context);
+}
+
+/// The active context, if its span is the one of this id.
+fn active_context(span_id: SpanId) -> Option<Context> {
+    Context::map_current(|current| {
+        (current.span().span_context().span_id() == span_id).then(|| current.clone())
+    })
 }
 
 /// Calls `f`: a closure that is passed here may give away what it borrowed, one that is called in

@@ -101,7 +101,7 @@ impl<'a> Recorder<'a> {
 
 /// Calls `f` with the active span, if it is the one of this id. It is, unless the function leaked
 /// the guard of a context that it attached itself.
-pub(crate) fn with_active(span_id: SpanId, f: impl FnOnce(SpanRef<'_>)) {
+fn with_active(span_id: SpanId, f: impl FnOnce(SpanRef<'_>)) {
     Context::map_current(|current| {
         let span = current.span();
         if span.span_context().span_id() == span_id {
