@@ -65,9 +65,32 @@ impl Diagnostics {
         &self.0
     }
 
+    /// One after the other.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.0.iter()
+    }
+
     /// Whether there is nothing to report.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// ```
+/// use otel_enhance::config::Diagnostics;
+///
+/// let diagnostics = Diagnostics::default();
+/// for diagnostic in &diagnostics {
+///     println!("{diagnostic}");
+/// }
+/// assert_eq!(diagnostics.iter().count(), 0);
+/// ```
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
