@@ -42,7 +42,7 @@ use opentelemetry::{Array, StringValue, Value};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no attribute value",
     label = "no integer, float, bool, string, or array, slice, `Vec` or `Option` of those",
-    note = "write `%` before the value to record it with `Display`, `?` to record it with `Debug`",
+    note = "write `%` before the value to record it with `Display`, `?` to record it with `Debug`; of what a function returns: `ret(Display)`, `ret(Debug)`",
     note = "or implement `otel_enhance::AttributeValue` for it"
 )]
 pub trait AttributeValue {
