@@ -244,11 +244,15 @@ impl Inner {
 
     /// The sink's outcome, or what stopped it.
     async fn outcome(&self, outlet: &Outlet, batch: Vec<SpanData>) -> Outcome {
-        if self.shared.runtime.is_cut_off() {
-            return Outcome::Dropped(Failure::new(
+        let shutdown_deadline = || {
+            let what = "shutdown's deadline passed";
+            Outcome::Dropped(Failure::new(
                 DropReason::ShutdownDeadline,
-                "shutdown's deadline passed",
-            ));
+                self.shared.delivery.because_of_trouble(what),
+            ))
+        };
+        if self.shared.runtime.is_cut_off() {
+            return shutdown_deadline();
         }
         let mut export = AssertUnwindSafe(outlet.sink.export(batch))
             .catch_unwind()
@@ -263,14 +267,14 @@ impl Inner {
                 DropReason::ExporterFailed,
                 format!("the exporter panicked: {}", panic_message(&*panic)),
             )),
-            Either::Right((true, _)) => Outcome::Dropped(Failure::new(
-                DropReason::ShutdownDeadline,
-                "shutdown's deadline passed",
-            )),
-            Either::Right((false, _)) => Outcome::Dropped(Failure::new(
-                DropReason::Timeout,
-                format!("no end within the export timeout of {:?}", self.timeout),
-            )),
+            Either::Right((true, _)) => shutdown_deadline(),
+            Either::Right((false, _)) => {
+                let what = format!("no end within the export timeout of {:?}", self.timeout);
+                Outcome::Dropped(Failure::new(
+                    DropReason::Timeout,
+                    self.shared.delivery.because_of_trouble(&what),
+                ))
+            }
         };
         // Dropping a foreign future may panic as well.
         let _ = catch_unwind(AssertUnwindSafe(move || drop(export)));

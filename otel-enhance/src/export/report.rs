@@ -1,6 +1,9 @@
 //! The account of every span that ended: delivered, or dropped for a reason that can be read.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::log::lock;
 
 /// Why a span was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,9 +72,31 @@ pub(crate) struct Delivery {
     /// Requests sent again whose first try may have arrived: the bound on duplicates.
     ambiguous_retries: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
+    /// What the last attempt ran into that is to be repeated: the cause, when time runs out first.
+    trouble: Mutex<Option<String>>,
 }
 
 impl Delivery {
+    /// An attempt failed and may be repeated.
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(crate) fn trouble(&self, detail: &str) {
+        *lock(&self.trouble) = Some(detail.to_owned());
+    }
+
+    /// An attempt succeeded.
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(crate) fn no_trouble(&self) {
+        *lock(&self.trouble) = None;
+    }
+
+    /// `what` put an end to an export, and this is why there still was one.
+    pub(crate) fn because_of_trouble(&self, what: &str) -> String {
+        match &*lock(&self.trouble) {
+            Some(detail) => format!("{what}, and the last attempt failed: {detail}"),
+            None => what.to_owned(),
+        }
+    }
+
     pub(crate) fn ended(&self, spans: u64) {
         self.ended.fetch_add(spans, Ordering::Relaxed);
     }

@@ -130,15 +130,20 @@ impl Courier {
         let mut attempts = 0;
         loop {
             let Ok(result) = timeout_at(deadline.into(), attempt()).await else {
+                let what = format!("no answer within the timeout of {:?}", self.timeout);
                 return Err(Failure::new(
                     DropReason::Timeout,
-                    format!("no answer within the timeout of {:?}", self.timeout),
+                    self.delivery.because_of_trouble(&what),
                 ));
             };
             let trouble = match result {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    self.delivery.no_trouble();
+                    return Ok(value);
+                }
                 Err(trouble) => trouble,
             };
+            self.delivery.trouble(&trouble.failure.detail);
             let remaining = deadline.saturating_duration_since(Instant::now());
             let wait = match trouble.again {
                 Again::No => return Err(trouble.failure),
