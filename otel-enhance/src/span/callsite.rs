@@ -1,16 +1,18 @@
 //! What is known of an annotated function before it runs.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
 
+use super::backend::SpanStart;
 use super::future::OpenSpan;
 use super::guard::SpanGuard;
 use super::path::function_path;
 use super::registry;
 use super::scope::Scope;
-use super::start::Start;
+use super::start::{Start, enter_current};
 
 /// The static of one annotated function.
 #[derive(Debug)]
@@ -89,7 +91,9 @@ impl Callsite {
 
     #[inline(never)]
     fn enter_plain(&'static self) -> SpanGuard {
-        Start::new(self, self.code_attributes()).enter_in_place()
+        let mut span = self.span(self.code_attributes());
+        self.push_code(&mut span.attributes);
+        enter_current(&mut span)
     }
 
     /// A span without attributes of its own for a future.
@@ -113,6 +117,20 @@ impl Callsite {
         Start::new(self, attributes + self.code_attributes())
     }
 
+    /// A span of this callsite without attributes yet.
+    #[inline(always)]
+    pub(crate) fn span(&self, attributes: usize) -> SpanStart {
+        let resolved = self.resolved();
+        SpanStart {
+            scope: resolved.scope,
+            name: Cow::Borrowed(resolved.name),
+            kind: self.kind.clone(),
+            attributes: Vec::with_capacity(attributes),
+            links: Vec::new(),
+            recording: None,
+        }
+    }
+
     #[inline(always)]
     const fn code_attributes(&self) -> usize {
         if self.code.is_some() {
@@ -120,11 +138,6 @@ impl Callsite {
         } else {
             0
         }
-    }
-
-    #[inline(always)]
-    pub(crate) fn kind(&self) -> SpanKind {
-        self.kind.clone()
     }
 
     #[inline(always)]

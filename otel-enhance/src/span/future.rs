@@ -50,6 +50,19 @@ impl OpenSpan {
         }
     }
 
+    /// Whether there is a span.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.state != State::Off
+    }
+
+    /// For where there is none: not even a destructor is left.
+    #[inline(always)]
+    pub fn discard(self) {
+        std::mem::forget(self);
+    }
+
     /// Puts `future` under the span.
     #[inline(always)]
     pub fn instrument<F: Future>(self, future: F) -> Instrumented<F> {

@@ -3,20 +3,31 @@
 use opentelemetry::trace::{SpanId, TraceContextExt as _};
 use opentelemetry::{Context, ContextGuard};
 
-use super::recorder::{Recorder, record_panic};
+use super::recorder::{Recorder, half, record_panic};
 
 /// Ends its span when dropped, and makes the span that was active before active again.
 #[derive(Debug)]
 #[must_use = "the span ends when the guard is dropped"]
 pub struct SpanGuard(Option<Attached>);
 
+/// Small enough for a register: where nothing is installed, nothing is written to memory.
 #[derive(Debug)]
 struct Attached {
+    /// The lower half of the span's id: by it we know our span again.
+    id: u32,
     context: ContextGuard,
-    /// `INVALID`: the span does not record, there is nothing to tell it.
-    span_id: SpanId,
-    /// The function was called by a destructor while its thread was already unwinding.
-    was_panicking: bool,
+    state: State,
+}
+
+const _: () = assert!(size_of::<SpanGuard>() == 8);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The span does not record: there is nothing to tell it.
+    Silent,
+    Recording,
+    /// It records, and its function was called while the thread was already unwinding.
+    RecordingInUnwind,
 }
 
 impl SpanGuard {
@@ -28,10 +39,15 @@ impl SpanGuard {
 
     #[inline(always)]
     pub(crate) fn new(context: ContextGuard, recording: Option<SpanId>) -> Self {
+        let state = match recording {
+            None => State::Silent,
+            Some(_) if std::thread::panicking() => State::RecordingInUnwind,
+            Some(_) => State::Recording,
+        };
         Self(Some(Attached {
+            id: recording.map_or(0, half),
             context,
-            span_id: recording.unwrap_or(SpanId::INVALID),
-            was_panicking: std::thread::panicking(),
+            state,
         }))
     }
 
@@ -39,9 +55,9 @@ impl SpanGuard {
     #[inline]
     pub fn finish<T: ?Sized>(&self, output: &T, record: fn(&Recorder<'_>, &T)) {
         if let Some(attached) = &self.0
-            && attached.span_id != SpanId::INVALID
+            && attached.state != State::Silent
         {
-            record(&Recorder::active(attached.span_id), output);
+            record(&Recorder::active(attached.id), output);
         }
     }
 }
@@ -61,11 +77,11 @@ impl Drop for SpanGuard {
 /// attach contexts.
 #[inline(never)]
 fn end(attached: Attached) {
-    if attached.span_id != SpanId::INVALID
-        && let Some(context) = active_context(attached.span_id)
+    if attached.state != State::Silent
+        && let Some(context) = active_context(attached.id)
     {
         let span = context.span();
-        if std::thread::panicking() && !attached.was_panicking {
+        if attached.state == State::Recording && std::thread::panicking() {
             record_panic(&span);
         }
         span.end();
@@ -74,9 +90,9 @@ fn end(attached: Attached) {
 }
 
 /// The active context, if its span is the one of this id.
-fn active_context(span_id: SpanId) -> Option<Context> {
+fn active_context(id: u32) -> Option<Context> {
     Context::map_current(|current| {
-        (current.span().span_context().span_id() == span_id).then(|| current.clone())
+        (half(current.span().span_context().span_id()) == id).then(|| current.clone())
     })
 }
 

@@ -18,16 +18,16 @@ pub struct Recorder<'a>(Place<'a>);
 /// Where the span is found.
 #[derive(Debug)]
 enum Place<'a> {
-    /// It is the active one, if that has this id.
-    Active(SpanId),
+    /// It is the active one, if that has this id (its lower half).
+    Active(u32),
     In(&'a Context),
 }
 
 const RETURN: &str = "return";
 
 impl<'a> Recorder<'a> {
-    pub(crate) const fn active(span_id: SpanId) -> Self {
-        Self(Place::Active(span_id))
+    pub(crate) const fn active(id: u32) -> Self {
+        Self(Place::Active(id))
     }
 
     pub(crate) const fn of(context: &'a Context) -> Self {
@@ -36,7 +36,7 @@ impl<'a> Recorder<'a> {
 
     fn with_span(&self, f: impl FnOnce(SpanRef<'_>)) {
         match self.0 {
-            Place::Active(span_id) => with_active(span_id, f),
+            Place::Active(id) => with_active(id, f),
             Place::In(context) => f(context.span()),
         }
     }
@@ -101,13 +101,20 @@ impl<'a> Recorder<'a> {
 
 /// Calls `f` with the active span, if it is the one of this id. It is, unless the function leaked
 /// the guard of a context that it attached itself.
-fn with_active(span_id: SpanId, f: impl FnOnce(SpanRef<'_>)) {
+fn with_active(id: u32, f: impl FnOnce(SpanRef<'_>)) {
     Context::map_current(|current| {
         let span = current.span();
-        if span.span_context().span_id() == span_id {
+        if half(span.span_context().span_id()) == id {
             f(span);
         }
     });
+}
+
+/// What tells the spans of one thread apart.
+#[inline(always)]
+pub(crate) fn half(id: SpanId) -> u32 {
+    let [_, _, _, _, lower @ ..] = id.to_bytes();
+    u32::from_be_bytes(lower)
 }
 
 /// What a span is told when its function unwinds.

@@ -28,17 +28,9 @@ pub struct Start {
 impl Start {
     #[inline(always)]
     pub(crate) fn new(callsite: &'static Callsite, attributes: usize) -> Self {
-        let resolved = callsite.resolved();
         Self {
             callsite,
-            span: SpanStart {
-                scope: resolved.scope,
-                name: Cow::Borrowed(resolved.name),
-                kind: callsite.kind(),
-                attributes: Vec::with_capacity(attributes),
-                links: Vec::new(),
-                recording: None,
-            },
+            span: callsite.span(attributes),
             parent: Parent::Current,
             sampled: true,
         }
@@ -121,53 +113,66 @@ impl Start {
     /// Starts the span and makes it active until the guard is dropped.
     #[inline(never)]
     pub fn enter(&mut self) -> SpanGuard {
-        self.enter_in_place()
-    }
-
-    /// The same, for callers in this crate: users' functions hold a call, and no code of ours.
-    #[inline(always)]
-    pub(crate) fn enter_in_place(&mut self) -> SpanGuard {
-        let context = if self.sampled && matches!(self.parent, Parent::Current) {
+        if self.sampled && matches!(self.parent, Parent::Current) {
             self.callsite.push_code(&mut self.span.attributes);
-            let span = &mut self.span;
-            registry::with_backend(|backend| backend.enter(span))
+            return enter_current(&mut self.span);
+        }
+        let mut context = Context::new();
+        if self.start(&mut context) {
+            SpanGuard::new(context.attach(), self.span.recording)
         } else {
-            self.start().map(Context::attach)
-        };
-        match context {
-            Some(context) => SpanGuard::new(context, self.span.recording),
-            None => SpanGuard::none(),
+            SpanGuard::none()
         }
     }
 
     /// Starts the span for a future.
     #[inline(never)]
     pub fn open(&mut self) -> OpenSpan {
-        match self.start() {
-            Some(context) => OpenSpan::new(context, self.span.recording.is_some()),
-            None => OpenSpan::none(),
+        let mut context = Context::new();
+        if self.start(&mut context) {
+            OpenSpan::new(context, self.span.recording.is_some())
+        } else {
+            OpenSpan::none()
         }
     }
 
-    fn start(&mut self) -> Option<Context> {
+    #[inline(always)]
+    fn start(&mut self, context: &mut Context) -> bool {
         if !self.sampled {
-            return Some(sample::unsampled(&self.parent));
+            *context = sample::unsampled(&self.parent);
+            return true;
         }
         self.callsite.push_code(&mut self.span.attributes);
-        start_under(&mut self.span, &self.parent)
+        start_under(&mut self.span, &self.parent, context)
     }
 }
 
-/// Starts a span under `parent`; `None` if nothing is installed any more.
+/// Starts a child of the active span and makes it active.
+#[inline(always)]
+pub(crate) fn enter_current(span: &mut SpanStart) -> SpanGuard {
+    match registry::with_backend(|backend| backend.enter(span)) {
+        Some(context) => SpanGuard::new(context, span.recording),
+        None => SpanGuard::none(),
+    }
+}
+
+/// Starts a span under `parent`; false if nothing is installed any more.
+///
+/// The context is written to its place, not returned: an `Option<Context>` is moved byte by byte.
 #[inline]
-pub(crate) fn start_under(span: &mut SpanStart, parent: &Parent) -> Option<Context> {
-    registry::with_backend(|backend| match parent {
-        Parent::Current => Context::map_current(|current| backend.start(span, current, current)),
-        Parent::Root => {
-            Context::map_current(|current| backend.start(span, &orphan(current), current))
-        }
-        Parent::Context(context) => backend.start(span, context, context),
-    })
+pub(crate) fn start_under(span: &mut SpanStart, parent: &Parent, context: &mut Context) -> bool {
+    let started = registry::with_backend(|backend| {
+        *context = match parent {
+            Parent::Current => {
+                Context::map_current(|current| backend.start(span, current, current))
+            }
+            Parent::Root => {
+                Context::map_current(|current| backend.start(span, &orphan(current), current))
+            }
+            Parent::Context(parent) => backend.start(span, parent, parent),
+        };
+    });
+    started.is_some()
 }
 
 /// A context without a span, but with the baggage of `current`, which samplers and processors read.

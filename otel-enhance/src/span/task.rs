@@ -110,6 +110,6 @@ fn start_linked(name: Cow<'static, str>, link: Option<Link>) -> Option<(Context,
         links: link.into_iter().collect(),
         recording: None,
     };
-    let context = start_under(&mut span, &Parent::Root)?;
-    Some((context, span.recording))
+    let mut context = Context::new();
+    start_under(&mut span, &Parent::Root, &mut context).then_some((context, span.recording))
 }

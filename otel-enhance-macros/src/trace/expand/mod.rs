@@ -120,9 +120,22 @@ fn future_of_body(arguments: &Arguments, function: &Function, names: &Names) -> 
         }
         _ => TokenStream::new(),
     };
-    let future = quote_spanned!(Span::mixed_site()=> async move { #typed #block });
-    let instrumented = instrumented(arguments, &future, names);
-    quote_spanned!(Span::mixed_site()=> #instrumented.await)
+    let span = &names.span;
+    let instrumented = instrumented(
+        arguments,
+        &quote_spanned!(Span::mixed_site()=> future),
+        names,
+    );
+    // Without a span the future is awaited as it is, and moved once.
+    quote_spanned! {Span::mixed_site()=>
+        let future = async move { #typed #block };
+        if #span.is_on() {
+            #instrumented.await
+        } else {
+            #span.discard();
+            future.await
+        }
+    }
 }
 
 /// `future` under the span.
