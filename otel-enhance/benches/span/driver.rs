@@ -53,21 +53,20 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     }
     let mut rounds = Rounds::new();
     for round in 0..options.rounds {
-        for place in 0..IMPLEMENTATIONS.len() {
-            // A different one begins each round.
-            let implementation = &IMPLEMENTATIONS[(place + round) % IMPLEMENTATIONS.len()];
-            if !options.wants(
-                options.case.as_deref().unwrap_or_default(),
-                implementation.name,
-            ) {
-                continue;
-            }
-            for state in State::ALL {
-                let case = options.case.as_deref().unwrap_or("all");
-                let said = worker(&[implementation.name, state.name(), case, "time"]);
-                for (case, ns) in said {
-                    let key = (state.name(), implementation.name, case);
-                    rounds.entry(key).or_default().push(ns);
+        for state in State::ALL {
+            for case in IMPLEMENTATIONS[0].cases {
+                // What is compared runs side by side, and a different one begins each round.
+                for place in 0..IMPLEMENTATIONS.len() {
+                    let implementation = &IMPLEMENTATIONS[(place + round) % IMPLEMENTATIONS.len()];
+                    if !options.wants(case.name, implementation.name) {
+                        continue;
+                    }
+                    for (case, ns) in
+                        worker(&[implementation.name, state.name(), case.name, "time"])
+                    {
+                        let key = (state.name(), implementation.name, case);
+                        rounds.entry(key).or_default().push(ns);
+                    }
                 }
             }
         }

@@ -29,6 +29,18 @@ pub struct SpanStart {
 }
 
 impl SpanStart {
+    /// Drops what the backend has left, which as a rule is nothing: the destructor would look at
+    /// each field out of line.
+    #[inline(always)]
+    pub(crate) fn forget(self) {
+        let is_taken = self.attributes.capacity() == 0
+            && self.links.capacity() == 0
+            && matches!(self.name, Cow::Borrowed(_));
+        if is_taken {
+            std::mem::forget(self);
+        }
+    }
+
     /// The official builder of the same span; name, attributes and links are moved into it.
     #[inline]
     fn take_builder(&mut self) -> SpanBuilder {

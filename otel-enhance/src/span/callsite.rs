@@ -3,16 +3,17 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
+use opentelemetry::{Context, KeyValue};
 
 use super::backend::SpanStart;
 use super::future::OpenSpan;
 use super::guard::SpanGuard;
+use super::parent::Parent;
 use super::path::function_path;
 use super::registry;
 use super::scope::Scope;
-use super::start::{Start, enter_current};
+use super::start::{Start, enter_current, start_under};
 
 /// The static of one annotated function.
 #[derive(Debug)]
@@ -80,35 +81,29 @@ impl Callsite {
     }
 
     /// A span without attributes of its own around the rest of the caller's scope.
-    #[inline(always)]
-    pub fn enter(&'static self) -> SpanGuard {
-        if registry::is_installed() {
-            self.enter_plain()
-        } else {
-            SpanGuard::none()
-        }
-    }
-
     #[inline(never)]
-    fn enter_plain(&'static self) -> SpanGuard {
+    pub fn enter(&'static self) -> SpanGuard {
         let mut span = self.span(self.code_attributes());
         self.push_code(&mut span.attributes);
-        enter_current(&mut span)
+        let guard = enter_current(&mut span);
+        span.forget();
+        guard
     }
 
     /// A span without attributes of its own for a future.
-    #[inline(always)]
+    #[inline(never)]
     pub fn open(&'static self) -> OpenSpan {
-        if registry::is_installed() {
-            self.open_plain()
+        let mut span = self.span(self.code_attributes());
+        self.push_code(&mut span.attributes);
+        let mut context = Context::new();
+        let started = start_under(&mut span, &Parent::Current, &mut context);
+        let is_recording = span.recording.is_some();
+        span.forget();
+        if started {
+            OpenSpan::new(context, is_recording)
         } else {
             OpenSpan::none()
         }
-    }
-
-    #[inline(never)]
-    fn open_plain(&'static self) -> OpenSpan {
-        Start::new(self, self.code_attributes()).open()
     }
 
     /// Begins a span that will be given about this many attributes.

@@ -158,11 +158,11 @@ pub(crate) fn enter_current(span: &mut SpanStart) -> SpanGuard {
 
 /// Starts a span under `parent`; false if nothing is installed any more.
 ///
-/// The context is written to its place, not returned: an `Option<Context>` is moved byte by byte.
+/// The context is written over an empty one, not returned: an `Option<Context>` is moved byte by byte.
 #[inline]
 pub(crate) fn start_under(span: &mut SpanStart, parent: &Parent, context: &mut Context) -> bool {
     let started = registry::with_backend(|backend| {
-        *context = match parent {
+        let new = match parent {
             Parent::Current => {
                 Context::map_current(|current| backend.start(span, current, current))
             }
@@ -171,6 +171,8 @@ pub(crate) fn start_under(span: &mut SpanStart, parent: &Parent, context: &mut C
             }
             Parent::Context(parent) => backend.start(span, parent, parent),
         };
+        // An empty context needs no destructor.
+        std::mem::forget(std::mem::replace(context, new));
     });
     started.is_some()
 }

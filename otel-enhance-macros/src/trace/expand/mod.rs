@@ -11,6 +11,7 @@ use quote::{quote, quote_spanned};
 use syn::visit_mut::VisitMut;
 use syn::{Ident, Path, ReturnType, Type};
 
+use self::start::Holder;
 use super::item::Function;
 use super::model::{Arguments, Form, Outcome};
 use super::output::{self, Output, Shape};
@@ -24,19 +25,24 @@ pub(crate) fn expand(arguments: &Arguments, function: &Function) -> TokenStream 
         inner_attrs,
         ..
     } = function;
-    let names = Names::new(arguments);
-    let start = start::start(arguments, function, &names);
-    let body = match output::shape(sig) {
+    let shape = output::shape(sig);
+    let returns_to_us = arguments.err.is_some() || arguments.ret.is_some();
+    let holder = match shape {
+        Shape::Value if returns_to_us => Holder::Guard,
+        Shape::Value => Holder::Scope,
+        _ => Holder::Future,
+    };
+    let names = Names::new(arguments, holder);
+    let start = start::start(holder, arguments, function, &names);
+    let body = match shape {
         Shape::Async => future_of_body(arguments, function, &names),
         Shape::Value => value(arguments, function, &names),
         shape => boxed::future_made(shape, arguments, function, &names),
     };
-    let span = &names.span;
     quote_spanned! {Span::mixed_site()=>
-        // The braces of a body on one line look needless behind the start of the span.
-        #(#attrs)* #[allow(unused_braces)] #vis #sig {
+        #(#attrs)* #vis #sig {
             #(#inner_attrs)*
-            let #span = #start;
+            #start
             #body
         }
     }
@@ -52,12 +58,17 @@ struct Names {
 }
 
 impl Names {
-    fn new(arguments: &Arguments) -> Self {
+    fn new(arguments: &Arguments, holder: Holder) -> Self {
         let local = |name| Ident::new(name, Span::mixed_site());
         let facade = arguments.facade();
         Self {
             private: syn::parse_quote!(#facade::__private),
-            span: local("span"),
+            // Held, and never read.
+            span: local(if holder == Holder::Scope {
+                "_span"
+            } else {
+                "span"
+            }),
             output: local("output"),
             recorder: local("recorder"),
         }

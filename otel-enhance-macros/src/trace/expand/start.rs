@@ -8,38 +8,62 @@ use syn::{Expr, FnArg, Ident, Lit, Pat, Type};
 use super::Names;
 use crate::trace::item::Function;
 use crate::trace::model::{Arguments, Form, Kind};
-use crate::trace::output::{self, Shape};
 
-/// `{ static CALLSITE: …; … }`, of type `SpanGuard` or `OpenSpan`.
-pub(super) fn start(arguments: &Arguments, function: &Function, names: &Names) -> TokenStream {
-    let private = &names.private;
+/// How the span is held by the code that follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// `let span; if … { span = …; }`: where nothing is installed, the variable is never written,
+    /// and the compiler's own flag for that decides about the destructor.
+    Scope,
+    /// A `SpanGuard` that is there in any case, for `err` and `ret`.
+    Guard,
+    /// An `OpenSpan`.
+    Future,
+}
+
+/// The statements that declare the callsite and start the span.
+pub(super) fn start(
+    holder: Holder,
+    arguments: &Arguments,
+    function: &Function,
+    names: &Names,
+) -> TokenStream {
+    let Names { private, span, .. } = names;
     let site = Span::mixed_site();
     let callsite = callsite(arguments, function, names);
-    let (begin, ready) = match output::shape(&function.sig) {
-        Shape::Value => ("enter", quote!(SpanGuard)),
-        _ => ("open", quote!(OpenSpan)),
+    let begin = match holder {
+        Holder::Future => Ident::new("open", site),
+        Holder::Scope | Holder::Guard => Ident::new("enter", site),
     };
-    let begin = Ident::new(begin, site);
     let settings = settings(arguments, function);
-    let started = if settings.is_empty() && arguments.enabled.is_none() {
+    let attributes = arguments.fields.len() + arguments.captures.len();
+    let started = if settings.is_empty() {
         quote_spanned!(site=> __CALLSITE.#begin())
     } else {
-        let enabled = arguments
-            .enabled
-            .as_ref()
-            .map(|enabled| quote_spanned!(enabled.span()=> && (#enabled)));
-        let attributes = arguments.fields.len() + arguments.captures.len();
         quote_spanned! {site=>
-            if __CALLSITE.is_enabled() #enabled {
-                let mut start = __CALLSITE.begin(#attributes);
-                #settings
-                start.#begin()
-            } else {
-                #private::#ready::none()
-            }
+            let mut start = __CALLSITE.begin(#attributes);
+            #settings
+            start.#begin()
         }
     };
-    quote_spanned!(site=> { #callsite #started })
+    let enabled = arguments
+        .enabled
+        .as_ref()
+        .map(|enabled| quote_spanned!(enabled.span()=> && (#enabled)));
+    let is_enabled = quote_spanned!(site=> __CALLSITE.is_enabled() #enabled);
+    let off = match holder {
+        Holder::Scope => {
+            return quote_spanned! {site=>
+                let #span;
+                { #callsite if #is_enabled { #span = { #started }; } }
+            };
+        }
+        Holder::Guard => quote_spanned!(site=> #private::SpanGuard::none()),
+        Holder::Future => quote_spanned!(site=> #private::OpenSpan::none()),
+    };
+    quote_spanned! {site=>
+        let #span = { #callsite if #is_enabled { #started } else { #off } };
+    }
 }
 
 fn callsite(arguments: &Arguments, function: &Function, names: &Names) -> TokenStream {
