@@ -46,7 +46,8 @@ impl SpanStart {
     fn take_builder(&mut self) -> SpanBuilder {
         SpanBuilder {
             span_kind: Some(self.kind.clone()),
-            name: std::mem::take(&mut self.name),
+            // `take` would leave an owned, empty string, which has a destructor.
+            name: std::mem::replace(&mut self.name, Cow::Borrowed("")),
             start_time: None,
             attributes: Some(std::mem::take(&mut self.attributes)),
             events: None,

@@ -105,14 +105,13 @@ impl OpenSpan {
 
     #[inline(always)]
     fn wrap<F: Future>(
-        mut self,
+        self,
         future: F,
         record: Option<fn(&Recorder<'_>, &F::Output)>,
     ) -> Instrumented<F> {
         Instrumented {
             future: Some(future),
-            state: std::mem::replace(&mut self.state, State::Off),
-            context: std::mem::take(&mut self.context),
+            span: self,
             record,
         }
     }
@@ -134,22 +133,19 @@ pin_project! {
     pub struct Instrumented<F: Future> {
         #[pin]
         future: Option<F>,
-        context: Context,
-        state: State,
+        span: OpenSpan,
         record: Option<fn(&Recorder<'_>, &F::Output)>,
     }
 
     impl<F: Future> PinnedDrop for Instrumented<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if *this.state != State::Off {
+            if this.span.is_on() {
                 // What the future still holds is dropped under the span, as its body would do it.
-                let active = attach(this.context);
+                let active = attach(&this.span.context);
                 this.future.set(None);
                 drop(active);
-                if *this.state == State::Recording {
-                    abandon(this.context);
-                }
+                abandon(this.span);
             }
         }
     }
@@ -158,8 +154,7 @@ pin_project! {
 impl<F: Future> std::fmt::Debug for Instrumented<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Instrumented")
-            .field("context", &self.context)
-            .field("state", &self.state)
+            .field("span", &self.span)
             .finish_non_exhaustive()
     }
 }
@@ -175,33 +170,45 @@ impl<F: Future> Future for Instrumented<F> {
             return Poll::Pending;
         };
         // One call of `poll`, under a span or not, so that the compiler may inline it.
-        let polling = Polling::new(this.context, *this.state);
-        let polled = future.poll(task);
-        // Still under the span, as the body was: what formats the output may start spans, or panic.
-        if let Poll::Ready(output) = &polled
-            && *this.state == State::Recording
-            && let Some(record) = this.record
-        {
-            record(&Recorder::of(this.context), output);
-        }
-        polling.polled();
-        if polled.is_ready() && *this.state != State::Off {
-            finish(this.context, this.state);
+        let polled = poll_under(this.span, future, *this.record, task);
+        if polled.is_ready() && this.span.is_on() {
+            finish(this.span);
         }
         polled
     }
+}
+
+/// Under a span or not: one call of `poll`, so that the compiler may inline it.
+#[inline(always)]
+fn poll_under<F: Future>(
+    span: &OpenSpan,
+    future: Pin<&mut F>,
+    record: Option<fn(&Recorder<'_>, &F::Output)>,
+    task: &mut TaskContext<'_>,
+) -> Poll<F::Output> {
+    let mut polling = Polling::new(span);
+    let polled = future.poll(task);
+    // Still under the span, as the body was: what formats the output may start spans, or panic.
+    if let Poll::Ready(output) = &polled
+        && span.state == State::Recording
+        && let Some(record) = record
+    {
+        record(&Recorder::of(&span.context), output);
+    }
+    polling.polled();
+    polled
 }
 
 // What follows is not generic and not inlined: users' futures hold calls, and no code of ours.
 
 /// Ends the span of a future that is done.
 #[inline(never)]
-fn finish(context: &mut Context, state: &mut State) {
-    if *state == State::Recording {
-        context.span().end();
+fn finish(span: &mut OpenSpan) {
+    if span.state == State::Recording {
+        span.context.span().end();
     }
-    *state = State::Off;
-    *context = Context::new();
+    span.state = State::Off;
+    span.context = Context::new();
 }
 
 #[inline(never)]
@@ -209,35 +216,34 @@ fn attach(context: &Context) -> ContextGuard {
     context.clone().attach()
 }
 
-/// One poll: the span is active. If this is dropped instead of consumed, the poll unwinds.
+/// One poll: the span is active. If this is dropped before [`Polling::polled`], the poll unwinds.
 struct Polling<'a> {
-    context: &'a Context,
-    state: State,
+    /// `None`: nothing to tell a span.
+    unwinding: Option<&'a Context>,
     active: Option<ContextGuard>,
 }
 
 impl<'a> Polling<'a> {
     #[inline(always)]
-    fn new(context: &'a Context, state: State) -> Self {
+    fn new(span: &'a OpenSpan) -> Self {
         Self {
-            context,
-            state,
-            active: (state != State::Off).then(|| attach(context)),
+            unwinding: (span.state == State::Recording).then_some(&span.context),
+            active: span.is_on().then(|| attach(&span.context)),
         }
     }
 
     #[inline(always)]
-    fn polled(mut self) {
-        drop(self.active.take());
-        self.state = State::Off;
+    fn polled(&mut self) {
+        self.unwinding = None;
+        self.active = None;
     }
 }
 
 impl Drop for Polling<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.state == State::Recording {
-            unwinds(self.context);
+        if let Some(context) = self.unwinding {
+            unwinds(context);
         }
     }
 }
@@ -252,8 +258,11 @@ fn unwinds(context: &Context) {
 
 /// Ends a span whose future will not finish.
 #[cold]
-fn abandon(context: &Context) {
-    let span = context.span();
-    record_cancelled(&span);
-    span.end();
+fn abandon(open: &mut OpenSpan) {
+    if open.state == State::Recording {
+        let span = open.context.span();
+        record_cancelled(&span);
+        span.end();
+    }
+    open.state = State::Off;
 }
