@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use http::Uri;
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
@@ -230,20 +230,5 @@ fn endpoint(text: &str) -> Result<Endpoint, InitError> {
 
 /// The settings' headers as metadata.
 fn metadata(pairs: &[(String, String)]) -> Result<MetadataMap, InitError> {
-    let mut headers = HeaderMap::with_capacity(pairs.len());
-    for (name, value) in pairs {
-        let invalid = |expected: &str| InitError::InvalidArgument {
-            argument: "headers",
-            // The value may be a secret.
-            value: format!("{name}=…"),
-            expected: expected.to_owned(),
-        };
-        let name = HeaderName::try_from(name.as_str())
-            .map_err(|_| invalid("a name of letters, digits and hyphens"))?;
-        let mut value = HeaderValue::try_from(value.as_str())
-            .map_err(|_| invalid("a value of visible characters"))?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
-    Ok(MetadataMap::from_headers(headers))
+    super::headers::parse(pairs).map(MetadataMap::from_headers)
 }

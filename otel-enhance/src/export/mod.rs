@@ -12,6 +12,8 @@ mod connect;
 pub(crate) mod erased;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+mod headers;
 #[cfg(not(feature = "tls-no-provider"))]
 mod held;
 #[cfg(feature = "otlp-http")]

@@ -19,7 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Request, Response, Uri};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{RetryPolicy, WithExportConfig, WithHttpConfig};
@@ -230,21 +230,7 @@ fn endpoint(text: &str) -> Result<Uri, InitError> {
 
 /// The settings' headers; the user agent unless they bring their own.
 fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, InitError> {
-    let mut headers = HeaderMap::with_capacity(pairs.len() + 3);
-    headers.insert(USER_AGENT, OUR_USER_AGENT);
-    for (name, value) in pairs {
-        let invalid = |expected: &str| InitError::InvalidArgument {
-            argument: "headers",
-            // The value may be a secret.
-            value: format!("{name}=…"),
-            expected: expected.to_owned(),
-        };
-        let name = HeaderName::try_from(name.as_str())
-            .map_err(|_| invalid("a name of letters, digits and hyphens"))?;
-        let mut value = HeaderValue::try_from(value.as_str())
-            .map_err(|_| invalid("a value of visible characters"))?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
+    let mut headers = super::headers::parse(pairs)?;
+    headers.entry(USER_AGENT).or_insert(OUR_USER_AGENT);
     Ok(headers)
 }
