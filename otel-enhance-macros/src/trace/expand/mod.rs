@@ -40,7 +40,8 @@ pub(crate) fn expand(arguments: &Arguments, function: &Function) -> TokenStream 
         shape => boxed::future_made(shape, arguments, function, &names),
     };
     quote_spanned! {Span::mixed_site()=>
-        #(#attrs)* #vis #sig {
+        // The braces of a body on one line look needless behind the start of the span.
+        #(#attrs)* #[allow(unused_braces)] #vis #sig {
             #(#inner_attrs)*
             #start
             #body
