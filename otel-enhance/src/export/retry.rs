@@ -128,11 +128,13 @@ impl Courier {
         let deadline = Instant::now() + self.timeout;
         self.sit_out_throttling(deadline).await?;
         let mut attempts = 0;
+        let mut reason = None;
         loop {
             let Ok(result) = timeout_at(deadline.into(), attempt()).await else {
                 let what = format!("no answer within the timeout of {:?}", self.timeout);
+                // An attempt that the deadline cuts short does not change why the others failed.
                 return Err(Failure::new(
-                    DropReason::Timeout,
+                    reason.unwrap_or(DropReason::Timeout),
                     self.delivery.because_of_trouble(&what),
                 ));
             };
@@ -143,6 +145,7 @@ impl Courier {
                 }
                 Err(trouble) => trouble,
             };
+            reason = Some(trouble.failure.reason);
             self.delivery.trouble(&trouble.failure.detail);
             let remaining = deadline.saturating_duration_since(Instant::now());
             let wait = match trouble.again {
@@ -210,5 +213,34 @@ mod tests {
                 "attempt {attempt}: {wait}"
             );
         }
+    }
+
+    #[test]
+    fn last_attempt_without_an_answer_does_not_change_the_reason() {
+        let backoff = Backoff {
+            initial: Duration::from_millis(1),
+            max: Duration::from_millis(1),
+        };
+        let timeout = Duration::from_millis(50);
+        let courier = Courier::new(timeout, backoff, Arc::default());
+        let mut attempts = 0;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let given_up = runtime.block_on(courier.deliver::<(), _>(1, || {
+            attempts += 1;
+            let first = attempts == 1;
+            async move {
+                if !first {
+                    std::future::pending::<()>().await;
+                }
+                Err(Trouble::unreachable("busy", true))
+            }
+        }));
+        let failure = given_up.unwrap_err();
+        assert_eq!(failure.reason, DropReason::Unreachable);
+        assert!(failure.detail.ends_with("busy"), "{}", failure.detail);
+        assert_eq!(attempts, 2);
     }
 }
