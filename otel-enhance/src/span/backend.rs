@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use opentelemetry::trace::{
-    Link, Span, SpanBuilder, SpanId, SpanKind, TraceContextExt as _, Tracer, TracerProvider,
+    Link, Span, SpanBuilder, SpanKind, TraceContextExt as _, Tracer, TracerProvider,
 };
-use opentelemetry::{Context, ContextGuard, KeyValue};
+use opentelemetry::{Context, KeyValue};
 
+use super::guard::SpanGuard;
 use super::scope::{PerScope, Scope};
 
 /// A span about to start. A backend takes out what it needs.
@@ -23,9 +24,9 @@ pub struct SpanStart {
     pub attributes: Vec<KeyValue>,
     /// Its links, all of them valid.
     pub links: Vec<Link>,
-    /// Set by the backend: the id of a span that records. One that does not is neither told of
-    /// errors nor ended.
-    pub recording: Option<SpanId>,
+    /// Set by the backend: whether the span records. One that does not is neither told of errors nor
+    /// ended.
+    pub is_recording: bool,
 }
 
 impl SpanStart {
@@ -65,8 +66,9 @@ pub trait Backend: Send + Sync {
     fn start(&self, span: &mut SpanStart, parent: &Context, base: &Context) -> Context;
 
     /// Starts a child of the active span, and makes it the active one until the guard is dropped.
-    fn enter(&self, span: &mut SpanStart) -> ContextGuard {
-        Context::map_current(|current| self.start(span, current, current)).attach()
+    fn enter(&self, span: &mut SpanStart) -> SpanGuard {
+        let context = Context::map_current(|current| self.start(span, current, current));
+        SpanGuard::attach(context, span.is_recording)
     }
 }
 
@@ -114,9 +116,10 @@ where
     }
 
     // In one piece: each move of a `Context` costs a stalled load.
-    fn enter(&self, span: &mut SpanStart) -> ContextGuard {
+    fn enter(&self, span: &mut SpanStart) -> SpanGuard {
         let tracer = self.tracer(span.scope);
-        Context::map_current(|current| start_at(tracer, span, current, current)).attach()
+        let context = Context::map_current(|current| start_at(tracer, span, current, current));
+        SpanGuard::attach(context, span.is_recording)
     }
 }
 
@@ -134,7 +137,7 @@ where
 {
     let span = tracer.build_with_context(start.take_builder(), parent);
     if span.is_recording() {
-        start.recording = Some(span.span_context().span_id());
+        start.is_recording = true;
         base.with_span(span)
     } else {
         // The context needs its ids and flags only, and no span on the heap.

@@ -97,7 +97,7 @@ impl Callsite {
         self.push_code(&mut span.attributes);
         let mut context = Context::new();
         let started = start_under(&mut span, &Parent::Current, &mut context);
-        let is_recording = span.recording.is_some();
+        let is_recording = span.is_recording;
         span.forget();
         if started {
             OpenSpan::new(context, is_recording)
@@ -122,7 +122,7 @@ impl Callsite {
             kind: self.kind.clone(),
             attributes: Vec::with_capacity(attributes),
             links: Vec::new(),
-            recording: None,
+            is_recording: false,
         }
     }
 

@@ -193,7 +193,7 @@ fn poll_under<F: Future>(
         && span.state == State::Recording
         && let Some(record) = record
     {
-        record(&Recorder::of(&span.context), output);
+        record(&Recorder::new(&span.context.span()), output);
     }
     polling.polled();
     polled

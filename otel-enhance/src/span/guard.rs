@@ -1,25 +1,35 @@
 //! The span of a function that runs to its end on one thread.
 
-use opentelemetry::trace::{SpanId, TraceContextExt as _};
+#![expect(
+    unsafe_code,
+    reason = "a clone of the context, only to end its span, is a twentieth of what a span costs"
+)]
+
+use std::mem;
+use std::ptr;
+
+use opentelemetry::trace::{SpanContext, SpanRef, TraceContextExt as _};
 use opentelemetry::{Context, ContextGuard};
 
-use super::recorder::{Recorder, half, record_panic};
+use super::recorder::{Recorder, record_panic};
 
 /// Ends its span when dropped, and makes the span that was active before active again.
+///
+/// Expansions keep it in a variable of the annotated function: it dies before its thread does.
 #[derive(Debug)]
 #[must_use = "the span ends when the guard is dropped"]
 pub struct SpanGuard(Option<Attached>);
 
-/// Small enough for a register: where nothing is installed, nothing is written to memory.
+/// Small enough for two registers: where nothing is installed, nothing is written to memory.
 #[derive(Debug)]
 struct Attached {
-    /// The lower half of the span's id: by it we know our span again.
-    id: u32,
+    /// What the official context stack holds for as long as `context` is not dropped.
+    span: SpanRef<'static>,
     context: ContextGuard,
     state: State,
 }
 
-const _: () = assert!(size_of::<SpanGuard>() == 8);
+const _: () = assert!(size_of::<SpanGuard>() == 16);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -37,16 +47,31 @@ impl SpanGuard {
         Self(None)
     }
 
+    /// Makes the span of `context` the active one.
     #[inline(always)]
-    pub(crate) fn new(context: ContextGuard, recording: Option<SpanId>) -> Self {
-        let state = match recording {
-            None => State::Silent,
-            Some(_) if std::thread::panicking() => State::RecordingInUnwind,
-            Some(_) => State::Recording,
+    pub(crate) fn attach(context: Context, is_recording: bool) -> Self {
+        let expected = address(&context);
+        let guard = context.attach();
+        // A full stack (65,534 contexts deep) drops what it is given, which ends its span.
+        let attached = Context::map_current(|current| {
+            (address(current) == expected).then(|| {
+                // SAFETY: `current` shares ownership of the span that the reference points into. It
+                // stays on the stack of this thread until `guard` is dropped, which nobody else can
+                // do, and which `Attached` does after its last use of the reference; what is pushed
+                // and popped meanwhile moves `current`, but not the span behind it. The stack itself
+                // ends with its thread, and so after the frame of the annotated function, which
+                // holds the `SpanGuard`.
+                unsafe { mem::transmute::<SpanRef<'_>, SpanRef<'static>>(current.span()) }
+            })
+        });
+        let state = match is_recording {
+            false => State::Silent,
+            true if std::thread::panicking() => State::RecordingInUnwind,
+            true => State::Recording,
         };
-        Self(Some(Attached {
-            id: recording.map_or(0, half),
-            context,
+        Self(attached.map(|span| Attached {
+            span,
+            context: guard,
             state,
         }))
     }
@@ -57,9 +82,15 @@ impl SpanGuard {
         if let Some(attached) = &self.0
             && attached.state != State::Silent
         {
-            record(&Recorder::active(attached.id), output);
+            record(&Recorder::new(&attached.span), output);
         }
     }
+}
+
+/// Where the span of a context is: by it we know it again.
+#[inline(always)]
+fn address(context: &Context) -> *const SpanContext {
+    ptr::from_ref(context.span().span_context())
 }
 
 impl Drop for SpanGuard {
@@ -71,29 +102,21 @@ impl Drop for SpanGuard {
     }
 }
 
-/// Ends the span at once: clones of its context that spawned tasks hold cannot delay it. The active
-/// context is asked for it, which is cheaper than to keep one more reference while the function runs;
-/// but it ends outside of the look-up, because a processor or an exporter that is told of it may
-/// attach contexts.
+/// Ends the span at once: clones of its context that spawned tasks hold cannot delay it.
 #[inline(never)]
 fn end(attached: Attached) {
-    if attached.state != State::Silent
-        && let Some(context) = active_context(attached.id)
-    {
-        let span = context.span();
-        if attached.state == State::Recording && std::thread::panicking() {
+    let Attached {
+        span,
+        context,
+        state,
+    } = attached;
+    if state != State::Silent {
+        if state == State::Recording && std::thread::panicking() {
             record_panic(&span);
         }
         span.end();
     }
-    drop(attached.context);
-}
-
-/// The active context, if its span is the one of this id.
-fn active_context(id: u32) -> Option<Context> {
-    Context::map_current(|current| {
-        (half(current.span().span_context().span_id()) == id).then(|| current.clone())
-    })
+    drop(context);
 }
 
 /// Calls `f`: a closure that is passed here may give away what it borrowed, one that is called in

@@ -2,43 +2,23 @@
 
 use std::fmt::{Debug, Display};
 
-use opentelemetry::trace::{SpanId, SpanRef, Status, TraceContextExt as _};
-use opentelemetry::{Context, KeyValue, Value};
+use opentelemetry::trace::{SpanRef, Status};
+use opentelemetry::{KeyValue, Value};
 
 use super::value::AttributeValue;
 
 /// The span of a function that has returned, not ended yet.
 ///
-/// Whatever is the user's code (`Display`, `Debug`, `AttributeValue`) runs before the span is looked
-/// up: it may start spans of its own, which attach contexts, and the official context stack cannot
-/// be changed while one of its contexts is looked at.
+/// Whatever is the user's code (`Display`, `Debug`, `AttributeValue`) runs before the span is written
+/// to: it may start spans of its own, or write to this one.
 #[derive(Debug)]
-pub struct Recorder<'a>(Place<'a>);
-
-/// Where the span is found.
-#[derive(Debug)]
-enum Place<'a> {
-    /// It is the active one, if that has this id (its lower half).
-    Active(u32),
-    In(&'a Context),
-}
+pub struct Recorder<'a>(&'a SpanRef<'a>);
 
 const RETURN: &str = "return";
 
 impl<'a> Recorder<'a> {
-    pub(crate) const fn active(id: u32) -> Self {
-        Self(Place::Active(id))
-    }
-
-    pub(crate) const fn of(context: &'a Context) -> Self {
-        Self(Place::In(context))
-    }
-
-    fn with_span(&self, f: impl FnOnce(SpanRef<'_>)) {
-        match self.0 {
-            Place::Active(id) => with_active(id, f),
-            Place::In(context) => f(context.span()),
-        }
+    pub(crate) const fn new(span: &'a SpanRef<'a>) -> Self {
+        Self(span)
     }
 
     /// `err`, `err(Display)`
@@ -81,40 +61,21 @@ impl<'a> Recorder<'a> {
     }
 
     fn returned(&self, value: Value) {
-        self.with_span(|span| span.set_attribute(KeyValue::new(RETURN, value)));
+        self.0.set_attribute(KeyValue::new(RETURN, value));
     }
 
     fn error(&self, message: String, error_type: &'static str, exception_event: bool) {
-        self.with_span(|span| {
-            span.set_attribute(KeyValue::new("error.type", error_type));
-            if exception_event {
-                let attributes = vec![
-                    KeyValue::new("exception.type", error_type),
-                    KeyValue::new("exception.message", message.clone()),
-                ];
-                span.add_event("exception", attributes);
-            }
-            span.set_status(Status::error(message));
-        });
-    }
-}
-
-/// Calls `f` with the active span, if it is the one of this id. It is, unless the function leaked
-/// the guard of a context that it attached itself.
-fn with_active(id: u32, f: impl FnOnce(SpanRef<'_>)) {
-    Context::map_current(|current| {
-        let span = current.span();
-        if half(span.span_context().span_id()) == id {
-            f(span);
+        let span = self.0;
+        span.set_attribute(KeyValue::new("error.type", error_type));
+        if exception_event {
+            let attributes = vec![
+                KeyValue::new("exception.type", error_type),
+                KeyValue::new("exception.message", message.clone()),
+            ];
+            span.add_event("exception", attributes);
         }
-    });
-}
-
-/// What tells the spans of one thread apart.
-#[inline(always)]
-pub(crate) fn half(id: SpanId) -> u32 {
-    let [_, _, _, _, lower @ ..] = id.to_bytes();
-    u32::from_be_bytes(lower)
+        span.set_status(Status::error(message));
+    }
 }
 
 /// What a span is told when its function unwinds.

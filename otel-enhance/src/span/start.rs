@@ -119,7 +119,7 @@ impl Start {
         }
         let mut context = Context::new();
         if self.start(&mut context) {
-            SpanGuard::new(context.attach(), self.span.recording)
+            SpanGuard::attach(context, self.span.is_recording)
         } else {
             SpanGuard::none()
         }
@@ -130,7 +130,7 @@ impl Start {
     pub fn open(&mut self) -> OpenSpan {
         let mut context = Context::new();
         if self.start(&mut context) {
-            OpenSpan::new(context, self.span.recording.is_some())
+            OpenSpan::new(context, self.span.is_recording)
         } else {
             OpenSpan::none()
         }
@@ -150,10 +150,7 @@ impl Start {
 /// Starts a child of the active span and makes it active.
 #[inline(always)]
 pub(crate) fn enter_current(span: &mut SpanStart) -> SpanGuard {
-    match registry::with_backend(|backend| backend.enter(span)) {
-        Some(context) => SpanGuard::new(context, span.recording),
-        None => SpanGuard::none(),
-    }
+    registry::with_backend(|backend| backend.enter(span)).unwrap_or(SpanGuard::none())
 }
 
 /// Starts a span under `parent`; false if nothing is installed any more.

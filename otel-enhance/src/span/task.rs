@@ -33,9 +33,7 @@ use std::borrow::Cow;
 use std::future::Future;
 
 use opentelemetry::Context;
-use opentelemetry::trace::{
-    FutureExt as _, Link, SpanId, SpanKind, TraceContextExt as _, WithContext,
-};
+use opentelemetry::trace::{FutureExt as _, Link, SpanKind, TraceContextExt as _, WithContext};
 
 use super::backend::SpanStart;
 use super::future::{Instrumented, OpenSpan};
@@ -54,7 +52,7 @@ pub fn child<F: Future>(future: F) -> WithContext<F> {
 /// is active now. The span starts now, and ends when the future is done or dropped.
 pub fn linked<F: Future>(name: impl Into<Cow<'static, str>>, future: F) -> Instrumented<F> {
     let span = match start_linked(name.into(), active_link()) {
-        Some((context, recording)) => OpenSpan::new(context, recording.is_some()),
+        Some((context, is_recording)) => OpenSpan::new(context, is_recording),
         None => OpenSpan::none(),
     };
     span.instrument(future)
@@ -81,7 +79,7 @@ pub fn linked_fn<R>(
         // The caller's baggage; the span under it is linked, not a parent.
         let _entries = context.attach();
         let _span = match start_linked(name, active_link()) {
-            Some((context, recording)) => SpanGuard::new(context.attach(), recording),
+            Some((context, is_recording)) => SpanGuard::attach(context, is_recording),
             None => SpanGuard::none(),
         };
         work()
@@ -98,7 +96,7 @@ fn active_link() -> Option<Link> {
     })
 }
 
-fn start_linked(name: Cow<'static, str>, link: Option<Link>) -> Option<(Context, Option<SpanId>)> {
+fn start_linked(name: Cow<'static, str>, link: Option<Link>) -> Option<(Context, bool)> {
     if !registry::is_installed() {
         return None;
     }
@@ -108,8 +106,8 @@ fn start_linked(name: Cow<'static, str>, link: Option<Link>) -> Option<(Context,
         kind: SpanKind::Internal,
         attributes: Vec::new(),
         links: link.into_iter().collect(),
-        recording: None,
+        is_recording: false,
     };
     let mut context = Context::new();
-    start_under(&mut span, &Parent::Root, &mut context).then_some((context, span.recording))
+    start_under(&mut span, &Parent::Root, &mut context).then_some((context, span.is_recording))
 }
