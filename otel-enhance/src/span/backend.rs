@@ -30,16 +30,13 @@ pub struct SpanStart {
 }
 
 impl SpanStart {
-    /// Drops what the backend has left, which as a rule is nothing: the destructor would look at
-    /// each field out of line.
+    /// Whether the backend has taken all that would have to be dropped, as it does as a rule. Whoever
+    /// forgets such a span saves its destructor, which looks at each field out of line.
     #[inline(always)]
-    pub(crate) fn forget(self) {
-        let is_taken = self.attributes.capacity() == 0
+    pub(crate) const fn is_taken(&self) -> bool {
+        self.attributes.capacity() == 0
             && self.links.capacity() == 0
-            && matches!(self.name, Cow::Borrowed(_));
-        if is_taken {
-            std::mem::forget(self);
-        }
+            && matches!(self.name, Cow::Borrowed(_))
     }
 
     /// The official builder of the same span; name, attributes and links are moved into it.
@@ -68,7 +65,7 @@ pub trait Backend: Send + Sync {
     /// Starts a child of the active span, and makes it the active one until the guard is dropped.
     fn enter(&self, span: &mut SpanStart) -> SpanGuard {
         let context = Context::map_current(|current| self.start(span, current, current));
-        SpanGuard::attach(context, span.is_recording)
+        SpanGuard::attach(context)
     }
 }
 
@@ -119,7 +116,7 @@ where
     fn enter(&self, span: &mut SpanStart) -> SpanGuard {
         let tracer = self.tracer(span.scope);
         let context = Context::map_current(|current| start_at(tracer, span, current, current));
-        SpanGuard::attach(context, span.is_recording)
+        SpanGuard::attach(context)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is known of an annotated function before it runs.
 
 use std::borrow::Cow;
+use std::mem;
 use std::sync::OnceLock;
 
 use opentelemetry::trace::SpanKind;
@@ -14,6 +15,7 @@ use super::path::function_path;
 use super::registry;
 use super::scope::Scope;
 use super::start::{Start, enter_current, start_under};
+use super::value::AttributeSink;
 
 /// The static of one annotated function.
 #[derive(Debug)]
@@ -86,7 +88,9 @@ impl Callsite {
         let mut span = self.span(self.code_attributes());
         self.push_code(&mut span.attributes);
         let guard = enter_current(&mut span);
-        span.forget();
+        if span.is_taken() {
+            mem::forget(span);
+        }
         guard
     }
 
@@ -98,7 +102,9 @@ impl Callsite {
         let mut context = Context::new();
         let started = start_under(&mut span, &Parent::Current, &mut context);
         let is_recording = span.is_recording;
-        span.forget();
+        if span.is_taken() {
+            mem::forget(span);
+        }
         if started {
             OpenSpan::new(context, is_recording)
         } else {
@@ -156,11 +162,10 @@ impl Callsite {
     #[inline(always)]
     pub(crate) fn push_code(&self, attributes: &mut Vec<KeyValue>) {
         if let Some((file, line)) = self.code {
-            attributes.extend([
-                KeyValue::new("code.function.name", self.resolved().function),
-                KeyValue::new("code.file.path", file),
-                KeyValue::new("code.line.number", i64::from(line)),
-            ]);
+            let function = self.resolved().function;
+            AttributeSink::new("code.function.name", attributes).value(function);
+            AttributeSink::new("code.file.path", attributes).value(file);
+            AttributeSink::new("code.line.number", attributes).value(i64::from(line));
         }
     }
 }

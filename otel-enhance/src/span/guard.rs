@@ -5,6 +5,7 @@
     reason = "a clone of the context, only to end its span, is a twentieth of what a span costs"
 )]
 
+use std::cell::Cell;
 use std::mem;
 use std::ptr;
 
@@ -20,25 +21,15 @@ use super::recorder::{Recorder, record_panic};
 #[must_use = "the span ends when the guard is dropped"]
 pub struct SpanGuard(Option<Attached>);
 
-/// Small enough for two registers: where nothing is installed, nothing is written to memory.
+/// Two scalars, so that it comes back in two registers.
 #[derive(Debug)]
 struct Attached {
     /// What the official context stack holds for as long as `context` is not dropped.
     span: SpanRef<'static>,
     context: ContextGuard,
-    state: State,
 }
 
 const _: () = assert!(size_of::<SpanGuard>() == 16);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// The span does not record: there is nothing to tell it.
-    Silent,
-    Recording,
-    /// It records, and its function was called while the thread was already unwinding.
-    RecordingInUnwind,
-}
 
 impl SpanGuard {
     /// No span.
@@ -49,7 +40,7 @@ impl SpanGuard {
 
     /// Makes the span of `context` the active one.
     #[inline(always)]
-    pub(crate) fn attach(context: Context, is_recording: bool) -> Self {
+    pub(crate) fn attach(context: Context) -> Self {
         let expected = address(&context);
         let guard = context.attach();
         // A full stack (65,534 contexts deep) drops what it is given, which ends its span.
@@ -64,15 +55,12 @@ impl SpanGuard {
                 unsafe { mem::transmute::<SpanRef<'_>, SpanRef<'static>>(current.span()) }
             })
         });
-        let state = match is_recording {
-            false => State::Silent,
-            true if std::thread::panicking() => State::RecordingInUnwind,
-            true => State::Recording,
-        };
+        if std::thread::panicking() {
+            begun_in_unwind();
+        }
         Self(attached.map(|span| Attached {
             span,
             context: guard,
-            state,
         }))
     }
 
@@ -80,7 +68,7 @@ impl SpanGuard {
     #[inline]
     pub fn finish<T: ?Sized>(&self, output: &T, record: fn(&Recorder<'_>, &T)) {
         if let Some(attached) = &self.0
-            && attached.state != State::Silent
+            && attached.span.is_recording()
         {
             record(&Recorder::new(&attached.span), output);
         }
@@ -105,18 +93,32 @@ impl Drop for SpanGuard {
 /// Ends the span at once: clones of its context that spawned tasks hold cannot delay it.
 #[inline(never)]
 fn end(attached: Attached) {
-    let Attached {
-        span,
-        context,
-        state,
-    } = attached;
-    if state != State::Silent {
-        if state == State::Recording && std::thread::panicking() {
-            record_panic(&span);
-        }
-        span.end();
+    let Attached { span, context } = attached;
+    if std::thread::panicking() {
+        ended_in_unwind(&span);
     }
+    span.end();
     drop(context);
+}
+
+thread_local! {
+    /// How many guards this thread has made, and not dropped yet, while it was unwinding.
+    static BEGUN_IN_UNWIND: Cell<u32> = const { Cell::new(0) };
+}
+
+#[cold]
+fn begun_in_unwind() {
+    BEGUN_IN_UNWIND.set(BEGUN_IN_UNWIND.get() + 1);
+}
+
+/// A destructor may call annotated functions while the thread unwinds, which return as usual. They
+/// end in the reverse of their order, all of them before the functions that the panic goes through.
+#[cold]
+fn ended_in_unwind(span: &SpanRef<'_>) {
+    match BEGUN_IN_UNWIND.get() {
+        0 => record_panic(span),
+        begun => BEGUN_IN_UNWIND.set(begun - 1),
+    }
 }
 
 /// Calls `f`: a closure that is passed here may give away what it borrowed, one that is called in

@@ -33,5 +33,6 @@ pub mod private {
     pub use super::guard::{SpanGuard, call};
     pub use super::recorder::Recorder;
     pub use super::start::Start;
+    pub use super::value::AttributeSink;
     pub use opentelemetry::trace::SpanKind;
 }

@@ -39,30 +39,41 @@ impl Scope {
     }
 }
 
-/// One lazily made value per scope, read without a lock: chunks of 16, 32, 64, … slots, so that no
-/// slot ever moves.
+/// One lazily made value per scope, read without a lock: the first scopes have theirs at hand, the
+/// others in chunks of 16, 32, 64, … slots, so that no slot ever moves.
 pub(crate) struct PerScope<T> {
+    first: [OnceLock<T>; FIRST],
     chunks: [OnceLock<Box<[OnceLock<T>]>>; CHUNKS],
 }
 
+const FIRST: usize = 16;
 const FIRST_CHUNK_BITS: u32 = 4;
 const CHUNKS: usize = 29;
 
 impl<T> PerScope<T> {
     pub(crate) const fn new() -> Self {
         Self {
+            first: [const { OnceLock::new() }; FIRST],
             chunks: [const { OnceLock::new() }; CHUNKS],
         }
     }
 
     /// The value of `scope`, made on first use.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_or_init(&self, scope: Scope, make: impl FnOnce() -> T) -> &T {
+        match self.first.get(scope.0 as usize) {
+            Some(slot) => slot.get_or_init(make),
+            None => self.slot(scope).get_or_init(make),
+        }
+    }
+
+    #[inline(never)]
+    fn slot(&self, scope: Scope) -> &OnceLock<T> {
         // Chunk k holds the numbers whose distance to -16 has its highest bit at k + 4.
         let place = u64::from(scope.0) + (1 << FIRST_CHUNK_BITS);
         let bit = place.ilog2();
         let chunk = self.chunks[(bit - FIRST_CHUNK_BITS) as usize].get_or_init(|| chunk_of(bit));
-        chunk[(place - (1 << bit)) as usize].get_or_init(make)
+        &chunk[(place - (1 << bit)) as usize]
     }
 }
 

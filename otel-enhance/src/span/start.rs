@@ -3,9 +3,10 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt::{Debug, Display};
+use std::mem;
 
 use opentelemetry::baggage::{BaggageExt as _, BaggageMetadata, KeyValueMetadata};
-use opentelemetry::{Context, Key, KeyValue, StringValue};
+use opentelemetry::{Context, Key, StringValue};
 
 use super::backend::SpanStart;
 use super::callsite::Callsite;
@@ -14,7 +15,7 @@ use super::guard::SpanGuard;
 use super::parent::{IntoLink, IntoParent, Parent};
 use super::registry;
 use super::sample;
-use super::value::AttributeValue;
+use super::value::{AttributeSink, AttributeValue};
 
 /// Parent, links and attributes of a span about to start.
 #[derive(Debug)]
@@ -66,15 +67,15 @@ impl Start {
     }
 
     /// A typed value.
+    #[inline]
     pub fn set<V: AttributeValue>(&mut self, key: &'static str, value: V) {
-        if let Some(value) = value.into_value() {
-            self.span.attributes.push(KeyValue::new(key, value));
-        }
+        value.write_owned(&mut AttributeSink::new(key, &mut self.span.attributes));
     }
 
     /// A string that lives for ever: not copied.
+    #[inline]
     pub fn set_static(&mut self, key: &'static str, value: &'static str) {
-        self.span.attributes.push(KeyValue::new(key, value));
+        AttributeSink::new(key, &mut self.span.attributes).value(value);
     }
 
     /// A value of a type that borrows nothing shorter than `'static`: a string that lives for ever
@@ -98,28 +99,29 @@ impl Start {
 
     /// `%value`
     pub fn set_display(&mut self, key: &'static str, value: &dyn Display) {
-        self.span
-            .attributes
-            .push(KeyValue::new(key, value.to_string()));
+        AttributeSink::new(key, &mut self.span.attributes).value(value.to_string());
     }
 
     /// `?value`
     pub fn set_debug(&mut self, key: &'static str, value: &dyn Debug) {
-        self.span
-            .attributes
-            .push(KeyValue::new(key, format!("{value:?}")));
+        AttributeSink::new(key, &mut self.span.attributes).value(format!("{value:?}"));
     }
 
     /// Starts the span and makes it active until the guard is dropped.
     #[inline(never)]
-    pub fn enter(&mut self) -> SpanGuard {
+    pub fn enter(mut self) -> SpanGuard {
         if self.sampled && matches!(self.parent, Parent::Current) {
             self.callsite.push_code(&mut self.span.attributes);
-            return enter_current(&mut self.span);
+            let guard = enter_current(&mut self.span);
+            // The parent is none of those that have a destructor.
+            if self.span.is_taken() {
+                mem::forget(self);
+            }
+            return guard;
         }
         let mut context = Context::new();
         if self.start(&mut context) {
-            SpanGuard::attach(context, self.span.is_recording)
+            SpanGuard::attach(context)
         } else {
             SpanGuard::none()
         }
@@ -127,10 +129,15 @@ impl Start {
 
     /// Starts the span for a future.
     #[inline(never)]
-    pub fn open(&mut self) -> OpenSpan {
+    pub fn open(mut self) -> OpenSpan {
         let mut context = Context::new();
-        if self.start(&mut context) {
-            OpenSpan::new(context, self.span.is_recording)
+        let started = self.start(&mut context);
+        let is_recording = self.span.is_recording;
+        if self.span.is_taken() && matches!(self.parent, Parent::Current) {
+            mem::forget(self);
+        }
+        if started {
+            OpenSpan::new(context, is_recording)
         } else {
             OpenSpan::none()
         }
@@ -150,7 +157,9 @@ impl Start {
 /// Starts a child of the active span and makes it active.
 #[inline(always)]
 pub(crate) fn enter_current(span: &mut SpanStart) -> SpanGuard {
-    registry::with_backend(|backend| backend.enter(span)).unwrap_or(SpanGuard::none())
+    let mut guard = SpanGuard::none();
+    registry::with_backend(|backend| guard = backend.enter(span));
+    guard
 }
 
 /// Starts a span under `parent`; false if nothing is installed any more.
@@ -169,7 +178,7 @@ pub(crate) fn start_under(span: &mut SpanStart, parent: &Parent, context: &mut C
             Parent::Context(parent) => backend.start(span, parent, parent),
         };
         // An empty context needs no destructor.
-        std::mem::forget(std::mem::replace(context, new));
+        mem::forget(mem::replace(context, new));
     });
     started.is_some()
 }

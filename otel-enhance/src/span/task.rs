@@ -79,7 +79,7 @@ pub fn linked_fn<R>(
         // The caller's baggage; the span under it is linked, not a parent.
         let _entries = context.attach();
         let _span = match start_linked(name, active_link()) {
-            Some((context, is_recording)) => SpanGuard::attach(context, is_recording),
+            Some((context, _)) => SpanGuard::attach(context),
             None => SpanGuard::none(),
         };
         work()

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use opentelemetry::{Array, StringValue, Value};
+use opentelemetry::{Array, KeyValue, StringValue, Value};
 
 /// A value that an attribute can hold: what `fields(key = value)`, `capture(argument)` and `ret`
 /// record without `%` (Display) or `?` (Debug) in front.
@@ -56,6 +56,51 @@ pub trait AttributeValue {
     {
         self.to_value()
     }
+
+    /// Writes the value where it stays, which saves moving it through an `Option<Value>`.
+    #[doc(hidden)]
+    #[inline]
+    fn write(&self, to: &mut AttributeSink<'_>) {
+        if let Some(value) = self.to_value() {
+            to.value(value);
+        }
+    }
+
+    /// The same for a value that is not needed any more.
+    #[doc(hidden)]
+    #[inline]
+    fn write_owned(self, to: &mut AttributeSink<'_>)
+    where
+        Self: Sized,
+    {
+        if let Some(value) = self.into_value() {
+            to.value(value);
+        }
+    }
+}
+
+/// The attributes of a span about to start, and the key of the next one.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct AttributeSink<'a> {
+    key: &'static str,
+    attributes: &'a mut Vec<KeyValue>,
+}
+
+impl<'a> AttributeSink<'a> {
+    #[inline(always)]
+    pub(crate) const fn new(key: &'static str, attributes: &'a mut Vec<KeyValue>) -> Self {
+        Self { key, attributes }
+    }
+
+    /// Appends an attribute, built where it stays: `Vec::push` would build it on the stack and copy
+    /// it from there in other pieces than it was written in, which stalls the processor.
+    #[inline(always)]
+    pub(crate) fn value(&mut self, value: impl Into<Value>) {
+        let key = self.key;
+        self.attributes
+            .extend(std::iter::once_with(|| KeyValue::new(key, value)));
+    }
 }
 
 /// What the arrays that an attribute can hold consist of.
@@ -72,8 +117,19 @@ pub trait AttributeElement: Sized {
 macro_rules! exact {
     ($variant:ident as $to:ty: $($from:ty),+) => {$(
         impl AttributeValue for $from {
+            #[inline]
             fn to_value(&self) -> Option<Value> {
                 Some(Value::$variant(<$to>::from(*self)))
+            }
+
+            #[inline]
+            fn write(&self, to: &mut AttributeSink<'_>) {
+                to.value(<$to>::from(*self));
+            }
+
+            #[inline]
+            fn write_owned(self, to: &mut AttributeSink<'_>) {
+                self.write(to);
             }
         }
 
@@ -92,11 +148,25 @@ exact!(Bool as bool: bool);
 macro_rules! wide {
     ($($from:ty),+) => {$(
         impl AttributeValue for $from {
+            #[inline]
             fn to_value(&self) -> Option<Value> {
                 Some(match i64::try_from(*self) {
                     Ok(fits) => Value::I64(fits),
                     Err(_) => Value::String(self.to_string().into()),
                 })
+            }
+
+            #[inline]
+            fn write(&self, to: &mut AttributeSink<'_>) {
+                match i64::try_from(*self) {
+                    Ok(fits) => to.value(fits),
+                    Err(_) => to.value(self.to_string()),
+                }
+            }
+
+            #[inline]
+            fn write_owned(self, to: &mut AttributeSink<'_>) {
+                self.write(to);
             }
         }
 
@@ -129,47 +199,61 @@ macro_rules! text {
 
 text!(&str, String, &String, Cow<'_, str>, Box<str>, Rc<str>);
 
+#[inline]
 fn copy(text: &str) -> StringValue {
     StringValue::from(text.to_owned())
 }
 
 impl AttributeValue for str {
+    #[inline]
     fn to_value(&self) -> Option<Value> {
         Some(Value::String(copy(self)))
+    }
+
+    #[inline]
+    fn write(&self, to: &mut AttributeSink<'_>) {
+        to.value(self.to_owned());
     }
 }
 
 impl AttributeValue for String {
+    #[inline]
     fn to_value(&self) -> Option<Value> {
         self.as_str().to_value()
     }
 
+    #[inline]
     fn into_value(self) -> Option<Value> {
         Some(Value::String(self.into()))
     }
 }
 
 impl AttributeValue for Cow<'_, str> {
+    #[inline]
     fn to_value(&self) -> Option<Value> {
         self.as_ref().to_value()
     }
 
+    #[inline]
     fn into_value(self) -> Option<Value> {
         self.into_owned().into_value()
     }
 }
 
 impl AttributeValue for char {
+    #[inline]
     fn to_value(&self) -> Option<Value> {
         self.encode_utf8(&mut [0; 4]).to_value()
     }
 }
 
 impl AttributeValue for StringValue {
+    #[inline]
     fn to_value(&self) -> Option<Value> {
         Some(Value::String(self.clone()))
     }
 
+    #[inline]
     fn into_value(self) -> Option<Value> {
         Some(Value::String(self))
     }
@@ -193,48 +277,57 @@ impl AttributeElement for Arc<str> {
 }
 
 impl AttributeValue for Value {
+    #[inline]
     fn to_value(&self) -> Option<Value> {
         Some(self.clone())
     }
 
+    #[inline]
     fn into_value(self) -> Option<Value> {
         Some(self)
     }
 }
 
 impl AttributeValue for Array {
+    #[inline]
     fn to_value(&self) -> Option<Value> {
         Some(Value::Array(self.clone()))
     }
 
+    #[inline]
     fn into_value(self) -> Option<Value> {
         Some(Value::Array(self))
     }
 }
 
 impl<T: AttributeElement> AttributeValue for [T] {
+    #[inline]
     fn to_value(&self) -> Option<Value> {
         Some(Value::Array(T::to_array(self)))
     }
 }
 
 impl<T: AttributeElement, const N: usize> AttributeValue for [T; N] {
+    #[inline]
     fn to_value(&self) -> Option<Value> {
         self.as_slice().to_value()
     }
 }
 
 impl<T: AttributeElement> AttributeValue for Vec<T> {
+    #[inline]
     fn to_value(&self) -> Option<Value> {
         self.as_slice().to_value()
     }
 }
 
 impl<T: AttributeValue> AttributeValue for Option<T> {
+    #[inline]
     fn to_value(&self) -> Option<Value> {
         self.as_ref()?.to_value()
     }
 
+    #[inline]
     fn into_value(self) -> Option<Value> {
         self?.into_value()
     }
@@ -243,8 +336,19 @@ impl<T: AttributeValue> AttributeValue for Option<T> {
 macro_rules! pointer {
     ($($pointer:ty),+) => {$(
         impl<T: AttributeValue + ?Sized> AttributeValue for $pointer {
+            #[inline]
             fn to_value(&self) -> Option<Value> {
                 (**self).to_value()
+            }
+
+            #[inline]
+            fn write(&self, to: &mut AttributeSink<'_>) {
+                (**self).write(to);
+            }
+
+            #[inline]
+            fn write_owned(self, to: &mut AttributeSink<'_>) {
+                (*self).write(to);
             }
         }
     )+};
