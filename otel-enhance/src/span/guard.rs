@@ -127,3 +127,16 @@ fn ended_in_unwind(span: &SpanRef<'_>) {
 pub fn call<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
+
+/// A function that is called once, and so may give away what it borrowed.
+#[inline(always)]
+pub fn once<F: FnOnce(bool) -> R, R>(function: F) -> F {
+    function
+}
+
+/// Calls `function` with a span. Not inlined: the registers that a span needs are saved here, and
+/// not where there is none.
+#[inline(never)]
+pub fn with_span<R>(function: impl FnOnce(bool) -> R) -> R {
+    function(true)
+}

@@ -30,7 +30,7 @@ pub use value::{AttributeElement, AttributeValue};
 pub mod private {
     pub use super::callsite::{Callsite, crate_of, type_name};
     pub use super::future::{Instrumented, OpenSpan};
-    pub use super::guard::{SpanGuard, call};
+    pub use super::guard::{SpanGuard, call, once, with_span};
     pub use super::recorder::Recorder;
     pub use super::start::Start;
     pub use super::value::AttributeSink;

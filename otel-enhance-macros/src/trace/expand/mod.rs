@@ -26,24 +26,29 @@ pub(crate) fn expand(arguments: &Arguments, function: &Function) -> TokenStream 
         ..
     } = function;
     let shape = output::shape(sig);
-    let returns_to_us = arguments.err.is_some() || arguments.ret.is_some();
     let holder = match shape {
-        Shape::Value if returns_to_us => Holder::Guard,
-        Shape::Value => Holder::Scope,
+        Shape::Value => Holder::Guard,
         _ => Holder::Future,
     };
-    let names = Names::new(arguments, holder);
+    let names = Names::new(arguments);
     let start = start::start(holder, arguments, function, &names);
     let body = match shape {
-        Shape::Async => future_of_body(arguments, function, &names),
-        Shape::Value => value(arguments, function, &names),
-        shape => boxed::future_made(shape, arguments, function, &names),
+        Shape::Value => value(arguments, function, &names, &start),
+        Shape::Async => {
+            let body = future_of_body(arguments, function, &names);
+            quote!(#start #body)
+        }
+        shape => {
+            let body = boxed::future_made(shape, arguments, function, &names);
+            quote!(#start #body)
+        }
     };
+    let callsite = start::callsite(arguments, function, &names);
     quote_spanned! {Span::mixed_site()=>
         // The braces of a body on one line look needless behind the start of the span.
         #(#attrs)* #[allow(unused_braces)] #vis #sig {
             #(#inner_attrs)*
-            #start
+            #callsite
             #body
         }
     }
@@ -56,22 +61,20 @@ struct Names {
     span: Ident,
     output: Ident,
     recorder: Ident,
+    /// In a closure that is told.
+    enabled: Ident,
 }
 
 impl Names {
-    fn new(arguments: &Arguments, holder: Holder) -> Self {
+    fn new(arguments: &Arguments) -> Self {
         let local = |name| Ident::new(name, Span::mixed_site());
         let facade = arguments.facade();
         Self {
             private: syn::parse_quote!(#facade::__private),
-            // Held, and never read.
-            span: local(if holder == Holder::Scope {
-                "_span"
-            } else {
-                "span"
-            }),
+            span: local("span"),
             output: local("output"),
             recorder: local("recorder"),
+            enabled: local("enabled"),
         }
     }
 }
@@ -85,30 +88,51 @@ fn block(function: &Function) -> TokenStream {
     tokens
 }
 
-/// A function that runs to its end: the guard is dropped behind the body's own variables. To see
-/// what the body returns it must be a closure; else it stands as it is, so that it may diverge.
-fn value(arguments: &Arguments, function: &Function, names: &Names) -> TokenStream {
+/// A function that runs to its end. It is a closure that is told whether it has a span, called in
+/// one of two places: where nothing is installed, the function is its plain self behind one branch,
+/// without registers saved for a span; elsewhere the call goes through a function of its own.
+fn value(
+    arguments: &Arguments,
+    function: &Function,
+    names: &Names,
+    start: &TokenStream,
+) -> TokenStream {
     let block = block(function);
-    let Some(record) = record(arguments, names) else {
-        return block;
-    };
     let Names {
         private,
         span,
         output,
+        enabled,
         ..
     } = names;
-    let returns = match &function.sig.output {
-        ReturnType::Default => TokenStream::new(),
+    let returns = returns(&function.sig.output);
+    let body = match record(arguments, names) {
+        Some(record) => quote_spanned! {Span::mixed_site()=>
+            let #output = #private::call(move || #returns #block);
+            #span.finish(&#output, #record);
+            #output
+        },
+        None => block,
+    };
+    let is_enabled = start::is_enabled(arguments);
+    quote_spanned! {Span::mixed_site()=>
+        let function = #private::once(move |#enabled: bool| #returns {
+            #start
+            #body
+        });
+        if #is_enabled { #private::with_span(function) } else { function(false) }
+    }
+}
+
+/// The return type of a closure.
+fn returns(output: &ReturnType) -> TokenStream {
+    match output {
+        // Left out, it would be inferred from a body that may diverge.
+        ReturnType::Default => quote_spanned!(Span::mixed_site()=> -> ()),
         ReturnType::Type(arrow, ty) => {
             let ty = inferred(ty);
             quote!(#arrow #ty)
         }
-    };
-    quote_spanned! {Span::mixed_site()=>
-        let #output = #private::call(move || #returns #block);
-        #span.finish(&#output, #record);
-        #output
     }
 }
 

@@ -12,28 +12,29 @@ use crate::trace::model::{Arguments, Form, Kind};
 /// How the span is held by the code that follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holder {
-    /// `let span; if … { span = …; }`: where nothing is installed, the variable is never written,
-    /// and the compiler's own flag for that decides about the destructor.
-    Scope,
-    /// A `SpanGuard` that is there in any case, for `err` and `ret`.
+    /// A `SpanGuard`.
     Guard,
     /// An `OpenSpan`.
     Future,
 }
 
-/// The statements that declare the callsite and start the span.
+/// The statement that starts the span.
 pub(super) fn start(
     holder: Holder,
     arguments: &Arguments,
     function: &Function,
     names: &Names,
 ) -> TokenStream {
-    let Names { private, span, .. } = names;
+    let Names {
+        private,
+        span,
+        enabled,
+        ..
+    } = names;
     let site = Span::mixed_site();
-    let callsite = callsite(arguments, function, names);
     let begin = match holder {
         Holder::Future => Ident::new("open", site),
-        Holder::Scope | Holder::Guard => Ident::new("enter", site),
+        Holder::Guard => Ident::new("enter", site),
     };
     let settings = settings(arguments, function);
     let attributes = arguments.fields.len() + arguments.captures.len();
@@ -46,27 +47,32 @@ pub(super) fn start(
             start.#begin()
         }
     };
+    let (is_enabled, off) = match holder {
+        Holder::Guard => (
+            quote!(#enabled),
+            quote_spanned!(site=> #private::SpanGuard::none()),
+        ),
+        Holder::Future => (
+            is_enabled(arguments),
+            quote_spanned!(site=> #private::OpenSpan::none()),
+        ),
+    };
+    quote_spanned! {site=>
+        let #span = if #is_enabled { #started } else { #off };
+    }
+}
+
+/// The condition for a span.
+pub(super) fn is_enabled(arguments: &Arguments) -> TokenStream {
     let enabled = arguments
         .enabled
         .as_ref()
         .map(|enabled| quote_spanned!(enabled.span()=> && (#enabled)));
-    let is_enabled = quote_spanned!(site=> __CALLSITE.is_enabled() #enabled);
-    let off = match holder {
-        Holder::Scope => {
-            return quote_spanned! {site=>
-                let #span;
-                { #callsite if #is_enabled { #span = { #started }; } }
-            };
-        }
-        Holder::Guard => quote_spanned!(site=> #private::SpanGuard::none()),
-        Holder::Future => quote_spanned!(site=> #private::OpenSpan::none()),
-    };
-    quote_spanned! {site=>
-        let #span = { #callsite if #is_enabled { #started } else { #off } };
-    }
+    quote_spanned!(Span::mixed_site()=> __CALLSITE.is_enabled() #enabled)
 }
 
-fn callsite(arguments: &Arguments, function: &Function, names: &Names) -> TokenStream {
+/// The function's static.
+pub(super) fn callsite(arguments: &Arguments, function: &Function, names: &Names) -> TokenStream {
     let private = &names.private;
     let none = quote!(::core::option::Option::None);
     let some = quote!(::core::option::Option::Some);
