@@ -8,6 +8,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, KeyValue};
 
+use super::future::OpenSpan;
 use super::guard::SpanGuard;
 use super::scope::{PerScope, Scope};
 
@@ -67,6 +68,16 @@ pub trait Backend: Send + Sync {
         let context = Context::map_current(|current| self.start(span, current, current));
         SpanGuard::attach(context)
     }
+
+    /// Starts a child of the active span for a future.
+    fn open(&self, span: &mut SpanStart, open: &mut OpenSpan) {
+        Context::map_current(|current| {
+            open.start(|| {
+                let context = self.start(span, current, current);
+                (context, span.is_recording)
+            });
+        });
+    }
 }
 
 /// Starts spans at an official `TracerProvider`, with one cached tracer per scope.
@@ -117,6 +128,16 @@ where
         let tracer = self.tracer(span.scope);
         let context = Context::map_current(|current| start_at(tracer, span, current, current));
         SpanGuard::attach(context)
+    }
+
+    fn open(&self, span: &mut SpanStart, open: &mut OpenSpan) {
+        let tracer = self.tracer(span.scope);
+        Context::map_current(|current| {
+            open.start(|| {
+                let context = start_at(tracer, span, current, current);
+                (context, span.is_recording)
+            });
+        });
     }
 }
 

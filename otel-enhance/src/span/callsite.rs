@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::mem;
 use std::sync::OnceLock;
 
+use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
-use opentelemetry::{Context, KeyValue};
 
 use super::backend::SpanStart;
 use super::future::OpenSpan;
@@ -14,7 +14,7 @@ use super::parent::Parent;
 use super::path::function_path;
 use super::registry;
 use super::scope::Scope;
-use super::start::{Start, enter_current, start_under};
+use super::start::{Start, enter_current, start_in};
 use super::value::AttributeSink;
 
 /// The static of one annotated function.
@@ -97,18 +97,19 @@ impl Callsite {
     /// A span without attributes of its own for a future.
     #[inline(never)]
     pub fn open(&'static self) -> OpenSpan {
+        let mut open = OpenSpan::none();
+        self.open_in(&mut open);
+        open
+    }
+
+    /// The same, where the future keeps it.
+    #[inline(never)]
+    pub fn open_in(&'static self, open: &mut OpenSpan) {
         let mut span = self.span(self.code_attributes());
         self.push_code(&mut span.attributes);
-        let mut context = Context::new();
-        let started = start_under(&mut span, &Parent::Current, &mut context);
-        let is_recording = span.is_recording;
+        start_in(&mut span, &Parent::Current, open);
         if span.is_taken() {
             mem::forget(span);
-        }
-        if started {
-            OpenSpan::new(context, is_recording)
-        } else {
-            OpenSpan::none()
         }
     }
 

@@ -1,6 +1,7 @@
 //! The span of a future: active while it is polled, ended when it is done or dropped.
 
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
@@ -30,15 +31,18 @@ enum State {
 }
 
 impl OpenSpan {
-    pub(crate) const fn new(context: Context, is_recording: bool) -> Self {
-        Self {
-            context,
-            state: if is_recording {
-                State::Recording
-            } else {
-                State::Silent
-            },
-        }
+    /// Starts the span, in place: a `Context` that is moved right after it was written stalls the
+    /// processor.
+    #[inline(always)]
+    pub(crate) fn start(&mut self, context: impl FnOnce() -> (Context, bool)) {
+        let (context, is_recording) = context();
+        // What it was is empty, and needs no destructor.
+        mem::forget(mem::replace(&mut self.context, context));
+        self.state = if is_recording {
+            State::Recording
+        } else {
+            State::Silent
+        };
     }
 
     /// No span.
@@ -55,12 +59,6 @@ impl OpenSpan {
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.state != State::Off
-    }
-
-    /// For where there is none: not even a destructor is left.
-    #[inline(always)]
-    pub fn discard(self) {
-        std::mem::forget(self);
     }
 
     /// Puts `future` under the span.
@@ -148,6 +146,26 @@ pin_project! {
                 abandon(this.span);
             }
         }
+    }
+}
+
+impl<F: Future> Instrumented<F> {
+    /// Without a span so far.
+    #[inline(always)]
+    pub fn new(future: F) -> Self {
+        OpenSpan::none().instrument(future)
+    }
+
+    /// The same; `record` sees its output before the span ends.
+    #[inline(always)]
+    pub fn new_with(future: F, record: fn(&Recorder<'_>, &F::Output)) -> Self {
+        OpenSpan::none().instrument_with(future, record)
+    }
+
+    /// The span that a future which was not polled yet is to have.
+    #[inline(always)]
+    pub fn span(self: Pin<&mut Self>) -> &mut OpenSpan {
+        self.project().span
     }
 }
 

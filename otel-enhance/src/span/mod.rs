@@ -32,7 +32,7 @@ pub mod private {
     pub use super::future::{Instrumented, OpenSpan};
     pub use super::guard::{SpanGuard, call, once, with_span};
     pub use super::recorder::Recorder;
-    pub use super::start::Start;
+    pub use super::start::{Start, open_in};
     pub use super::value::AttributeSink;
     pub use opentelemetry::trace::SpanKind;
 }

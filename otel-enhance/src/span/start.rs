@@ -129,17 +129,23 @@ impl Start {
 
     /// Starts the span for a future.
     #[inline(never)]
-    pub fn open(mut self) -> OpenSpan {
-        let mut context = Context::new();
-        let started = self.start(&mut context);
-        let is_recording = self.span.is_recording;
+    pub fn open(self) -> OpenSpan {
+        let mut span = OpenSpan::none();
+        self.open_in(&mut span);
+        span
+    }
+
+    /// Starts the span of a future where that keeps it.
+    #[inline(never)]
+    pub fn open_in(mut self, open: &mut OpenSpan) {
+        if self.sampled {
+            self.callsite.push_code(&mut self.span.attributes);
+            start_in(&mut self.span, &self.parent, open);
+        } else {
+            open.start(|| (sample::unsampled(&self.parent), false));
+        }
         if self.span.is_taken() && matches!(self.parent, Parent::Current) {
             mem::forget(self);
-        }
-        if started {
-            OpenSpan::new(context, is_recording)
-        } else {
-            OpenSpan::none()
         }
     }
 
@@ -154,12 +160,33 @@ impl Start {
     }
 }
 
+/// Starts the span of a future where that keeps it, if it is to have one.
+#[inline(always)]
+pub fn open_in(start: Option<Start>, open: &mut OpenSpan) {
+    if let Some(start) = start {
+        start.open_in(open);
+    }
+}
+
 /// Starts a child of the active span and makes it active.
 #[inline(always)]
 pub(crate) fn enter_current(span: &mut SpanStart) -> SpanGuard {
     let mut guard = SpanGuard::none();
     registry::with_backend(|backend| guard = backend.enter(span));
     guard
+}
+
+/// Starts the span of a future under `parent`, unless nothing is installed any more.
+#[inline(always)]
+pub(crate) fn start_in(span: &mut SpanStart, parent: &Parent, open: &mut OpenSpan) {
+    if matches!(parent, Parent::Current) {
+        registry::with_backend(|backend| backend.open(span, open));
+        return;
+    }
+    let mut context = Context::new();
+    if start_under(span, parent, &mut context) {
+        open.start(|| (context, span.is_recording));
+    }
 }
 
 /// Starts a span under `parent`; false if nothing is installed any more.

@@ -51,10 +51,10 @@ pub fn child<F: Future>(future: F) -> WithContext<F> {
 /// `future` gets a span of this name, the root of a trace of its own, with a link to the span that
 /// is active now. The span starts now, and ends when the future is done or dropped.
 pub fn linked<F: Future>(name: impl Into<Cow<'static, str>>, future: F) -> Instrumented<F> {
-    let span = match start_linked(name.into(), active_link()) {
-        Some((context, is_recording)) => OpenSpan::new(context, is_recording),
-        None => OpenSpan::none(),
-    };
+    let mut span = OpenSpan::none();
+    if let Some(started) = start_linked(name.into(), active_link()) {
+        span.start(|| started);
+    }
     span.instrument(future)
 }
 

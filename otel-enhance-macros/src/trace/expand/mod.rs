@@ -34,10 +34,7 @@ pub(crate) fn expand(arguments: &Arguments, function: &Function) -> TokenStream 
     let start = start::start(holder, arguments, function, &names);
     let body = match shape {
         Shape::Value => value(arguments, function, &names, &start),
-        Shape::Async => {
-            let body = future_of_body(arguments, function, &names);
-            quote!(#start #body)
-        }
+        Shape::Async => future_of_body(arguments, function, &names),
         shape => {
             let body = boxed::future_made(shape, arguments, function, &names);
             quote!(#start #body)
@@ -156,21 +153,22 @@ fn future_of_body(arguments: &Arguments, function: &Function, names: &Names) -> 
         }
         _ => TokenStream::new(),
     };
-    let span = &names.span;
-    let instrumented = instrumented(
-        arguments,
-        &quote_spanned!(Span::mixed_site()=> future),
-        names,
-    );
-    // Without a span the future is awaited as it is, and moved once.
-    quote_spanned! {Span::mixed_site()=>
-        let future = async move { #typed #block };
-        if #span.is_on() {
-            #instrumented.await
-        } else {
-            #span.discard();
-            future.await
+    let Names { private, .. } = names;
+    let body = quote_spanned!(Span::mixed_site()=> async move { #typed #block });
+    let made = match record(arguments, names) {
+        Some(record) => {
+            quote_spanned!(Span::mixed_site()=> #private::Instrumented::new_with(#body, #record))
         }
+        None => quote_spanned!(Span::mixed_site()=> #private::Instrumented::new(#body)),
+    };
+    let (before, open) = start::in_place(arguments, function, names);
+    // Pinned where it is made, and the span started where it is kept: moving either stalls the
+    // processor. Attributes are read before the body takes the arguments.
+    quote_spanned! {Span::mixed_site()=>
+        #before
+        let mut future = ::core::pin::pin!(#made);
+        #open
+        future.await
     }
 }
 

@@ -62,6 +62,37 @@ pub(super) fn start(
     }
 }
 
+/// For an `async fn`: what comes before its future is made, and what starts the span in it.
+pub(super) fn in_place(
+    arguments: &Arguments,
+    function: &Function,
+    names: &Names,
+) -> (TokenStream, TokenStream) {
+    let site = Span::mixed_site();
+    let private = &names.private;
+    let is_enabled = is_enabled(arguments);
+    let settings = settings(arguments, function);
+    if settings.is_empty() {
+        let before = quote_spanned!(site=> let enabled = #is_enabled;);
+        let open =
+            quote_spanned!(site=> if enabled { __CALLSITE.open_in(future.as_mut().span()); });
+        return (before, open);
+    }
+    let attributes = arguments.fields.len() + arguments.captures.len();
+    let before = quote_spanned! {site=>
+        let start = if #is_enabled {
+            let mut start = __CALLSITE.begin(#attributes);
+            #settings
+            ::core::option::Option::Some(start)
+        } else {
+            ::core::option::Option::None
+        };
+    };
+    // A call, so that `start` is gone before the function is suspended.
+    let open = quote_spanned!(site=> #private::open_in(start, future.as_mut().span()););
+    (before, open)
+}
+
 /// The condition for a span.
 pub(super) fn is_enabled(arguments: &Arguments) -> TokenStream {
     let enabled = arguments
