@@ -180,40 +180,43 @@ impl<F: Future> std::fmt::Debug for Instrumented<F> {
 impl<F: Future> Future for Instrumented<F> {
     type Output = F::Output;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let Some(future) = this.future.as_pin_mut() else {
-            // Only `drop` takes the future out.
-            return Poll::Pending;
-        };
-        // One call of `poll`, under a span or not, so that the compiler may inline it.
-        let polled = poll_under(this.span, future, *this.record, task);
-        if polled.is_ready() && this.span.is_on() {
-            finish(this.span);
+        if self.span.is_on() {
+            return poll_under_span(self, task);
         }
-        polled
+        match self.project().future.as_pin_mut() {
+            Some(future) => future.poll(task),
+            // Only `drop` takes the future out.
+            None => Poll::Pending,
+        }
     }
 }
 
-/// Under a span or not: one call of `poll`, so that the compiler may inline it.
-#[inline(always)]
-fn poll_under<F: Future>(
-    span: &OpenSpan,
-    future: Pin<&mut F>,
-    record: Option<fn(&Recorder<'_>, &F::Output)>,
+/// A poll under the span. Not inlined: where there is none, its registers need not be saved.
+#[inline(never)]
+fn poll_under_span<F: Future>(
+    instrumented: Pin<&mut Instrumented<F>>,
     task: &mut TaskContext<'_>,
 ) -> Poll<F::Output> {
-    let mut polling = Polling::new(span);
+    let this = instrumented.project();
+    let Some(future) = this.future.as_pin_mut() else {
+        return Poll::Pending;
+    };
+    let mut polling = Polling::new(this.span);
     let polled = future.poll(task);
     // Still under the span, as the body was: what formats the output may start spans, or panic.
     if let Poll::Ready(output) = &polled
-        && span.state == State::Recording
-        && let Some(record) = record
+        && this.span.state == State::Recording
+        && let Some(record) = this.record
     {
-        record(&Recorder::new(&span.context.span()), output);
+        record(&Recorder::new(&this.span.context.span()), output);
     }
     polling.polled();
+    drop(polling);
+    if polled.is_ready() {
+        finish(this.span);
+    }
     polled
 }
 
