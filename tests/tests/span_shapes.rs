@@ -356,3 +356,52 @@ async fn async_trait_methods_nest_and_record_errors() {
         opentelemetry::trace::Status::error("no such id")
     );
 }
+
+#[enhanced_trace]
+#[track_caller]
+fn where_called() -> u32 {
+    std::panic::Location::caller().line()
+}
+
+#[test]
+fn function_that_tracks_its_caller_sees_the_line_of_the_call() {
+    let capture = testing::capture();
+    let line = line!() + 1;
+    assert_eq!(where_called(), line);
+    assert_eq!(capture.spans().len(), 1);
+}
+
+#[enhanced_trace(capture(key))]
+fn find_or_last<'a>(values: &'a mut Vec<(u32, String)>, key: u32) -> Option<&'a mut String> {
+    if let Some(at) = values.iter().position(|(known, _)| *known == key) {
+        return Some(&mut values[at].1);
+    }
+    values.last_mut().map(|(_, value)| value)
+}
+
+#[enhanced_trace(capture(from))]
+fn count_down(from: u32) -> impl Iterator<Item = u32> + Clone {
+    (0..from).rev()
+}
+
+#[enhanced_trace]
+fn consume((mut left, right): (Vec<u8>, Vec<u8>), by: &mut usize) -> Vec<u8> {
+    *by += right.len();
+    left.extend(right);
+    left
+}
+
+#[test]
+fn bodies_that_give_away_what_they_borrowed_or_own_keep_doing_so() {
+    let capture = testing::capture();
+    let mut values = vec![(1, String::from("a")), (2, String::from("b"))];
+    if let Some(value) = find_or_last(&mut values, 1) {
+        value.push('!');
+    }
+    assert_eq!(values[0].1, "a!");
+    assert_eq!(count_down(3).collect::<Vec<_>>(), [2, 1, 0]);
+    let mut by = 1;
+    assert_eq!(consume((vec![1], vec![2, 3]), &mut by), [1, 2, 3]);
+    assert_eq!(by, 3);
+    assert_eq!(capture.spans().len(), 3);
+}

@@ -6,7 +6,7 @@
 mod boxed;
 mod start;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::visit_mut::VisitMut;
 use syn::{Ident, Path, ReturnType, Type};
@@ -42,8 +42,7 @@ pub(crate) fn expand(arguments: &Arguments, function: &Function) -> TokenStream 
     };
     let callsite = start::callsite(arguments, function, &names);
     quote_spanned! {Span::mixed_site()=>
-        // The braces of a body on one line look needless behind the start of the span.
-        #(#attrs)* #[allow(unused_braces)] #vis #sig {
+        #(#attrs)* #vis #sig {
             #(#inner_attrs)*
             #callsite
             #body
@@ -76,13 +75,12 @@ impl Names {
     }
 }
 
-/// The body in its braces.
+/// The body in its braces. Where the user wrote them they are ours, because around a body of one
+/// expression they look needless behind the start of the span.
 fn block(function: &Function) -> TokenStream {
-    let mut tokens = TokenStream::new();
-    function
-        .brace
-        .surround(&mut tokens, |tokens| tokens.extend(function.body.clone()));
-    tokens
+    let mut block = Group::new(Delimiter::Brace, function.body.clone());
+    block.set_span(function.brace.span.join().resolved_at(Span::mixed_site()));
+    TokenTree::from(block).into()
 }
 
 /// A function that runs to its end. It is a closure that is told whether it has a span, called in
@@ -103,7 +101,12 @@ fn value(
         ..
     } = names;
     let returns = returns(&function.sig.output);
-    let body = match record(arguments, names) {
+    let record = record(arguments, names);
+    if record.is_none() && tracks_caller(function) {
+        let start = start::unless_told(arguments, names, start);
+        return quote_spanned!(Span::mixed_site()=> #start let _span = #span; #block);
+    }
+    let body = match record {
         Some(record) => quote_spanned! {Span::mixed_site()=>
             let #output = #private::call(move || #returns #block);
             #span.finish(&#output, #record);
@@ -119,6 +122,12 @@ fn value(
         });
         if #is_enabled { #private::with_span(function) } else { function(false) }
     }
+}
+
+/// In a closure, `Location::caller()` would be a place in this expansion.
+fn tracks_caller(function: &Function) -> bool {
+    let is_one = |attr: &syn::Attribute| attr.path().is_ident("track_caller");
+    function.attrs.iter().any(is_one)
 }
 
 /// The return type of a closure.

@@ -93,6 +93,17 @@ pub(super) fn in_place(
     (before, open)
 }
 
+/// `start` for a function that is no closure, and so is not told whether it has a span.
+pub(super) fn unless_told(
+    arguments: &Arguments,
+    names: &Names,
+    start: &TokenStream,
+) -> TokenStream {
+    let enabled = &names.enabled;
+    let is_enabled = is_enabled(arguments);
+    quote_spanned!(Span::mixed_site()=> let #enabled = #is_enabled; #start)
+}
+
 /// The condition for a span.
 pub(super) fn is_enabled(arguments: &Arguments) -> TokenStream {
     let enabled = arguments
