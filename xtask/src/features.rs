@@ -45,6 +45,7 @@ pub(crate) const UI_TESTS: &str = "otel-enhance-ui-tests";
 pub(crate) const EXAMPLES: &str = "otel-enhance-examples";
 pub(crate) const LIBRARY: &str = "otel-enhance";
 const RECEIVER: &str = "otel-enhance-receiver";
+const KERNELS: &str = "otel-enhance-kernels";
 
 /// What `--all-features` would be, were not the features of extensions that are to come errors.
 const EVERYTHING: Features = Features::Just("otlp-http,otlp-json,otlp-grpc,tls,gzip,zstd,testing");
@@ -54,6 +55,7 @@ pub(crate) const DOCUMENTED: &[Combination] = &[
     linted(LIBRARY, EVERYTHING),
     linted("otel-enhance-macros", Features::Default),
     linted(RECEIVER, Features::Default),
+    linted(KERNELS, Features::Default),
 ];
 
 pub(crate) const COMBINATIONS: &[Combination] = &[
@@ -71,6 +73,7 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     tested("otel-enhance-test-library", Features::Default),
     tested(RECEIVER, Features::Default),
     linted(RECEIVER, Features::Nothing),
+    tested(KERNELS, Features::Default),
     tested("xtask", Features::Default),
     linted(EXAMPLES, Features::Default),
 ];
