@@ -20,7 +20,7 @@ pub const LEVEL_VARIABLE: &str = "OTEL_ENHANCE_SIMD";
 /// for level in Level::supported() {
 ///     let mut text = Vec::new();
 ///     hex::append_with(level, &[0xb7; 20], &mut text);
-///     assert_eq!(text, [b"b7"; 20].as_flattened());
+///     assert_eq!(text, [*b"b7"; 20].as_flattened());
 /// }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,6 +7,7 @@
 //! | module | what it does | on AVX2, scalar = 1 |
 //! |---|---|---|
 //! | [`hex`] | ids as text | column 0.31 |
+//! | [`json`] | escapes of strings | portable code only |
 //! | [`varint`] | bytes that integers take as varints | 64 bits 0.44, 32 bits 0.65 |
 //!
 //! The figures are ratios of medians from `cargo bench -p otel-enhance-kernels` on an AMD EPYC (Zen 3) with
@@ -24,6 +25,10 @@
 //!   has it was at hand to measure and test on. `OTEL_ENHANCE_SIMD=avx512` is answered by
 //!   [`BadLevel::NotBuilt`].
 //!
+//! - **JSON escapes with AVX2 intrinsics**: real values are short (median 10 bytes, 99 of 100 below 64).
+//!   Portable code needs 0.6 to 0.75 of the time of a loop over bytes, the copying included, which is 0.3
+//!   of it; AVX2 took 0.94 to 1.00 of the portable code's time over all values, and 0.86 to 1.10 over those
+//!   of 32 bytes and more.
 //! - **Leading zeros by vectors** for 32-bit varint lengths: comparing with each power of 2^7 is ten times as
 //!   fast, on the baseline too.
 //!
@@ -32,6 +37,7 @@
 //! No dependencies and no allocations of its own; what is appended goes into the caller's `Vec`.
 
 pub mod hex;
+pub mod json;
 mod level;
 mod proof;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 mod corpus;
 mod extract;
 mod hex;
+mod json;
 mod measure;
 mod varint;
 
@@ -22,7 +23,11 @@ const SPANS: usize = 2_000;
 
 type Run = fn(&Corpus);
 
-const KERNELS: &[(&str, Run)] = &[("hex", hex::run), ("varint", varint::run)];
+const KERNELS: &[(&str, Run)] = &[
+    ("hex", hex::run),
+    ("json", json::run),
+    ("varint", varint::run),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut folder = std::env::var_os("OTEL_ENHANCE_CORPORA").map(PathBuf::from);

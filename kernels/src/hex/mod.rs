@@ -36,6 +36,12 @@ pub fn span_id(id: &[u8; 8]) -> [u8; 16] {
     text
 }
 
+/// The two characters of a byte.
+pub(crate) fn byte(byte: u8) -> [u8; 2] {
+    let [text] = scalar::encode(&[byte]);
+    text
+}
+
 /// Appends two characters for each byte: a whole column of ids laid end to end.
 ///
 /// ```
