@@ -7,6 +7,7 @@
 //! | module | what it does | on AVX2, scalar = 1 |
 //! |---|---|---|
 //! | [`hex`] | ids as text | column 0.31 |
+//! | [`histogram`] | bucket indexes of exponential histograms | 0.55; above scale 0 the formula with a logarithm 1.5 to 1.8 |
 //! | [`json`] | escapes of strings | portable code only |
 //! | [`varint`] | bytes that integers take as varints | 64 bits 0.44, 32 bits 0.65 |
 //!
@@ -37,6 +38,7 @@
 //! No dependencies and no allocations of its own; what is appended goes into the caller's `Vec`.
 
 pub mod hex;
+pub mod histogram;
 pub mod json;
 mod level;
 mod proof;

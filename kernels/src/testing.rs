@@ -46,3 +46,11 @@ pub(crate) fn for_each_level<S: Strategy>(strategy: S, check: impl Fn(Level, &S:
         })
         .unwrap();
 }
+
+/// Two to a power from -1074 to 1023, exactly; `powi` loses the subnormal ones.
+pub(crate) fn power_of_two(power: i32) -> f64 {
+    f64::from_bits(match power {
+        -1022.. => ((power + 1023) as u64) << 52,
+        _ => 1 << (power + 1074),
+    })
+}

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 mod corpus;
 mod extract;
 mod hex;
+mod histogram;
 mod json;
 mod measure;
 mod varint;
@@ -25,6 +26,7 @@ type Run = fn(&Corpus);
 
 const KERNELS: &[(&str, Run)] = &[
     ("hex", hex::run),
+    ("histogram", histogram::run),
     ("json", json::run),
     ("varint", varint::run),
 ];
