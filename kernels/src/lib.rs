@@ -42,6 +42,7 @@ pub mod histogram;
 pub mod json;
 mod level;
 mod proof;
+pub mod scan;
 #[cfg(test)]
 mod testing;
 pub mod varint;

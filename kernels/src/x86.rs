@@ -10,6 +10,13 @@ pub(crate) fn load16(bytes: &[u8; 16]) -> __m128i {
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 
+/// A table for look-ups, which do each half of a vector by itself.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn both_halves(table: &[u8; 16]) -> __m256i {
+    _mm256_broadcastsi128_si256(load16(table))
+}
+
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(crate) fn bytes32(vector: __m256i) -> [u8; 32] {
@@ -17,4 +24,13 @@ pub(crate) fn bytes32(vector: __m256i) -> [u8; 32] {
     // SAFETY: 32 bytes are writable; the instruction needs no alignment.
     unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), vector) }
     bytes
+}
+
+/// The 32 bytes from `at` on, which must be in the array.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn load32_at<const N: usize>(bytes: &[u8; N], at: usize) -> __m256i {
+    assert!(at + 32 <= N);
+    // SAFETY: 32 bytes are readable, as asserted; the instruction needs no alignment.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().add(at).cast()) }
 }

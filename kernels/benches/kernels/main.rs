@@ -15,6 +15,7 @@ mod hex;
 mod histogram;
 mod json;
 mod measure;
+mod scan;
 mod varint;
 
 use corpus::Corpus;
@@ -28,6 +29,7 @@ const KERNELS: &[(&str, Run)] = &[
     ("hex", hex::run),
     ("histogram", histogram::run),
     ("json", json::run),
+    ("scan", scan::run),
     ("varint", varint::run),
 ];
 

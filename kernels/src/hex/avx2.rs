@@ -17,7 +17,7 @@ pub(super) fn append(_: Avx2, bytes: &[u8], out: &mut Vec<u8>) {
 
 #[target_feature(enable = "avx2")]
 fn append_avx2(bytes: &[u8], out: &mut Vec<u8>) {
-    let digits = _mm256_broadcastsi128_si256(x86::load16(b"0123456789abcdef"));
+    let digits = x86::both_halves(b"0123456789abcdef");
     let low = _mm256_set1_epi16(0x0f);
     out.reserve(2 * bytes.len());
     let (blocks, rest) = bytes.as_chunks::<16>();
