@@ -9,6 +9,7 @@
 //! | [`hex`] | ids as text | column 0.31 |
 //! | [`histogram`] | bucket indexes of exponential histograms | 0.55; above scale 0 the formula with a logarithm 1.5 to 1.8 |
 //! | [`json`] | escapes of strings | portable code only |
+//! | [`scan`] | literals in an arena of values | 0.09 to 0.2 with 8 literals, 0.2 to 0.45 with 181 |
 //! | [`varint`] | bytes that integers take as varints | 64 bits 0.44, 32 bits 0.65 |
 //!
 //! The figures are ratios of medians from `cargo bench -p otel-enhance-kernels` on an AMD EPYC (Zen 3) with

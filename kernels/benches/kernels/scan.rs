@@ -1,6 +1,6 @@
 //! Literals that give secrets away, searched in an arena of values.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use otel_enhance_kernels::Level;
 use otel_enhance_kernels::scan::{Case, Literals};
 
@@ -83,6 +83,8 @@ pub(crate) fn run(corpus: &Corpus) {
                 let built = AhoCorasick::builder()
                     .ascii_case_insensitive(case == Case::IgnoreAscii)
                     .kind(kind)
+                    // Its vectors serve no other kind.
+                    .match_kind(MatchKind::LeftmostFirst)
                     .build(set);
                 if let Ok(automaton) = built {
                     sides.push(Side::new(side, move || automaton.find_iter(arena).count()));

@@ -2,9 +2,13 @@
 //!
 //! The values lie end to end in one arena, so that a vector never stops at the end of a short one. A filter
 //! looks at the first bytes of every position and leaves few; those are looked up in a table and compared in
-//! full. Case-sensitive sets of some dozens of literals are a match for the crate aho-corasick, whose
-//! vectors work the same way; where letter case is ignored, or there are hundreds of literals, it takes
-//! 3 to 20 times as long as this.
+//! full.
+//!
+//! Beside the crate aho-corasick, on real values and AVX2: where letter case is ignored, whose vectors it
+//! does not use, it takes 2 to 16 times as long; exact literals take 3 to 6 times as long when there are
+//! hundreds, 1.5 to 2.5 times when there are dozens, and with eight of them it is as fast as this or up to
+//! twice as fast. On the scalar level its automaton is faster than this for hundreds of literals (0.9), and
+//! slower below (1.0 to 1.9).
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
