@@ -10,6 +10,7 @@
 //! | [`histogram`] | bucket indexes of exponential histograms | 0.55; above scale 0 the formula with a logarithm 1.5 to 1.8 |
 //! | [`json`] | escapes of strings | portable code only |
 //! | [`scan`] | literals in an arena of values | 0.09 to 0.2 with 8 literals, 0.2 to 0.45 with 181 |
+//! | [`utf8`] | texts cut to a limit of characters or bytes | portable code only |
 //! | [`varint`] | bytes that integers take as varints | 64 bits 0.44, 32 bits 0.65 |
 //!
 //! The figures are ratios of medians from `cargo bench -p otel-enhance-kernels` on an AMD EPYC (Zen 3) with
@@ -31,6 +32,12 @@
 //!   Portable code needs 0.6 to 0.75 of the time of a loop over bytes, the copying included, which is 0.3
 //!   of it; AVX2 took 0.94 to 1.00 of the portable code's time over all values, and 0.86 to 1.10 over those
 //!   of 32 bytes and more.
+//! - **Counting characters with AVX2**: a limit of 32 to 256 characters is found by portable blocks in 0.14 to
+//!   0.2 of the time of `char_indices`; the same blocks compiled for AVX2 took 0.85 to 1.25 of that. (A limit
+//!   of 8, which nobody sets, takes 1.1 to 1.4 of `char_indices`.)
+//! - **UTF-8 validation**: on single values the standard library is as fast as the crate simdutf8 (0.99):
+//!   7 to 9 ns. Validating an arena at once needs a quarter to a half of the time with simdutf8, 0.13 instead
+//!   of 0.27 to 0.5 ns a value, but says nothing about where values end.
 //! - **Leading zeros by vectors** for 32-bit varint lengths: comparing with each power of 2^7 is ten times as
 //!   fast, on the baseline too.
 //!
@@ -46,6 +53,7 @@ mod proof;
 pub mod scan;
 #[cfg(test)]
 mod testing;
+pub mod utf8;
 pub mod varint;
 #[cfg(target_arch = "x86_64")]
 mod x86;

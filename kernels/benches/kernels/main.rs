@@ -16,6 +16,7 @@ mod histogram;
 mod json;
 mod measure;
 mod scan;
+mod utf8;
 mod varint;
 
 use corpus::Corpus;
@@ -30,6 +31,7 @@ const KERNELS: &[(&str, Run)] = &[
     ("histogram", histogram::run),
     ("json", json::run),
     ("scan", scan::run),
+    ("utf8", utf8::run),
     ("varint", varint::run),
 ];
 
