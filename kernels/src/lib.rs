@@ -9,6 +9,7 @@
 //! | [`hex`] | ids as text | column 0.31 |
 //! | [`histogram`] | bucket indexes of exponential histograms | 0.55; above scale 0 the formula with a logarithm 1.5 to 1.8 |
 //! | [`json`] | escapes of strings | portable code only |
+//! | [`pack`] | columns of integers in few bits | differences 0.5, frame 0.2 to 0.4, the bits themselves portable code |
 //! | [`scan`] | literals in an arena of values | 0.09 to 0.2 with 8 literals, 0.2 to 0.45 with 181 |
 //! | [`utf8`] | texts cut to a limit of characters or bytes | portable code only |
 //! | [`varint`] | bytes that integers take as varints | 64 bits 0.44, 32 bits 0.65 |
@@ -38,6 +39,9 @@
 //! - **UTF-8 validation**: on single values the standard library is as fast as the crate simdutf8 (0.99):
 //!   7 to 9 ns. Validating an arena at once needs a quarter to a half of the time with simdutf8, 0.13 instead
 //!   of 0.27 to 0.5 ns a value, but says nothing about where values end.
+//! - **Bit packing by vectors**: reading by AVX2's gathers takes 1.2 of the portable code's time. Blocks of 256
+//!   values in four interleaved streams pack in 0.4 and unpack in 0.7 of the time with AVX2, but unpack in 1.35
+//!   of it without, and most columns of a batch do not fill one such block. It is 0.5 ns a value either way.
 //! - **Leading zeros by vectors** for 32-bit varint lengths: comparing with each power of 2^7 is ten times as
 //!   fast, on the baseline too.
 //!
@@ -49,6 +53,7 @@ pub mod hex;
 pub mod histogram;
 pub mod json;
 mod level;
+pub mod pack;
 mod proof;
 pub mod scan;
 #[cfg(test)]

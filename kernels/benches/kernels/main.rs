@@ -15,6 +15,7 @@ mod hex;
 mod histogram;
 mod json;
 mod measure;
+mod pack;
 mod scan;
 mod utf8;
 mod varint;
@@ -30,6 +31,7 @@ const KERNELS: &[(&str, Run)] = &[
     ("hex", hex::run),
     ("histogram", histogram::run),
     ("json", json::run),
+    ("pack", pack::run),
     ("scan", scan::run),
     ("utf8", utf8::run),
     ("varint", varint::run),
