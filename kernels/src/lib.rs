@@ -20,7 +20,7 @@
 //!
 //! # What is not here
 //!
-//! A kernel, or a level of one, that does not beat its scalar twin is not kept:
+//! On x86-64, a kernel or a level of one that does not beat its scalar twin is not kept:
 //!
 //! - **Hex of a single id** through the dispatch: code without branches, which the compiler vectorises for
 //!   every x86-64 processor, takes 3.3 ns for a trace id in place (a table of digits 10 ns), an AVX2 version
@@ -28,7 +28,6 @@
 //! - **AVX-512**: its intrinsics need a newer compiler than the oldest one we support, and no processor that
 //!   has it was at hand to measure and test on. `OTEL_ENHANCE_SIMD=avx512` is answered by
 //!   [`BadLevel::NotBuilt`].
-//!
 //! - **JSON escapes with AVX2 intrinsics**: real values are short (median 10 bytes, 99 of 100 below 64).
 //!   Portable code needs 0.6 to 0.75 of the time of a loop over bytes, the copying included, which is 0.3
 //!   of it; AVX2 took 0.94 to 1.00 of the portable code's time over all values, and 0.86 to 1.10 over those
@@ -45,10 +44,18 @@
 //! - **Leading zeros by vectors** for 32-bit varint lengths: comparing with each power of 2^7 is ten times as
 //!   fast, on the baseline too.
 //!
+//! # AArch64
+//!
+//! [`hex`] and [`scan`] have NEON versions, because no compiler finds their look-ups; the other kernels are code
+//! that it vectorises there by itself. All are tested under emulation, by `test-aarch64.sh` beside this crate's
+//! manifest, and none is measured: no such processor was at hand.
+//!
 //! # Cost
 //!
 //! No dependencies and no allocations of its own; what is appended goes into the caller's `Vec`.
 
+#[cfg(target_arch = "aarch64")]
+mod arm;
 pub mod hex;
 pub mod histogram;
 pub mod json;

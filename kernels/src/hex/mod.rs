@@ -5,6 +5,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 
 use crate::Level;
@@ -61,7 +63,9 @@ pub fn append_with(level: Level, bytes: &[u8], out: &mut Vec<u8>) {
     match level.proof() {
         #[cfg(target_arch = "x86_64")]
         Proof::Avx2(proof) => avx2::append(proof, bytes, out),
-        _ => scalar::append(bytes, out),
+        #[cfg(target_arch = "aarch64")]
+        Proof::Neon(proof) => neon::append(proof, bytes, out),
+        Proof::Scalar => scalar::append(bytes, out),
     }
 }
 

@@ -15,6 +15,7 @@ mod mapping;
 use mapping::Mapping;
 
 use crate::Level;
+#[cfg(target_arch = "x86_64")]
 use crate::proof::Proof;
 
 /// The lowest scale that there is.

@@ -2,6 +2,7 @@
 
 use super::UnpackError;
 use crate::Level;
+#[cfg(target_arch = "x86_64")]
 use crate::proof::Proof;
 
 /// What packed values are relative to, and how many bits each has.

@@ -36,6 +36,7 @@ pub use error::UnpackError;
 pub use frame::Frame;
 
 use crate::Level;
+#[cfg(target_arch = "x86_64")]
 use crate::proof::Proof;
 
 /// Appends each value's difference to the one before it, to `before` at first: modulo 2^64, as a signed

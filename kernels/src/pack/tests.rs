@@ -35,7 +35,7 @@ fn packing_at_every_width_and_length_equals_bit_by_bit_and_comes_back() {
         let values: Vec<u64> = (0..300)
             .map(|_| base.wrapping_add(words() & mask))
             .collect();
-        for length in 0..=values.len() {
+        for length in (0..70).chain((70..=300).step_by(7)) {
             let values = &values[..length];
             let mut bytes = b"before".to_vec();
             append_packed(frame, values, &mut bytes);

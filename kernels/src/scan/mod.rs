@@ -14,6 +14,8 @@
 mod avx2;
 mod error;
 mod fingerprints;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 mod table;
 
@@ -114,7 +116,9 @@ impl Literals {
         match level.proof() {
             #[cfg(target_arch = "x86_64")]
             Proof::Avx2(proof) => avx2::scan(proof, &self.fingerprints, &mut hits),
-            _ => scalar::scan(0, &mut hits),
+            #[cfg(target_arch = "aarch64")]
+            Proof::Neon(proof) => neon::scan(proof, &self.fingerprints, &mut hits),
+            Proof::Scalar => scalar::scan(0, &mut hits),
         }
     }
 }

@@ -125,7 +125,7 @@ fn scan_given_any_bytes_and_starts_equals_a_naive_search() {
         .collect();
     let set = Literals::new(&literals, Case::Sensitive).unwrap();
     for level in Level::supported() {
-        for start in 0..=32 {
+        for start in 0..=16 {
             for length in (0..=300).step_by(7) {
                 let arena = &bytes[start..start + length];
                 let mut found = Vec::new();

@@ -7,6 +7,7 @@ mod avx2;
 mod scalar;
 
 use crate::Level;
+#[cfg(target_arch = "x86_64")]
 use crate::proof::Proof;
 
 /// The bytes of all values together.
