@@ -219,6 +219,47 @@ mod tests {
         );
     }
 
+    /// What a process says that has the variable: the same test binary, running the test below alone.
+    fn said_by_a_process_with(value: &str) -> String {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "level::tests::process_says_its_level",
+                "--nocapture",
+            ])
+            .env(LEVEL_VARIABLE, value)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let line = said.lines().find_map(|line| line.split_once("level: "));
+        line.expect("the process says its level").1.to_owned()
+    }
+
+    #[test]
+    fn process_says_its_level() {
+        println!("level: {} {:?}", Level::active(), Level::forced());
+    }
+
+    #[test]
+    fn process_with_the_variable_uses_that_level_or_the_best_and_says_why() {
+        let best = Level::best();
+        let said = said_by_a_process_with("scalar");
+        assert_eq!(said, "scalar Ok(Some(Scalar))");
+        assert_eq!(said_by_a_process_with(""), format!("{best} Ok(None)"));
+        let said = said_by_a_process_with("avx512");
+        assert_eq!(said, format!("{best} Err(NotBuilt)"));
+        let lacking = if best == Level::Neon {
+            Level::Avx2
+        } else {
+            Level::Neon
+        };
+        let said = said_by_a_process_with(&lacking.to_string());
+        assert_eq!(
+            said,
+            format!("{best} Err(Unsupported {{ level: {lacking:?} }})")
+        );
+    }
+
     #[test]
     fn level_that_the_processor_lacks_is_answered_by_scalar() {
         for level in [Level::Avx2, Level::Neon] {
