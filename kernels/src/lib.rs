@@ -6,10 +6,10 @@
 //!
 //! | module | what it does | on AVX2, scalar = 1 |
 //! |---|---|---|
-//! | [`hex`] | ids as text | column 0.31 |
+//! | [`hex`] | ids as text | column 0.2, as the crate const-hex |
 //! | [`histogram`] | bucket indexes of exponential histograms | 0.55; above scale 0 the formula with a logarithm 1.5 to 1.8 |
 //! | [`json`] | escapes of strings | portable code only |
-//! | [`pack`] | columns of integers in few bits | differences 0.5, frame 0.2 to 0.4, the bits themselves portable code |
+//! | [`pack`] | columns of integers in few bits | differences 0.5 to 0.6, frame 0.2 to 0.4, the bits themselves portable code |
 //! | [`scan`] | literals in an arena of values | 0.09 to 0.2 with 8 literals, 0.2 to 0.45 with 181 |
 //! | [`utf8`] | texts cut to a limit of characters or bytes | portable code only |
 //! | [`varint`] | bytes that integers take as varints | 64 bits 0.44, 32 bits 0.65 |

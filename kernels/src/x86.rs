@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "the intrinsics take pointers")]
 
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -17,13 +18,12 @@ pub(crate) fn both_halves(table: &[u8; 16]) -> __m256i {
     _mm256_broadcastsi128_si256(load16(table))
 }
 
+/// Writes all of the place.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(crate) fn bytes32(vector: __m256i) -> [u8; 32] {
-    let mut bytes = [0; 32];
+pub(crate) fn write32(place: &mut [MaybeUninit<u8>; 32], vector: __m256i) {
     // SAFETY: 32 bytes are writable; the instruction needs no alignment.
-    unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), vector) }
-    bytes
+    unsafe { _mm256_storeu_si256(place.as_mut_ptr().cast(), vector) }
 }
 
 /// The 32 bytes from `at` on, which must be in the array.

@@ -32,8 +32,12 @@ impl<'a> Side<'a> {
     }
 }
 
-/// Runs the sides in turns and prints one line for each; the first one is the scalar twin.
+/// Runs the sides in turns and prints one line for each; the first one is the scalar twin. Nothing, if the
+/// corpus has no such items.
 pub(crate) fn compare(kernel: &str, corpus: &str, items: usize, mut sides: Vec<Side<'_>>) {
+    if items == 0 {
+        return;
+    }
     let repetitions: Vec<u32> = sides
         .iter_mut()
         .map(|side| {
