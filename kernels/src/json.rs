@@ -88,7 +88,7 @@ fn first_by_bytes(text: &[u8]) -> Option<usize> {
 #[inline(always)]
 fn first_in_words(text: &[u8]) -> Option<usize> {
     let Some(last) = text.last_chunk::<8>() else {
-        return first_by_bytes(text);
+        return first_in_halves(text);
     };
     let (words, _) = text.as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {
@@ -98,6 +98,25 @@ fn first_in_words(text: &[u8]) -> Option<usize> {
     }
     // Overlaps the last whole word, which is clean.
     first_in_word(last).map(|within| text.len() - 8 + within)
+}
+
+/// Of a text shorter than a word.
+#[inline(always)]
+fn first_in_halves(text: &[u8]) -> Option<usize> {
+    let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) else {
+        return first_by_bytes(text);
+    };
+    let mut word = [0; 8];
+    word[..4].copy_from_slice(first);
+    word[4..].copy_from_slice(last);
+    // What both halves have is found in the first one.
+    first_in_word(&word).map(|within| {
+        if within < 4 {
+            within
+        } else {
+            text.len() + within - 8
+        }
+    })
 }
 
 #[inline(always)]
