@@ -5,7 +5,7 @@
 //! full.
 //!
 //! Beside the crate aho-corasick, on real values and AVX2: where letter case is ignored, whose vectors it
-//! does not use, it takes 2 to 16 times as long; exact literals take 3 to 6 times as long when there are
+//! does not use, it takes 2 to 20 times as long; exact literals take 3 to 6 times as long when there are
 //! hundreds, 1.5 to 2.5 times when there are dozens, and with eight of them it is as fast as this or up to
 //! twice as fast. Beside the scalar level its automaton takes 1.3 of the time with eight literals and 0.8 to 0.9
 //! with dozens or hundreds.
