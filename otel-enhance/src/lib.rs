@@ -17,6 +17,8 @@ pub use opentelemetry::{self, Context, Key, KeyValue, Value, baggage, global, pr
 
 #[cfg(feature = "sdk")]
 pub mod config;
+#[cfg(any(feature = "simd", feature = "performance"))]
+mod encode;
 #[cfg(feature = "sdk")]
 mod error;
 #[cfg(feature = "sdk")]

@@ -26,7 +26,7 @@ pub(crate) mod runtime;
 pub(crate) mod sink;
 mod stdout;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(all(
     feature = "tls-no-provider",
     any(feature = "otlp-http", feature = "otlp-grpc")

@@ -16,4 +16,7 @@ macro_rules! not_built_yet {
     )*};
 }
 
-not_built_yet! { "ebpf" "simd" "tracezip" "enterprise" "performance" "semconv" }
+not_built_yet! { "ebpf" "tracezip" "enterprise" "performance" "semconv" }
+
+#[cfg(feature = "simd")]
+pub mod simd;

@@ -1,0 +1,27 @@
+//! One pass from ended spans to the bytes of an OTLP request, without the messages in between.
+//!
+//! The official way copies a batch into `opentelemetry-proto`'s messages, asks each for its length, and
+//! writes it. Here a span is read once and written once, from wherever its parts are kept: encoders
+//! know spans by [`EncodeSpan`] alone. The bytes are the official ones.
+
+mod batch;
+mod buffer;
+#[cfg(feature = "otlp-json")]
+mod json;
+mod pool;
+mod protobuf;
+mod scopes;
+mod span;
+#[cfg(test)]
+#[cfg(feature = "otlp-http")]
+mod tests;
+#[cfg(feature = "otlp-json")]
+mod text;
+mod wire;
+
+pub(crate) use batch::{BatchEncoder, Format};
+#[cfg(feature = "otlp-json")]
+pub(crate) use json::Json;
+pub(crate) use protobuf::Protobuf;
+#[cfg(feature = "performance")]
+pub(crate) use span::{EncodeSpan, ValueRef};

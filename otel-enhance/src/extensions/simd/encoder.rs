@@ -1,0 +1,70 @@
+//! The encoder by itself.
+
+use bytes::Bytes;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SpanData;
+
+#[cfg(feature = "otlp-json")]
+use crate::encode::Json;
+use crate::encode::{BatchEncoder, Format, Protobuf};
+
+/// Turns batches of spans into OTLP requests, for whoever brings them to a receiver himself.
+///
+/// The protobuf bytes are those that the official exporter sends for the same batch and resource: an
+/// `ExportTraceServiceRequest` with one `ResourceSpans`, in which scopes come in the order of their first
+/// spans. A batch without spans gives a request with a resource and no scopes, as there.
+///
+/// Buffers are reused. The one under a request comes back when the last clone of the request is dropped;
+/// up to 8 are kept, none larger than 16 MiB. What 256 scopes look like is remembered.
+#[derive(Debug)]
+pub struct SpanEncoder {
+    inner: Encoding,
+}
+
+#[derive(Debug)]
+enum Encoding {
+    Protobuf(BatchEncoder<Protobuf>),
+    #[cfg(feature = "otlp-json")]
+    Json(BatchEncoder<Json>),
+}
+
+impl SpanEncoder {
+    /// An encoder for OTLP protobuf, for spans of `resource`.
+    #[must_use]
+    pub fn protobuf(resource: &Resource) -> Self {
+        Self {
+            inner: Encoding::Protobuf(BatchEncoder::new(resource)),
+        }
+    }
+
+    /// An encoder for OTLP/JSON, for spans of `resource` (feature `otlp-json`).
+    ///
+    /// The requests are equal, as JSON, to what serde makes of the official messages, on one line; but for
+    /// numbers that are none, which are `"NaN"`, `"Infinity"` and `"-Infinity"` as protobuf's JSON has it,
+    /// and not `null`.
+    #[cfg(feature = "otlp-json")]
+    #[must_use]
+    pub fn json(resource: &Resource) -> Self {
+        Self {
+            inner: Encoding::Json(BatchEncoder::new(resource)),
+        }
+    }
+
+    /// The request that carries `batch`.
+    pub fn encode(&mut self, batch: Vec<SpanData>) -> Bytes {
+        match &mut self.inner {
+            Encoding::Protobuf(encoder) => encode(encoder, batch),
+            #[cfg(feature = "otlp-json")]
+            Encoding::Json(encoder) => encode(encoder, batch),
+        }
+    }
+}
+
+fn encode<F: Format>(encoder: &mut BatchEncoder<F>, mut batch: Vec<SpanData>) -> Bytes {
+    for span in &mut batch {
+        encoder.push(span);
+        // Freed while they are in the processor's cache.
+        drop(std::mem::take(&mut span.attributes));
+    }
+    encoder.finish()
+}
