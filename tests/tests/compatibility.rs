@@ -84,6 +84,13 @@ fn official_program_on_our_provider_exports_what_it_exports_on_the_plain_sdk() {
             official::program();
             guard.shutdown().unwrap();
             equal(&plain, &comparable(&loopback), 60);
+
+            let loopback = Loopback::start();
+            let guard = otel_enhance::init!(exporter = otlp_grpc, endpoint = loopback.grpc(), simd)
+                .unwrap();
+            official::program();
+            guard.shutdown().unwrap();
+            equal(&plain, &comparable(&loopback), 60);
         },
     );
 }
@@ -127,9 +134,28 @@ fn official_program_with_limits_and_a_ratio_exports_what_it_exports_on_the_plain
             .unwrap();
             official::program();
             guard.shutdown().unwrap();
-            let (plain, ours) = (given(plain), given(comparable(&loopback)));
+            let plain = given(plain);
             assert!(plain.len() < 60, "some are not sampled");
-            equal(&plain, &ours, 20);
+            equal(&plain, &given(comparable(&loopback)), 20);
+
+            let loopback = Loopback::start();
+            let guard = otel_enhance::init!(
+                exporter = otlp_grpc,
+                endpoint = loopback.grpc(),
+                sampler = Sampler::TraceIdRatioBased(0.5),
+                limits(
+                    attributes_per_span = 5,
+                    events_per_span = 2,
+                    links_per_span = 1,
+                    attributes_per_event = 1,
+                    attributes_per_link = 0,
+                ),
+                simd,
+            )
+            .unwrap();
+            official::program();
+            guard.shutdown().unwrap();
+            equal(&plain, &given(comparable(&loopback)), 20);
         },
     );
 }
@@ -167,6 +193,25 @@ fn official_program_with_tight_limits_exports_what_it_exports_on_the_plain_sdk()
             let ours = comparable(&loopback);
             assert!(ours["beyond the limits"].span.dropped_attributes_count > 100);
             equal(&plain, &ours, 100);
+
+            let loopback = Loopback::start();
+            let guard = otel_enhance::init!(
+                exporter = otlp_json,
+                endpoint = loopback.http(),
+                sampler = Sampler::AlwaysOn,
+                limits(
+                    attributes_per_span = 5,
+                    events_per_span = 2,
+                    links_per_span = 1,
+                    attributes_per_event = 1,
+                    attributes_per_link = 0,
+                ),
+                simd,
+            )
+            .unwrap();
+            official::program();
+            guard.shutdown().unwrap();
+            equal(&plain, &comparable(&loopback), 100);
         },
     );
 }

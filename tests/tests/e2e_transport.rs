@@ -207,7 +207,7 @@ fn arrives(
 
 /// A test that installs by these arguments, and what its requests look like.
 macro_rules! transport {
-    ($test:ident: $exporter:ident, $compression:ident to $endpoint:ident as $came:expr) => {
+    ($test:ident $(with $extension:ident)?: $exporter:ident, $compression:ident to $endpoint:ident as $came:expr) => {
         #[test]
         fn $test() {
             alone(stringify!($test), &[], || {
@@ -222,6 +222,7 @@ macro_rules! transport {
                     endpoint = loopback.$endpoint(),
                     compression = $compression,
                     processor = recorder.clone(),
+                    $($extension,)?
                 )
                 .unwrap();
                 arrives(&loopback, &guard, &recorder, $came);
@@ -245,6 +246,25 @@ transport!(grpc_uncompressed_delivers_every_span_equal:
 transport!(grpc_with_gzip_delivers_every_span_equal:
     otlp_grpc, gzip to grpc as (Transport::Grpc, ContentType::Protobuf, Encoding::Gzip));
 transport!(grpc_with_zstd_delivers_every_span_equal:
+    otlp_grpc, zstd to grpc as (Transport::Grpc, ContentType::Protobuf, Encoding::Zstd));
+
+transport!(http_uncompressed_by_simd_delivers_every_span_equal with simd:
+    otlp_http, none to http as (Transport::Http, ContentType::Protobuf, Encoding::Identity));
+transport!(http_with_gzip_by_simd_delivers_every_span_equal with simd:
+    otlp_http, gzip to http as (Transport::Http, ContentType::Protobuf, Encoding::Gzip));
+transport!(http_with_zstd_by_simd_delivers_every_span_equal with simd:
+    otlp_http, zstd to http as (Transport::Http, ContentType::Protobuf, Encoding::Zstd));
+transport!(http_json_by_simd_delivers_every_span_equal with simd:
+    otlp_json, none to http as (Transport::Http, ContentType::Json, Encoding::Identity));
+transport!(http_json_with_gzip_by_simd_delivers_every_span_equal with simd:
+    otlp_json, gzip to http as (Transport::Http, ContentType::Json, Encoding::Gzip));
+transport!(http_json_with_zstd_by_simd_delivers_every_span_equal with simd:
+    otlp_json, zstd to http as (Transport::Http, ContentType::Json, Encoding::Zstd));
+transport!(grpc_uncompressed_by_simd_delivers_every_span_equal with simd:
+    otlp_grpc, none to grpc as (Transport::Grpc, ContentType::Protobuf, Encoding::Identity));
+transport!(grpc_with_gzip_by_simd_delivers_every_span_equal with simd:
+    otlp_grpc, gzip to grpc as (Transport::Grpc, ContentType::Protobuf, Encoding::Gzip));
+transport!(grpc_with_zstd_by_simd_delivers_every_span_equal with simd:
     otlp_grpc, zstd to grpc as (Transport::Grpc, ContentType::Protobuf, Encoding::Zstd));
 
 #[test]

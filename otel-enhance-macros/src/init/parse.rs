@@ -133,12 +133,17 @@ fn one(
             arguments::flag(input, &key)?;
             pipeline.simple = Some(at);
         }
+        "simd" => {
+            arguments::flag(input, &key)?;
+            pipeline.require("simd", at);
+            pipeline.call("with_simd_optimization", at, quote!(true));
+        }
         extension => extend(input, &key, extension, pipeline)?,
     }
     Ok(())
 }
 
-/// An extension, with settings or without: no build has one yet, and the facade says so.
+/// An extension that no build has yet, with settings or without: the facade says so.
 fn extend(
     input: ParseStream<'_>,
     key: &Ident,

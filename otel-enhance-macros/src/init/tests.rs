@@ -427,15 +427,17 @@ fn simple_installs_the_simple_processor() {
 }
 
 #[test]
-fn extensions_with_and_without_settings_ask_the_facade() {
-    for name in [
-        "ebpf",
-        "simd",
-        "tracezip",
-        "enterprise",
-        "performance",
-        "semconv",
-    ] {
+fn simd_asks_the_facade_and_switches_the_encoder() {
+    assert_calls_that_require(
+        quote!(simd, service = "a"),
+        quote!(facade::__require_simd! {}),
+        quote!(.with_simd_optimization(true).with_service_name("a")),
+    );
+}
+
+#[test]
+fn extensions_to_come_with_and_without_settings_ask_the_facade() {
+    for name in ["ebpf", "tracezip", "enterprise", "performance", "semconv"] {
         let name = quote::format_ident!("{name}");
         let require = quote::format_ident!("__require_{name}");
         assert_calls_that_require(quote!(#name), quote!(facade::#require! {}), quote!());

@@ -6,6 +6,7 @@
 
 mod batch;
 mod buffer;
+mod encoder;
 #[cfg(feature = "otlp-json")]
 mod json;
 mod pool;
@@ -19,9 +20,11 @@ mod tests;
 mod text;
 mod wire;
 
-pub(crate) use batch::{BatchEncoder, Format};
-#[cfg(feature = "otlp-json")]
-pub(crate) use json::Json;
+pub use encoder::SpanEncoder;
+
+#[cfg(feature = "performance")]
+pub(crate) use batch::BatchEncoder;
+#[cfg(feature = "performance")]
 pub(crate) use protobuf::Protobuf;
 #[cfg(feature = "performance")]
 pub(crate) use span::{EncodeSpan, ValueRef};

@@ -5,8 +5,13 @@
 //! concrete `Channel`, so no layer of ours can see a status, and it reports a status as text: what
 //! was dropped could not be counted by reason, nor partial success at all.
 
+#[cfg(any(feature = "simd", feature = "performance"))]
+mod encoded;
 #[cfg(test)]
 mod tests;
+
+#[cfg(any(feature = "simd", feature = "performance"))]
+pub(super) use encoded::carrier;
 
 use std::error::Error;
 use std::fmt;
@@ -25,6 +30,7 @@ use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_sc
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::SpanData;
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, ConnectError, Request, Status};
@@ -51,19 +57,10 @@ pub(super) fn sink(
     shared: &Shared,
 ) -> Result<Box<dyn Sink>, InitError> {
     let channel = endpoint(&settings.endpoint)?.connect_with_connector_lazy(connector.clone());
-    let client = TraceServiceClient::new(channel);
-    let client = match settings.compression {
-        #[cfg(feature = "gzip")]
-        crate::config::Compression::Gzip => client
-            .send_compressed(tonic::codec::CompressionEncoding::Gzip)
-            .accept_compressed(tonic::codec::CompressionEncoding::Gzip),
-        #[cfg(feature = "zstd")]
-        crate::config::Compression::Zstd => client
-            .send_compressed(tonic::codec::CompressionEncoding::Zstd)
-            .accept_compressed(tonic::codec::CompressionEncoding::Zstd),
-        // An encoding that this build lacks was refused before.
-        _ => client,
-    };
+    let mut client = TraceServiceClient::new(channel);
+    if let Some(encoding) = compression(settings) {
+        client = client.send_compressed(encoding).accept_compressed(encoding);
+    }
     Ok(Box::new(GrpcSink {
         client,
         metadata: metadata(&settings.headers)?,
@@ -73,6 +70,17 @@ pub(super) fn sink(
         shut_down: AtomicBool::new(false),
         shared: shared.clone(),
     }))
+}
+
+/// One that this build lacks was refused before.
+fn compression(settings: &OtlpSettings) -> Option<CompressionEncoding> {
+    match settings.compression {
+        #[cfg(feature = "gzip")]
+        crate::config::Compression::Gzip => Some(CompressionEncoding::Gzip),
+        #[cfg(feature = "zstd")]
+        crate::config::Compression::Zstd => Some(CompressionEncoding::Zstd),
+        _ => None,
+    }
 }
 
 struct GrpcSink {

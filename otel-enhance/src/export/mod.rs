@@ -9,6 +9,12 @@ mod answer;
 mod cause;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod connect;
+#[cfg(feature = "simd")]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+mod destination;
+#[cfg(any(feature = "simd", feature = "performance"))]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub(crate) mod encoded;
 pub(crate) mod erased;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
@@ -33,6 +39,9 @@ pub(crate) mod testing;
 ))]
 mod tls;
 
+#[cfg(feature = "simd")]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub use destination::Destination;
 #[cfg(feature = "otlp-http")]
 pub use http::{EnhancedHttpClient, EnhancedHttpClientBuilder};
 pub use log::{ErrorHandler, Report, ReportKind};
@@ -58,6 +67,7 @@ pub(crate) fn build(
     settings: &Settings,
     custom: Option<Box<dyn Sink>>,
     limits: Option<LimitsHook>,
+    encoder: Encoder,
     shared: Shared,
 ) -> Result<ErasedExporter, InitError> {
     let mut custom = custom;
@@ -67,7 +77,11 @@ pub(crate) fn build(
             ExporterKind::None => {}
             ExporterKind::Otlp => {
                 let otlp = &settings.otlp;
-                sinks.push((otlp.endpoint.clone(), true, otlp_sink(otlp, &shared)?));
+                sinks.push((
+                    otlp.endpoint.clone(),
+                    true,
+                    otlp_sink(otlp, encoder, &shared)?,
+                ));
             }
             ExporterKind::Stdout => sinks.push((
                 "stdout".to_owned(),
@@ -89,14 +103,34 @@ pub(crate) fn build(
     ))
 }
 
+/// What turns spans into OTLP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Encoder {
+    /// The transform of `opentelemetry-proto`, and prost or serde.
+    #[default]
+    Official,
+    /// Our own, in one pass (feature `simd`).
+    OnePass,
+}
+
 /// The exporter of one OTLP destination.
-fn otlp_sink(settings: &OtlpSettings, shared: &Shared) -> Result<Box<dyn Sink>, InitError> {
+fn otlp_sink(
+    settings: &OtlpSettings,
+    encoder: Encoder,
+    shared: &Shared,
+) -> Result<Box<dyn Sink>, InitError> {
     require_features(settings)?;
     #[cfg(not(feature = "tls-no-provider"))]
     if is_https(settings) {
         // Asked for by the environment, or it had been refused before.
         return Ok(Box::new(held::WithoutTls));
     }
+    #[cfg(all(feature = "simd", any(feature = "otlp-http", feature = "otlp-grpc")))]
+    if encoder == Encoder::OnePass {
+        return Ok(Box::new(encoded::EncodedSink::new(settings, shared)?));
+    }
+    // Without the feature, the install has been refused.
+    let _ = encoder;
     match settings.protocol {
         #[cfg(feature = "otlp-http")]
         Protocol::HttpProtobuf | Protocol::HttpJson => {
@@ -114,14 +148,52 @@ fn otlp_sink(settings: &OtlpSettings, shared: &Shared) -> Result<Box<dyn Sink>, 
         }
         // `require_features` has answered already.
         #[cfg(not(all(feature = "otlp-http", feature = "otlp-grpc")))]
-        _ => {
-            let _ = shared;
-            Err(InitError::FeatureMissing {
-                argument: "exporter",
-                feature: "otlp-http",
-            })
-        }
+        _ => no_transport(shared),
     }
+}
+
+/// What brings written requests to one OTLP destination; on any thread.
+#[cfg(any(feature = "simd", feature = "performance"))]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub(crate) fn carrier(
+    settings: &OtlpSettings,
+    shared: &Shared,
+) -> Result<Box<dyn encoded::Carrier>, InitError> {
+    require_features(settings)?;
+    #[cfg(not(feature = "tls-no-provider"))]
+    if is_https(settings) {
+        return Err(InitError::FeatureMissing {
+            argument: "endpoint",
+            feature: "tls",
+        });
+    }
+    match settings.protocol {
+        #[cfg(feature = "otlp-http")]
+        Protocol::HttpProtobuf | Protocol::HttpJson => {
+            let connector = connector(settings, b"http/1.1");
+            shared.runtime.build_guarded(|| {
+                http::carrier(settings, connector, retry::Backoff::default(), shared)
+            })?
+        }
+        #[cfg(feature = "otlp-grpc")]
+        Protocol::Grpc => {
+            let connector = connector(settings, b"h2");
+            shared.runtime.build_guarded(|| {
+                grpc::carrier(settings, connector, retry::Backoff::default(), shared)
+            })?
+        }
+        // `require_features` has answered already.
+        #[cfg(not(all(feature = "otlp-http", feature = "otlp-grpc")))]
+        _ => no_transport(shared),
+    }
+}
+
+#[cfg(not(all(feature = "otlp-http", feature = "otlp-grpc")))]
+fn no_transport<T>(_: &Shared) -> Result<T, InitError> {
+    Err(InitError::FeatureMissing {
+        argument: "exporter",
+        feature: "otlp-http",
+    })
 }
 
 /// What opens connections to the endpoint, for the protocol of this name in TLS.

@@ -1,7 +1,8 @@
-//! Where the six extensions will live: `ebpf`, `simd`, `tracezip`, `enterprise`, `performance` and
-//! `semconv`, each a module behind the feature of its name. This version has none of them yet.
+//! The extensions, each a module behind the feature of its name.
 //!
-//! Asking for one is an error, never a silence: by its feature here, by its argument in `init!`.
+//! [`simd`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/simd/) is built. `ebpf`, `tracezip`,
+//! `enterprise`, `performance` and `semconv` are to come: asking for one is an error, never a silence, by its
+//! feature here, by its argument in `init!`.
 
 /// An error for each feature that this version has a name for, and nothing else.
 macro_rules! not_built_yet {

@@ -10,7 +10,7 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{IdGenerator, Sampler, ShouldSample, SpanExporter, SpanProcessor};
 
-use super::slots::Slots;
+use super::slots::{Encoder, Slots};
 use crate::config::{ExporterKind, Overrides, SamplerChoice};
 use crate::export::{self, ErrorHandler, Report, Sink};
 
@@ -190,6 +190,35 @@ impl EnhancedPipeline {
     /// Carries no context between services, whatever the environment says.
     pub fn with_no_propagators(mut self) -> Self {
         self.propagators = Some(Vec::new());
+        self
+    }
+}
+
+/// The extensions.
+impl EnhancedPipeline {
+    /// Writes OTLP requests in one pass instead of through the official messages (feature `simd`): the
+    /// same bytes in about a tenth of the time. It is for OTLP over HTTP and gRPC; beside an exporter that is
+    /// not OTLP it is an [`InitError::InvalidArgument`](crate::InitError::InvalidArgument), and without the
+    /// feature an [`InitError::FeatureMissing`](crate::InitError::FeatureMissing). Default: off.
+    ///
+    /// ```
+    /// use otel_enhance::pipeline::new_enhanced_pipeline;
+    ///
+    /// # fn main() -> Result<(), otel_enhance::InitError> {
+    /// let _guard = new_enhanced_pipeline()
+    ///     .with_service_name("shop")
+    ///     .with_otlp_http()
+    ///     .with_simd_optimization(cfg!(feature = "simd"))
+    ///     .install_batch()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_simd_optimization(mut self, enabled: bool) -> Self {
+        self.slots.encoder = if enabled {
+            Encoder::OnePass
+        } else {
+            Encoder::Official
+        };
         self
     }
 }

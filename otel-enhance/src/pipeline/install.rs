@@ -52,7 +52,31 @@ impl EnhancedPipeline {
         self.install(Batching::OneByOne)
     }
 
+    /// Whether what the code asks of the extensions can be had: they must do something, or say why not.
+    fn check_extensions(&self) -> Result<(), InitError> {
+        if self.slots.encoder == Encoder::Official {
+            return Ok(());
+        }
+        if !cfg!(feature = "simd") {
+            return Err(InitError::FeatureMissing {
+                argument: "simd",
+                feature: "simd",
+            });
+        }
+        match self.overrides.exporter {
+            Some(ExporterKind::Custom | ExporterKind::Stdout) => Err(InitError::InvalidArgument {
+                argument: "simd",
+                value: "beside an exporter that is not OTLP".to_owned(),
+                expected: "an OTLP exporter, whose destination is known; an exporter made by hand \
+                           can be wrapped in `extensions::simd::SimdSpanExporter`"
+                    .to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     fn install(self, batching: Batching) -> Result<TelemetryGuard, InitError> {
+        self.check_extensions()?;
         let reservation = slot::reserve()?;
         let (mut settings, mut diagnostics) = config::resolve(self.overrides, &Env::process())?;
         export::diagnose(&settings, &mut diagnostics);
@@ -181,7 +205,7 @@ fn build_queue(
     let Slots {
         spans: Spans::Official,
         queue: Queue::Official,
-        encoder: Encoder::Official,
+        encoder,
         coding: Coding::Official,
         transport: Transport::Official,
     } = slots;
@@ -198,7 +222,7 @@ fn build_queue(
         log: log.clone(),
         runtime: runtime.clone(),
     };
-    let exporter = export::build(&kinds, settings, custom, Some(limits), shared)?;
+    let exporter = export::build(&kinds, settings, custom, Some(limits), encoder, shared)?;
     let account = Arc::new(Account::new(delivery, settings.batch.max_queue_size));
     ExportQueue::start(
         exporter,

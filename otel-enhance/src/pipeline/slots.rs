@@ -3,11 +3,14 @@
 //! Slots, not wrappers around wrappers: extensions combine in one order, whatever order they were asked
 //! for. Each slot holds the official part until an extension that is built into this version fills it.
 
+pub(super) use crate::export::Encoder;
+
 /// What stands in each place.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Slots {
     pub(super) spans: Spans,
     pub(super) queue: Queue,
+    /// What turns spans into OTLP (`simd`).
     pub(super) encoder: Encoder,
     pub(super) coding: Coding,
     pub(super) transport: Transport,
@@ -25,14 +28,6 @@ pub(super) enum Spans {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Queue {
     /// `BatchSpanProcessor`.
-    #[default]
-    Official,
-}
-
-/// What turns spans into OTLP (`simd`).
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Encoder {
-    /// The transform of `opentelemetry-proto` and prost.
     #[default]
     Official,
 }

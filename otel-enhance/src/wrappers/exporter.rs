@@ -58,6 +58,12 @@ impl EnhancedExporter {
 pub struct DeliveryWatch(Arc<Delivery>);
 
 impl DeliveryWatch {
+    #[cfg(feature = "simd")]
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(crate) fn new(delivery: Arc<Delivery>) -> Self {
+        Self(delivery)
+    }
+
     /// What has become of the spans so far.
     #[must_use]
     pub fn report(&self) -> DeliveryReport {

@@ -11,7 +11,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 
 use super::encode;
-use crate::encode::{BatchEncoder, Protobuf};
+use crate::encode::batch::BatchEncoder;
+use crate::encode::protobuf::Protobuf;
 use crate::export::testing::span;
 
 pub(super) fn resource() -> Resource {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::golden::{full, resource};
 use super::{arbitrary, config, encode, official};
-use crate::encode::{BatchEncoder, Json};
+use crate::encode::batch::BatchEncoder;
+use crate::encode::json::Json;
 use crate::export::testing::span;
 
 /// Ours as a value. It is on one line.

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::{arbitrary, config, encode, official};
-use crate::encode::{BatchEncoder, Protobuf};
+use crate::encode::batch::BatchEncoder;
+use crate::encode::protobuf::Protobuf;
 use crate::export::testing::span;
 
 proptest! {

@@ -49,9 +49,9 @@ fn undo(body: &Bytes, encoding: &HeaderValue) -> Option<Bytes> {
 }
 
 /// `body` in the encoding that is asked for. One that this build lacks was refused before.
-#[cfg(feature = "otlp-json")]
+#[cfg(any(feature = "otlp-json", feature = "simd", feature = "performance"))]
 pub(super) fn compress(
-    body: Vec<u8>,
+    body: Bytes,
     asked: Compression,
 ) -> std::io::Result<(Bytes, Option<HeaderValue>)> {
     match asked {
@@ -68,6 +68,6 @@ pub(super) fn compress(
             let zstd = HeaderValue::from_static("zstd");
             Ok((zstd::bulk::compress(&body, 0)?.into(), Some(zstd)))
         }
-        _ => Ok((body.into(), None)),
+        _ => Ok((body, None)),
     }
 }

@@ -41,7 +41,7 @@ impl SpanExporter for JsonExporter {
         let failed = |text: String| OTelSdkError::InternalFailure(text);
         let json = serde_json::to_vec(&request)
             .map_err(|error| failed(format!("the spans cannot be written as JSON: {error}")))?;
-        let (body, encoding) = body::compress(json, self.client.compression)
+        let (body, encoding) = body::compress(json.into(), self.client.compression)
             .map_err(|error| failed(format!("the request cannot be compressed: {error}")))?;
         let sent = self.client.send(JSON, encoding, body).await;
         sent.map(drop).map_err(|error| failed(error.to_string()))

@@ -4,6 +4,8 @@ mod body;
 mod by_hand;
 mod client;
 mod date;
+#[cfg(any(feature = "simd", feature = "performance"))]
+mod encoded;
 #[cfg(feature = "otlp-json")]
 mod json;
 mod record;
@@ -12,6 +14,8 @@ mod response;
 mod tests;
 
 pub use by_hand::{EnhancedHttpClient, EnhancedHttpClientBuilder};
+#[cfg(any(feature = "simd", feature = "performance"))]
+pub(super) use encoded::carrier;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +36,7 @@ use self::record::Record;
 use super::connect::Connector;
 use super::erased::Shared;
 use super::retry::{Backoff, Courier};
-use super::sink::{Outcome, Sink};
+use super::sink::{Failure, Outcome, Sink};
 use crate::InitError;
 use crate::config::{Compression, OtlpSettings};
 
@@ -124,13 +128,14 @@ impl OtlpClient {
         })
     }
 
-    /// Sends `body` until it is delivered or given up; the record has the outcome in any case.
-    async fn send(
+    /// Sends `body`, which carries so many spans, until it is delivered or given up.
+    async fn deliver(
         &self,
         content_type: HeaderValue,
         encoding: Option<HeaderValue>,
         body: Bytes,
-    ) -> Result<Response<Bytes>, HttpError> {
+        spans: u64,
+    ) -> Result<(Response<Bytes>, Outcome), Failure> {
         let mut headers = self.headers.clone();
         headers.insert(CONTENT_TYPE, content_type.clone());
         if let Some(encoding) = encoding {
@@ -141,14 +146,25 @@ impl OtlpClient {
             headers,
             body,
         };
-        let sent = self
+        let response = self
             .courier
-            .deliver(self.record.spans(), || self.transport.attempt(&parcel))
-            .await;
-        match sent {
-            Ok(response) => {
-                let outcome =
-                    response::outcome(&content_type, response.body(), &self.notices, &self.shared);
+            .deliver(spans, || self.transport.attempt(&parcel))
+            .await?;
+        let outcome =
+            response::outcome(&content_type, response.body(), &self.notices, &self.shared);
+        Ok((response, outcome))
+    }
+
+    /// The same for an exporter which reports texts only: the record has the outcome in any case.
+    async fn send(
+        &self,
+        content_type: HeaderValue,
+        encoding: Option<HeaderValue>,
+        body: Bytes,
+    ) -> Result<Response<Bytes>, HttpError> {
+        let spans = self.record.spans();
+        match self.deliver(content_type, encoding, body, spans).await {
+            Ok((response, outcome)) => {
                 self.record.write(outcome);
                 Ok(response)
             }

@@ -1,12 +1,13 @@
-//! The encoder by itself.
+//! An encoder whose format is chosen at run time.
 
 use bytes::Bytes;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 
+use super::batch::{BatchEncoder, Format};
 #[cfg(feature = "otlp-json")]
-use crate::encode::Json;
-use crate::encode::{BatchEncoder, Format, Protobuf};
+use super::json::Json;
+use super::protobuf::Protobuf;
 
 /// Turns batches of spans into OTLP requests, for whoever brings them to a receiver himself.
 ///
@@ -58,6 +59,22 @@ impl SpanEncoder {
             Encoding::Json(encoder) => encode(encoder, batch),
         }
     }
+
+    /// The same from spans that are kept.
+    pub fn encode_from(&mut self, batch: &[SpanData]) -> Bytes {
+        match &mut self.inner {
+            Encoding::Protobuf(encoder) => encode_from(encoder, batch),
+            #[cfg(feature = "otlp-json")]
+            Encoding::Json(encoder) => encode_from(encoder, batch),
+        }
+    }
+}
+
+fn encode_from<F: Format>(encoder: &mut BatchEncoder<F>, batch: &[SpanData]) -> Bytes {
+    for span in batch {
+        encoder.push(span);
+    }
+    encoder.finish()
 }
 
 fn encode<F: Format>(encoder: &mut BatchEncoder<F>, mut batch: Vec<SpanData>) -> Bytes {

@@ -1,0 +1,123 @@
+//! The way out for requests that are written without the official messages.
+
+#[cfg(test)]
+#[cfg(all(feature = "simd", feature = "otlp-json", feature = "otlp-grpc"))]
+#[cfg(all(feature = "gzip", feature = "zstd"))]
+mod tests;
+
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::SpanData;
+
+use super::erased::Shared;
+use super::log::lock;
+use super::report::DropReason;
+use super::sink::{Failure, Outcome, Sink};
+use crate::InitError;
+use crate::config::{OtlpSettings, Protocol};
+use crate::encode::SpanEncoder;
+
+/// Brings requests to one destination. Several may be under way at once.
+pub(crate) trait Carrier: Send + Sync + fmt::Debug {
+    /// Sends a request with so many spans until it is delivered or given up.
+    fn deliver(&self, request: Bytes, spans: u64) -> BoxFuture<'_, Outcome>;
+}
+
+/// An OTLP destination to which our encoder writes.
+#[derive(Debug)]
+pub(crate) struct EncodedSink {
+    encoder: Mutex<SpanEncoder>,
+    protocol: Protocol,
+    carrier: Box<dyn Carrier>,
+    shut_down: AtomicBool,
+}
+
+impl EncodedSink {
+    /// For `settings`; on any thread.
+    ///
+    /// # Errors
+    ///
+    /// [`InitError::FeatureMissing`] if this build lacks what the settings ask for,
+    /// [`InitError::InvalidArgument`] and [`InitError::Exporter`] if they are not usable.
+    pub(crate) fn new(settings: &OtlpSettings, shared: &Shared) -> Result<Self, InitError> {
+        let carrier = super::carrier(settings, shared)?;
+        let resource = Resource::builder_empty().build();
+        Ok(Self {
+            encoder: Mutex::new(encoder(settings.protocol, &resource)),
+            protocol: settings.protocol,
+            carrier,
+            shut_down: AtomicBool::new(false),
+        })
+    }
+
+    /// The batch's request, from spans that are kept.
+    #[cfg(feature = "simd")]
+    pub(crate) async fn export_from(&self, batch: &[SpanData]) -> Outcome {
+        if let Some(closed) = self.closed() {
+            return closed;
+        }
+        let request = lock(&self.encoder).encode_from(batch);
+        self.carrier.deliver(request, batch.len() as u64).await
+    }
+
+    /// As [`Sink::set_resource`], for a sink that is shared.
+    pub(crate) fn replace_resource(&self, resource: &Resource) {
+        *lock(&self.encoder) = encoder(self.protocol, resource);
+    }
+
+    fn closed(&self) -> Option<Outcome> {
+        self.shut_down.load(Ordering::Relaxed).then(|| {
+            Outcome::Dropped(Failure::new(
+                DropReason::AfterShutdown,
+                "the exporter is shut down",
+            ))
+        })
+    }
+}
+
+fn encoder(protocol: Protocol, resource: &Resource) -> SpanEncoder {
+    match protocol {
+        #[cfg(feature = "otlp-json")]
+        Protocol::HttpJson => SpanEncoder::json(resource),
+        _ => SpanEncoder::protobuf(resource),
+    }
+}
+
+impl Sink for EncodedSink {
+    fn export(&self, batch: Vec<SpanData>) -> BoxFuture<'_, Outcome> {
+        Box::pin(async move {
+            if let Some(closed) = self.closed() {
+                return closed;
+            }
+            let spans = batch.len() as u64;
+            let request = lock(&self.encoder).encode(batch);
+            self.carrier.deliver(request, spans).await
+        })
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown(&self) -> OTelSdkResult {
+        if self.shut_down.swap(true, Ordering::Relaxed) {
+            return Err(OTelSdkError::AlreadyShutdown);
+        }
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        self.shutdown()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.replace_resource(resource);
+    }
+}

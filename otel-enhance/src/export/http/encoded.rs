@@ -1,0 +1,62 @@
+//! Requests that are written already, over HTTP.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use super::super::connect::Connector;
+use super::super::encoded::Carrier;
+use super::super::erased::Shared;
+use super::super::report::DropReason;
+use super::super::retry::Backoff;
+use super::super::sink::{Failure, Outcome};
+use super::{OtlpClient, PROTOBUF, body};
+use crate::InitError;
+use crate::config::{OtlpSettings, Protocol};
+
+/// The carrier for `settings`, which name HTTP.
+pub(in crate::export) fn carrier(
+    settings: &OtlpSettings,
+    connector: Connector,
+    backoff: Backoff,
+    shared: &Shared,
+) -> Result<Box<dyn Carrier>, InitError> {
+    let content_type = match settings.protocol {
+        #[cfg(feature = "otlp-json")]
+        Protocol::HttpJson => super::JSON,
+        _ => PROTOBUF,
+    };
+    Ok(Box::new(HttpCarrier {
+        client: OtlpClient::new(settings, connector, backoff, shared, Arc::default())?,
+        content_type,
+    }))
+}
+
+#[derive(Debug)]
+struct HttpCarrier {
+    client: OtlpClient,
+    content_type: http::HeaderValue,
+}
+
+impl Carrier for HttpCarrier {
+    fn deliver(&self, request: Bytes, spans: u64) -> BoxFuture<'_, Outcome> {
+        Box::pin(async move {
+            let (body, encoding) = match body::compress(request, self.client.compression) {
+                Ok(compressed) => compressed,
+                Err(error) => {
+                    return Outcome::Dropped(Failure::new(
+                        DropReason::ExporterFailed,
+                        format!("the request cannot be compressed: {error}"),
+                    ));
+                }
+            };
+            let content_type = self.content_type.clone();
+            let sent = self.client.deliver(content_type, encoding, body, spans);
+            match sent.await {
+                Ok((_, outcome)) => outcome,
+                Err(failure) => Outcome::Dropped(failure),
+            }
+        })
+    }
+}
