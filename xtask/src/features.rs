@@ -48,7 +48,8 @@ const RECEIVER: &str = "otel-enhance-receiver";
 const KERNELS: &str = "otel-enhance-kernels";
 
 /// What `--all-features` would be, were not the features of extensions that are to come errors.
-const EVERYTHING: Features = Features::Just("otlp-http,otlp-json,otlp-grpc,tls,gzip,zstd,testing");
+const EVERYTHING: Features =
+    Features::Just("otlp-http,otlp-json,otlp-grpc,tls,gzip,zstd,testing,simd");
 
 /// Each published package with all that it can do, for its documentation.
 pub(crate) const DOCUMENTED: &[Combination] = &[
@@ -68,6 +69,9 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     linted(LIBRARY, Features::Just("otlp-http,tls-no-provider")),
     linted(LIBRARY, Features::Just("otlp-grpc,tls,zstd")),
     linted(LIBRARY, Features::Just("testing")),
+    linted(LIBRARY, Features::Just("simd")),
+    linted(LIBRARY, Features::Just("simd,otlp-http,gzip")),
+    linted(LIBRARY, Features::Just("simd,otlp-grpc,zstd")),
     tested(LIBRARY, EVERYTHING),
     tested("otel-enhance-macros", Features::Default),
     tested("otel-enhance-test-library", Features::Default),

@@ -64,7 +64,10 @@ impl Buffer {
     pub(super) fn put_array<const N: usize>(&mut self, bytes: [u8; N]) {
         self.reserve(N);
         // SAFETY: so many bytes have just been reserved.
-        unsafe { self.put_reserved(&bytes) };
+        unsafe {
+            write(self.next(), bytes);
+        }
+        self.at += N;
     }
 
     #[inline(always)]
@@ -75,8 +78,12 @@ impl Buffer {
     #[inline(always)]
     pub(super) fn put_slice(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
-        // SAFETY: so many bytes have just been reserved.
-        unsafe { self.put_reserved(bytes) };
+        // SAFETY: so many bytes have just been reserved, and the buffer, which is borrowed mutably, does
+        // not overlap with `bytes`.
+        unsafe {
+            copy(self.next(), bytes);
+        }
+        self.at += bytes.len();
     }
 
     /// Writes `before`, `first`, `between` and `second`.
@@ -89,14 +96,17 @@ impl Buffer {
         second: &[u8],
     ) {
         // The sum cannot overflow: no slice is longer than `isize::MAX`.
-        self.reserve(first.len() + second.len() + A + B);
-        // SAFETY: the lengths of the four have just been reserved.
+        let len = A + first.len() + B + second.len();
+        self.reserve(len);
+        // SAFETY: the lengths of the four have just been reserved, and the buffer, which is borrowed
+        // mutably, does not overlap with the slices.
         unsafe {
-            self.put_reserved(&before);
-            self.put_reserved(first);
-            self.put_reserved(&between);
-            self.put_reserved(second);
+            let to = write(self.next(), before);
+            let to = copy(to, first);
+            let to = write(to, between);
+            copy(to, second);
         }
+        self.at += len;
     }
 
     /// Writes `before`, `text` and the first `used` bytes of `after`; at most all of them.
@@ -108,26 +118,23 @@ impl Buffer {
         after: [u8; B],
         used: usize,
     ) {
-        self.reserve(text.len() + A + B);
-        // SAFETY: the lengths of the three have just been reserved.
+        self.reserve(A + text.len() + B);
+        // SAFETY: the lengths of the three have just been reserved, and the buffer, which is borrowed
+        // mutably, does not overlap with `text`.
         unsafe {
-            self.put_reserved(&before);
-            self.put_reserved(text);
-            self.put_reserved(&after);
+            let to = write(self.next(), before);
+            let to = copy(to, text);
+            write(to, after);
         }
-        self.at -= B - used.min(B);
+        self.at += A + text.len() + used.min(B);
     }
 
-    /// # Safety
-    ///
-    /// `bytes.len()` bytes are reserved.
+    /// Where the next byte goes. What is reserved may be written from there on.
     #[inline(always)]
-    unsafe fn put_reserved(&mut self, bytes: &[u8]) {
-        debug_assert!(self.bytes.len() - self.at >= bytes.len());
-        // SAFETY: by the contract of this function, the bytes from `at` on belong to the vector, and are
-        // as many as are written. The vector is borrowed mutably, so `bytes` lies elsewhere.
-        unsafe { copy(self.bytes.as_mut_ptr().add(self.at), bytes) };
-        self.at += bytes.len();
+    fn next(&mut self) -> *mut u8 {
+        debug_assert!(self.at <= self.bytes.len(), "the position is within");
+        // SAFETY: the position is never beyond the end of the vector.
+        unsafe { self.bytes.as_mut_ptr().add(self.at) }
     }
 
     /// Moves the last `len` bytes so that they begin at `to`.
@@ -158,22 +165,35 @@ impl std::io::Write for Buffer {
     }
 }
 
+/// Returns the place behind what it wrote.
+///
+/// # Safety
+///
+/// N bytes from `to` on may be written.
+#[inline(always)]
+unsafe fn write<const N: usize>(to: *mut u8, bytes: [u8; N]) -> *mut u8 {
+    // SAFETY: by the contract of this function. Arrays of bytes need no alignment.
+    unsafe {
+        to.cast::<[u8; N]>().write(bytes);
+        to.add(N)
+    }
+}
+
 /// Copies without a call what has the length of most keys and values: the beginning and the end, which
-/// may overlap.
+/// may overlap. Returns the place behind what it wrote.
 ///
 /// # Safety
 ///
 /// `from.len()` bytes from `to` on may be written, and `from` is not among them.
 #[inline(always)]
-unsafe fn copy(to: *mut u8, from: &[u8]) {
+unsafe fn copy(to: *mut u8, from: &[u8]) -> *mut u8 {
     /// # Safety
     ///
     /// As of `copy`, and `len` is at least `N`.
     #[inline(always)]
     unsafe fn ends<const N: usize>(to: *mut u8, from: *const u8, len: usize) {
         // SAFETY: N bytes at the beginning and N bytes before the end are within `len` bytes. Arrays of
-        // bytes need no alignment. Both ends are read before one is written, which is of no consequence,
-        // for the two sides do not overlap.
+        // bytes need no alignment.
         unsafe {
             let first = from.cast::<[u8; N]>().read();
             let last = from.add(len - N).cast::<[u8; N]>().read();
@@ -192,6 +212,60 @@ unsafe fn copy(to: *mut u8, from: &[u8]) {
             2..=3 => ends::<2>(to, source, len),
             1 => to.write(*source),
             _ => to.copy_from_nonoverlapping(source, len),
+        }
+        to.add(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every length that is copied in its own way, against the safe way, from every alignment.
+    #[test]
+    fn parts_of_any_length_are_written_as_the_safe_way_writes_them() {
+        let source: Vec<u8> = (0..=255)
+            .cycle()
+            .take(700)
+            .map(|byte: u8| byte ^ 0x5A)
+            .collect();
+        for len in 0..300 {
+            for start in 0..8 {
+                let (first, second) = (&source[start..start + len], &source[300..300 + len]);
+                let mut buffer = Buffer::over(vec![0xEE; start]);
+                buffer.put_slice(first);
+                buffer.put_two([1, 2, 3], first, [4], second);
+                buffer.put_ending([5], second, [6, 7, 8], len % 5);
+                buffer.put_byte(9);
+
+                let mut expected = first.to_vec();
+                expected.extend([&[1, 2, 3], first, &[4], second].concat());
+                expected.extend([&[5], second, &[6, 7, 8][..(len % 5).min(3)], &[9]].concat());
+                assert_eq!(buffer.written(), expected, "{len} bytes from {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn buffer_that_is_full_to_the_byte_grows_and_keeps_what_it_has() {
+        for full in [0, 1, 4095, 4096, 5000] {
+            let mut buffer = Buffer::over(vec![0; full]);
+            buffer.put_slice(&vec![7; full]);
+            buffer.put_array([1, 2]);
+            let mut expected = vec![7; full];
+            expected.extend([1, 2]);
+            assert_eq!(buffer.written(), expected);
+        }
+    }
+
+    #[test]
+    fn tail_that_is_moved_either_way_is_whole() {
+        for to in [2, 4] {
+            let mut buffer = Buffer::default();
+            buffer.put_slice(b"abc-tail");
+            buffer.move_tail(5, to);
+            assert_eq!(buffer.position(), to + 5);
+            assert_eq!(&buffer.written()[to..], b"-tail");
         }
     }
 }
