@@ -1,9 +1,5 @@
 //! The extension `simd` where it replaces an exporter made by hand, and where it cannot work.
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::time::Duration;
 

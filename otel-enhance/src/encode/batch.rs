@@ -167,6 +167,9 @@ impl<F: Format> BatchEncoder<F> {
         }
         F::close_request(&mut out, &self.resource);
         let end = out.position();
+        if self.arena.is_huge() {
+            self.arena = Buffer::default();
+        }
         self.pool.lend(out.into_bytes(), 0..end)
     }
 }

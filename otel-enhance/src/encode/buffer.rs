@@ -5,6 +5,8 @@
     reason = "an attribute is written after one check of the room for all of it"
 )]
 
+use super::pool::LARGEST;
+
 /// Bytes that are initialised throughout, and where the next one goes, which is never beyond their end.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
@@ -24,6 +26,11 @@ impl Buffer {
     /// What was written into, longer than what was written.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+
+    /// Whether it has grown so much that it must not be kept.
+    pub(super) fn is_huge(&self) -> bool {
+        self.bytes.len() > LARGEST
     }
 
     /// Where the next byte goes.

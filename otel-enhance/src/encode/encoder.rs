@@ -17,6 +17,18 @@ use super::protobuf::Protobuf;
 ///
 /// Buffers are reused. The one under a request comes back when the last clone of the request is dropped;
 /// up to 8 are kept, none larger than 16 MiB. What 256 scopes look like is remembered.
+///
+/// ```
+/// use opentelemetry_sdk::Resource;
+/// use otel_enhance::extensions::simd::SpanEncoder;
+///
+/// let resource = Resource::builder_empty().with_service_name("shop").build();
+/// let mut encoder = SpanEncoder::protobuf(&resource);
+/// let request = encoder.encode(Vec::new());
+/// assert!(request.windows(4).any(|bytes| bytes == b"shop"));
+/// ```
+///
+/// Source: <https://opentelemetry.io/docs/specs/otlp/> and `opentelemetry/proto/trace/v1/trace.proto`.
 #[derive(Debug)]
 pub struct SpanEncoder {
     inner: Encoding,
@@ -57,6 +69,36 @@ impl SpanEncoder {
             Encoding::Protobuf(encoder) => encode(encoder, batch),
             #[cfg(feature = "otlp-json")]
             Encoding::Json(encoder) => encode(encoder, batch),
+        }
+    }
+
+    /// Adds a span to the request that [`finish`](Self::finish) ends, from wherever its parts are kept.
+    #[cfg(feature = "performance")]
+    pub(crate) fn push<S: super::EncodeSpan>(&mut self, span: &S) {
+        match &mut self.inner {
+            Encoding::Protobuf(encoder) => encoder.push(span),
+            #[cfg(feature = "otlp-json")]
+            Encoding::Json(encoder) => encoder.push(span),
+        }
+    }
+
+    /// The bytes of the spans since the last request: of the next one, all but what stands around them.
+    #[cfg(feature = "performance")]
+    pub(crate) fn spans_len(&self) -> usize {
+        match &self.inner {
+            Encoding::Protobuf(encoder) => encoder.spans_len(),
+            #[cfg(feature = "otlp-json")]
+            Encoding::Json(encoder) => encoder.spans_len(),
+        }
+    }
+
+    /// The request of the spans since the last one.
+    #[cfg(feature = "performance")]
+    pub(crate) fn finish(&mut self) -> Bytes {
+        match &mut self.inner {
+            Encoding::Protobuf(encoder) => encoder.finish(),
+            #[cfg(feature = "otlp-json")]
+            Encoding::Json(encoder) => encoder.finish(),
         }
     }
 

@@ -21,10 +21,5 @@ mod text;
 mod wire;
 
 pub use encoder::SpanEncoder;
-
-#[cfg(feature = "performance")]
-pub(crate) use batch::BatchEncoder;
-#[cfg(feature = "performance")]
-pub(crate) use protobuf::Protobuf;
 #[cfg(feature = "performance")]
 pub(crate) use span::{EncodeSpan, ValueRef};

@@ -9,7 +9,7 @@ use bytes::Bytes;
 const KEPT: usize = 8;
 
 /// Buffers that have grown beyond this are freed: one huge batch must not be paid for ever after.
-const LARGEST: usize = 16 << 20;
+pub(super) const LARGEST: usize = 16 << 20;
 
 /// Buffers at rest.
 #[derive(Debug, Default)]
@@ -54,5 +54,26 @@ impl AsRef<[u8]> for Loan {
 impl Drop for Loan {
     fn drop(&mut self) {
         self.pool.put(std::mem::take(&mut self.buffer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pool_takes_back_as_many_as_it_keeps_and_nothing_huge() {
+        let pool = Arc::new(Pool::default());
+        let lent: Vec<Bytes> = (0..KEPT + 5)
+            .map(|_| pool.lend(vec![0; 100], 10..20))
+            .collect();
+        assert!(lent.iter().all(|bytes| bytes.len() == 10));
+        let clone = lent[0].clone();
+        drop(lent);
+        drop(pool.lend(vec![0; LARGEST + 1], 0..1));
+        drop(clone);
+        let kept: Vec<usize> = (0..KEPT + 5).map(|_| pool.take().len()).collect();
+        assert_eq!(kept.iter().filter(|len| **len == 100).count(), KEPT);
+        assert_eq!(kept.iter().max(), Some(&100));
     }
 }

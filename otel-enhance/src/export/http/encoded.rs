@@ -13,7 +13,7 @@ use super::super::retry::Backoff;
 use super::super::sink::{Failure, Outcome};
 use super::{OtlpClient, PROTOBUF, body};
 use crate::InitError;
-use crate::config::{OtlpSettings, Protocol};
+use crate::config::OtlpSettings;
 
 /// The carrier for `settings`, which name HTTP.
 pub(in crate::export) fn carrier(
@@ -24,7 +24,7 @@ pub(in crate::export) fn carrier(
 ) -> Result<Box<dyn Carrier>, InitError> {
     let content_type = match settings.protocol {
         #[cfg(feature = "otlp-json")]
-        Protocol::HttpJson => super::JSON,
+        crate::config::Protocol::HttpJson => super::JSON,
         _ => PROTOBUF,
     };
     Ok(Box::new(HttpCarrier {
