@@ -122,8 +122,10 @@ fn encode_from<F: Format>(encoder: &mut BatchEncoder<F>, batch: &[SpanData]) -> 
 fn encode<F: Format>(encoder: &mut BatchEncoder<F>, mut batch: Vec<SpanData>) -> Bytes {
     for span in &mut batch {
         encoder.push(span);
-        // Freed while they are in the processor's cache.
-        drop(std::mem::take(&mut span.attributes));
+        if !span.attributes.is_empty() {
+            // Freed while they are in the processor's cache.
+            drop(std::mem::take(&mut span.attributes));
+        }
     }
     encoder.finish()
 }

@@ -96,15 +96,9 @@ pub(super) struct Open {
 impl Open {
     #[inline(always)]
     pub(super) fn new(out: &mut Buffer, tag: u8, width: usize) -> Self {
-        out.put_byte(tag);
-        Self::after_tag(out, width)
-    }
-
-    /// The tag stands there already.
-    #[inline(always)]
-    pub(super) fn after_tag(out: &mut Buffer, width: usize) -> Self {
-        let start = out.position() + width;
-        out.set_position(start);
+        // Room for any width: what follows is written over the rest.
+        out.put_ending([tag], &[], [0; 5], width);
+        let start = out.position();
         Self { start, width }
     }
 
