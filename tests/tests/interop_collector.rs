@@ -115,6 +115,42 @@ fn collector_given_grpc_with_zstd_has_every_span() {
     delivers_over_grpc(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")]);
 }
 
+const SIMD: (&str, &str) = ("INTEROP_SIMD", "1");
+
+#[test]
+fn collector_given_http_protobuf_by_simd_has_every_span() {
+    delivers_over_http(&[SIMD]);
+}
+
+#[test]
+fn collector_given_http_protobuf_with_zstd_by_simd_has_every_span() {
+    delivers_over_http(&[SIMD, ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")]);
+}
+
+#[test]
+fn collector_given_http_json_by_simd_has_every_span() {
+    delivers_over_http(&[SIMD, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")]);
+}
+
+#[test]
+fn collector_given_http_json_with_gzip_by_simd_has_every_span() {
+    delivers_over_http(&[
+        SIMD,
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+    ]);
+}
+
+#[test]
+fn collector_given_grpc_by_simd_has_every_span() {
+    delivers_over_grpc(&[SIMD]);
+}
+
+#[test]
+fn collector_given_grpc_with_gzip_by_simd_has_every_span() {
+    delivers_over_grpc(&[SIMD, ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")]);
+}
+
 #[derive(Clone, Copy)]
 enum Protocol {
     Http,

@@ -2,7 +2,7 @@
 //! what it made and what became of it, for a test to compare with what arrived.
 //!
 //! Usage: `interop_sender RECORD [COUNT PAUSE_MICROSECONDS]`: every kind of span once, or `COUNT`
-//! spans with a pause after each.
+//! spans with a pause after each. With the variable `INTEROP_SIMD`, its requests are written by `simd`.
 
 use std::error::Error;
 use std::fs::File;
@@ -12,14 +12,18 @@ use std::time::Duration;
 
 use otel_enhance::opentelemetry::trace::{Span as _, SpanContext, TraceContextExt, Tracer};
 use otel_enhance::opentelemetry::{Array, StringValue, Value};
-use otel_enhance::{Context, KeyValue, enhanced_trace, global};
+use otel_enhance::{Context, KeyValue, enhanced_trace, global, new_enhanced_pipeline};
 use otel_enhance_tests::sender::{Record, Recorder};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().ok_or("the file to write is not given")?;
     let recorder = Recorder::default();
-    let guard = otel_enhance::init!(service = "interop-sender", processor = recorder.clone())?;
+    let guard = new_enhanced_pipeline()
+        .with_service_name("interop-sender")
+        .with_span_processor(recorder.clone())
+        .with_simd_optimization(std::env::var_os("INTEROP_SIMD").is_some())
+        .install_batch()?;
     match arguments.next() {
         None => everything(),
         Some(count) => {
