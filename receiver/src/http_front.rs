@@ -10,8 +10,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use prost::Message;
 
 use crate::body;
+use crate::budget::Charge;
 use crate::coding::{self, Encoding};
 use crate::hook::{RawReply, RawRequest, Verdict};
+use crate::limits::Limits;
 use crate::outcome::{GrpcCode, Refusal, Success};
 use crate::reply::{ReplyBody, full, whole_seconds};
 use crate::request::{ContentType, RequestHead};
@@ -75,23 +77,30 @@ where
     let content_type = content_type.ok_or_else(|| unsupported_type(&head.headers))?;
     let encoding = encoding(&head.headers)?;
 
-    let mut charge = shared.budget.charge();
-    let limits = &shared.limits;
-    let wire = body::collect(
-        body,
-        limits.max_body_bytes,
-        0,
-        limits.read_timeout,
-        &mut charge,
-    )
-    .await?;
+    let (wire, mut charge) = collected(shared, body).await?;
     let wire_size = wire.len();
-    let whole =
-        coding::decompress(encoding, wire, limits.max_decompressed_bytes, &mut charge).await?;
+    let limit = shared.limits.max_decompressed_bytes;
+    let whole = coding::decompress(encoding, wire, limit, &mut charge).await?;
     let success = shared
         .export(head, content_type, encoding, wire_size, whole, charge)
         .await?;
     Ok(succeeded(&success, content_type))
+}
+
+/// The whole body of a request, and what it is charged to.
+async fn collected<B>(shared: &Shared, body: &mut B) -> Result<(Bytes, Charge), Refusal>
+where
+    B: Body + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let mut charge = shared.budget.charge();
+    let Limits {
+        max_body_bytes,
+        read_timeout,
+        ..
+    } = shared.limits;
+    let body = body::collect(body, max_body_bytes, 0, read_timeout, &mut charge).await?;
+    Ok((body, charge))
 }
 
 /// A request that the hook has taken.
@@ -105,16 +114,8 @@ where
     B: Body + Unpin,
     B::Error: std::fmt::Display,
 {
-    let mut charge = shared.budget.charge();
-    let limits = &shared.limits;
-    let body = body::collect(
-        body,
-        limits.max_body_bytes,
-        0,
-        limits.read_timeout,
-        &mut charge,
-    )
-    .await?;
+    // Charged until it is answered.
+    let (body, _charge) = collected(shared, body).await?;
     let reply = shared
         .hook_handle(RawRequest {
             head,

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use otel_enhance_receiver::{BlockingReceiver, Receiver, ReceiverBuilder, Store};
 
 /// A program that takes longer is stuck, however busy the machine is.
 const STUCK: Duration = Duration::from_secs(60);
@@ -22,6 +24,56 @@ pub enum Side {
     Plain,
     /// The same through our pipeline.
     Ours,
+}
+
+/// A receiver on loopback, and what it was sent.
+#[derive(Debug)]
+pub struct Inbox {
+    /// What came.
+    pub store: Store,
+    endpoint: String,
+    _receiver: BlockingReceiver,
+}
+
+impl Inbox {
+    /// Over HTTP.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[must_use]
+    pub fn http() -> Self {
+        Self::start(|builder| builder.with_http("127.0.0.1:0"))
+    }
+
+    /// Over gRPC.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[must_use]
+    pub fn grpc() -> Self {
+        Self::start(|builder| builder.with_grpc("127.0.0.1:0"))
+    }
+
+    fn start(with: impl FnOnce(ReceiverBuilder) -> ReceiverBuilder) -> Self {
+        let store = Store::new();
+        let receiver = with(Receiver::builder().with_handler(store.clone()))
+            .start_blocking()
+            .unwrap();
+        let endpoint = receiver.http_endpoint().or(receiver.grpc_endpoint());
+        Self {
+            store,
+            endpoint: endpoint.unwrap().to_owned(),
+            _receiver: receiver,
+        }
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
 }
 
 impl Program {
@@ -48,6 +100,12 @@ impl Program {
     pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.0.env(name, value);
         self
+    }
+
+    /// Lets it send to `inbox`, by the environment.
+    #[must_use]
+    pub fn sending_to(self, inbox: &Inbox) -> Self {
+        self.env("OTEL_EXPORTER_OTLP_ENDPOINT", inbox.endpoint())
     }
 
     /// Starts it.
@@ -102,7 +160,7 @@ impl Program {
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    lines: Receiver<String>,
+    lines: mpsc::Receiver<String>,
     stdout: JoinHandle<Vec<String>>,
     stderr: JoinHandle<String>,
 }

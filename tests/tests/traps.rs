@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use otel_enhance_receiver::{BlockingReceiver, ContentType, Receiver, Store};
-use otel_enhance_tests::cases::{Program, Ran, Running, Side};
+use otel_enhance_receiver::ContentType;
+use otel_enhance_tests::cases::{Inbox, Program, Ran, Running, Side};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// However busy the machine is, spans that were sent have arrived by then.
@@ -22,56 +22,6 @@ fn run(program: Program) -> Ran {
 /// A case that needs nothing from outside.
 fn alone(case: &str, side: Side) -> Ran {
     run(program(case, side))
-}
-
-struct Http {
-    store: Store,
-    receiver: BlockingReceiver,
-}
-
-impl Http {
-    fn start() -> Self {
-        let store = Store::new();
-        let receiver = Receiver::builder()
-            .with_http("127.0.0.1:0")
-            .with_handler(store.clone())
-            .start_blocking()
-            .unwrap();
-        Self { store, receiver }
-    }
-
-    fn endpoint(&self) -> String {
-        self.receiver.http_endpoint().unwrap().to_owned()
-    }
-
-    /// A case of ours, sent to this receiver by the environment.
-    fn program(&self, case: &str) -> Program {
-        program(case, Side::Ours).env("OTEL_EXPORTER_OTLP_ENDPOINT", self.endpoint())
-    }
-}
-
-struct Grpc {
-    store: Store,
-    receiver: BlockingReceiver,
-}
-
-impl Grpc {
-    fn start() -> Self {
-        let store = Store::new();
-        let receiver = Receiver::builder()
-            .with_grpc("127.0.0.1:0")
-            .with_handler(store.clone())
-            .start_blocking()
-            .unwrap();
-        Self { store, receiver }
-    }
-
-    fn program(&self, case: &str, side: Side) -> Program {
-        program(case, side).env(
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-            self.receiver.grpc_endpoint().unwrap(),
-        )
-    }
 }
 
 fn terminate(running: &Running) {
@@ -142,8 +92,8 @@ fn fork() {
     assert_eq!(plain.fact("child.shutdown_failed"), "true");
     assert!(plain.number("child.blocked_ms") >= 500, "{plain:?}");
 
-    let http = Http::start();
-    let ours = run(http.program("fork"));
+    let http = Inbox::http();
+    let ours = run(program("fork", Side::Ours).sending_to(&http));
     assert_eq!(ours.fact("child.code"), "0", "{ours:?}");
     assert_ne!(ours.fact("child.id"), ours.fact("parent.id"));
     assert!(ours.number("child.blocked_ms") < 500, "{ours:?}");
@@ -158,28 +108,34 @@ fn fork() {
 
 #[test]
 fn process_exit() {
-    let grpc = Grpc::start();
-    let plain = run(grpc.program("process_exit", Side::Plain));
+    let grpc = Inbox::grpc();
+    let plain = run(program("process_exit", Side::Plain).sending_to(&grpc));
     assert_eq!(plain.status.code(), Some(7), "{plain:?}");
     assert_eq!(grpc.store.span_count(), 0);
 
-    let http = Http::start();
-    let ours = run(http.program("process_exit"));
+    let http = Inbox::http();
+    let ours = run(program("process_exit", Side::Ours).sending_to(&http));
     assert_eq!(ours.status.code(), Some(7), "{ours:?}");
     http.store.wait_for_spans(1, ARRIVAL).unwrap();
 }
 
 #[test]
 fn sigterm() {
-    let grpc = Grpc::start();
-    let plain = grpc.program("sigterm", Side::Plain).start().unwrap();
+    let grpc = Inbox::grpc();
+    let plain = program("sigterm", Side::Plain)
+        .sending_to(&grpc)
+        .start()
+        .unwrap();
     plain.wait_for("ready").unwrap();
     terminate(&plain);
     plain.finish().unwrap();
     assert_eq!(grpc.store.span_count(), 0);
 
-    let http = Http::start();
-    let ours = http.program("sigterm").start().unwrap();
+    let http = Inbox::http();
+    let ours = program("sigterm", Side::Ours)
+        .sending_to(&http)
+        .start()
+        .unwrap();
     ours.wait_for("ready").unwrap();
     terminate(&ours);
     ours.finish().unwrap();
@@ -255,8 +211,10 @@ fn env_headers_override() {
     let plain = run(program("env_headers_override", Side::Plain).env(variable, value));
     assert_eq!(plain.fact("header.x-team"), "env", "{plain:?}");
 
-    let http = Http::start();
-    let ours = run(http.program("env_headers_override").env(variable, value));
+    let http = Inbox::http();
+    let ours = run(program("env_headers_override", Side::Ours)
+        .sending_to(&http)
+        .env(variable, value));
     assert_eq!(ours.number("exported"), 1, "{ours:?}");
     let requests = http.store.wait_for_requests(1, ARRIVAL).unwrap();
     assert_eq!(requests[0].head.header("x-team"), Some("code"));
@@ -269,8 +227,10 @@ fn protocol_env_with_http() {
     let plain = run(program("protocol_env_with_http", Side::Plain).env(variable, "grpc"));
     assert_eq!(plain.fact("built"), "false", "{plain:?}");
 
-    let http = Http::start();
-    let ours = run(http.program("protocol_env_with_http").env(variable, "grpc"));
+    let http = Inbox::http();
+    let ours = run(program("protocol_env_with_http", Side::Ours)
+        .sending_to(&http)
+        .env(variable, "grpc"));
     assert_eq!(ours.number("exported"), 1, "{ours:?}");
     let requests = http.store.wait_for_requests(1, ARRIVAL).unwrap();
     assert_eq!(requests[0].content_type, ContentType::Protobuf);
@@ -279,7 +239,7 @@ fn protocol_env_with_http() {
 #[test]
 fn endpoint_path() {
     assert_eq!(alone("endpoint_path", Side::Plain).fact("path"), "/");
-    let http = Http::start();
+    let http = Inbox::http();
     let ours = run(program("endpoint_path", Side::Ours).env("PROGRAM_ENDPOINT", http.endpoint()));
     assert_eq!(ours.number("exported"), 1, "{ours:?}");
     // The receiver knows `/v1/traces` alone.
@@ -288,27 +248,27 @@ fn endpoint_path() {
 
 #[test]
 fn grpc_outside_runtime() {
-    let grpc = Grpc::start();
-    let plain = run(grpc.program("grpc_outside_runtime", Side::Plain));
+    let grpc = Inbox::grpc();
+    let plain = run(program("grpc_outside_runtime", Side::Plain).sending_to(&grpc));
     assert_eq!(plain.fact("panicked"), "true", "{plain:?}");
-    let ours = run(grpc.program("grpc_outside_runtime", Side::Ours));
+    let ours = run(program("grpc_outside_runtime", Side::Ours).sending_to(&grpc));
     assert_eq!(ours.number("exported"), 3, "{ours:?}");
 
-    let plain = run(grpc.program("grpc_runtime_dropped", Side::Plain));
+    let plain = run(program("grpc_runtime_dropped", Side::Plain).sending_to(&grpc));
     assert_eq!(plain.fact("flush_failed"), "true", "{plain:?}");
-    let ours = run(grpc.program("grpc_runtime_dropped", Side::Ours));
+    let ours = run(program("grpc_runtime_dropped", Side::Ours).sending_to(&grpc));
     assert_eq!(ours.number("exported"), 3, "{ours:?}");
     assert_eq!(grpc.store.span_count(), 6);
 }
 
 #[test]
 fn current_thread_shutdown() {
-    let grpc = Grpc::start();
-    let plain = run(grpc.program("current_thread_shutdown", Side::Plain));
+    let grpc = Inbox::grpc();
+    let plain = run(program("current_thread_shutdown", Side::Plain).sending_to(&grpc));
     assert_eq!(plain.fact("shutdown_failed"), "true", "{plain:?}");
     assert!(plain.number("blocked_ms") >= 500, "{plain:?}");
     assert_eq!(grpc.store.span_count(), 0);
-    let ours = run(grpc.program("current_thread_shutdown", Side::Ours));
+    let ours = run(program("current_thread_shutdown", Side::Ours).sending_to(&grpc));
     assert_eq!(ours.number("exported"), 3, "{ours:?}");
     assert_eq!(grpc.store.span_count(), 3);
 }

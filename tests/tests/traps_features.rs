@@ -5,8 +5,8 @@
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
-use otel_enhance_receiver::{BlockingReceiver, ContentType, Faults, Receiver, ServerTls, Store};
-use otel_enhance_tests::cases::{Program, Ran, Side};
+use otel_enhance_receiver::{ContentType, Faults, Receiver, ServerTls, Store};
+use otel_enhance_tests::cases::{Inbox, Program, Ran, Side};
 use otel_enhance_tests::certificates::Certificates;
 use otel_enhance_tests::fixtures;
 use rustix::process::Signal;
@@ -18,29 +18,8 @@ fn program(case: &str, side: Side) -> Program {
     Program::new(hostile, case, side)
 }
 
-struct Http {
-    store: Store,
-    receiver: BlockingReceiver,
-}
-
-impl Http {
-    fn start() -> Self {
-        let store = Store::new();
-        let receiver = Receiver::builder()
-            .with_http("127.0.0.1:0")
-            .with_handler(store.clone())
-            .start_blocking()
-            .unwrap();
-        Self { store, receiver }
-    }
-
-    fn run(&self, case: &str, side: Side) -> Ran {
-        let endpoint = self.receiver.http_endpoint().unwrap();
-        program(case, side)
-            .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-            .run()
-            .unwrap()
-    }
+fn run(case: &str, side: Side, inbox: &Inbox) -> Ran {
+    program(case, side).sending_to(inbox).run().unwrap()
 }
 
 fn aborted(ran: &Ran) -> bool {
@@ -49,10 +28,10 @@ fn aborted(ran: &Ran) -> bool {
 
 #[test]
 fn http_json_feature() {
-    let http = Http::start();
-    let plain = http.run("http_json_feature", Side::Plain);
+    let http = Inbox::http();
+    let plain = run("http_json_feature", Side::Plain, &http);
     assert!(plain.status.success(), "{plain:?}");
-    let ours = http.run("http_json_feature", Side::Ours);
+    let ours = run("http_json_feature", Side::Ours, &http);
     assert_eq!(ours.number("exported"), 1, "{ours:?}");
     let requests = http.store.wait_for_requests(2, ARRIVAL).unwrap();
     assert_eq!(requests[0].content_type, ContentType::Json);
@@ -61,22 +40,22 @@ fn http_json_feature() {
 
 #[test]
 fn reqwest_client_feature() {
-    let http = Http::start();
-    let plain = http.run("reqwest_client_feature", Side::Plain);
+    let http = Inbox::http();
+    let plain = run("reqwest_client_feature", Side::Plain, &http);
     assert!(aborted(&plain), "{plain:?}");
     assert!(plain.stderr.contains("no reactor running"), "{plain:?}");
     assert_eq!(http.store.span_count(), 0);
-    let ours = http.run("reqwest_client_feature", Side::Ours);
+    let ours = run("reqwest_client_feature", Side::Ours, &http);
     assert_eq!(ours.number("exported"), 1, "{ours:?}");
 }
 
 #[test]
 fn simple_on_tokio() {
-    let http = Http::start();
-    let plain = http.run("simple_on_tokio", Side::Plain);
+    let http = Inbox::http();
+    let plain = run("simple_on_tokio", Side::Plain, &http);
     assert!(aborted(&plain), "{plain:?}");
     assert_eq!(http.store.span_count(), 0);
-    let ours = http.run("simple_on_tokio", Side::Ours);
+    let ours = run("simple_on_tokio", Side::Ours, &http);
     assert_eq!(ours.number("exported"), 1, "{ours:?}");
 }
 
@@ -124,8 +103,8 @@ fn second_tls_provider() {
 
 #[test]
 fn panic_abort_delivers_ended_spans_and_counts_open_ones() {
-    let http = Http::start();
-    let ran = http.run("panic_abort", Side::Ours);
+    let http = Inbox::http();
+    let ran = run("panic_abort", Side::Ours, &http);
     assert!(aborted(&ran), "{ran:?}");
     assert!(
         ran.stderr.contains("the case"),
