@@ -21,6 +21,7 @@ pub(super) struct Scopes {
     digests: Vec<u64>,
     /// The scopes of this batch, in the order in which they came.
     order: Vec<u32>,
+    /// Of the span before; at the beginning of a batch, of the last span of the batch before.
     last: Option<u32>,
 }
 
@@ -52,6 +53,9 @@ impl Scopes {
         if let Some(last) = self.last
             && identical(&self.known[last as usize].scope, scope)
         {
+            if self.order.is_empty() {
+                self.join(last);
+            }
             return last;
         }
         let id = self.search(scope).unwrap_or_else(|| {
@@ -64,13 +68,18 @@ impl Scopes {
             self.digests.push(digest(scope));
             self.known.len() as u32 - 1
         });
+        self.join(id);
+        self.last = Some(id);
+        id
+    }
+
+    /// It is in the batch from now on.
+    fn join(&mut self, id: u32) {
         let known = &mut self.known[id as usize];
         if !known.in_batch {
             known.in_batch = true;
             self.order.push(id);
         }
-        self.last = Some(id);
-        id
     }
 
     fn search(&self, scope: &InstrumentationScope) -> Option<u32> {
@@ -119,8 +128,8 @@ impl Scopes {
     }
 
     pub(super) fn end_batch(&mut self) {
-        self.last = None;
         if self.known.len() > REMEMBERED {
+            self.last = None;
             self.known.clear();
             self.digests.clear();
         } else {
