@@ -13,6 +13,31 @@ const TIMEOUT: Bound = Bound::timeout_ms(30_000);
 const QUEUE_VARIABLE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
 const BATCH_VARIABLE: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
 
+/// The bounds of the queue and of a batch, with the defaults of whoever holds the spans.
+fn sizes(code: &Overrides) -> (Bound, Bound) {
+    #[cfg(feature = "performance")]
+    if code.performance.is_some() {
+        use crate::extensions::performance::{BATCH_SPANS, QUEUE_SPANS};
+        return (
+            QUEUE.with_default(QUEUE_SPANS),
+            BATCH.with_default(BATCH_SPANS),
+        );
+    }
+    let _ = code;
+    (QUEUE, BATCH)
+}
+
+/// The bounds for a processor outside of any pipeline.
+#[cfg(feature = "performance")]
+pub(crate) fn resolve_alone(
+    code: &Overrides,
+    env: &super::Env,
+) -> Result<(BatchSettings, super::Diagnostics), InitError> {
+    let mut reader = Reader::new(env);
+    let settings = resolve(code, &mut reader)?;
+    Ok((settings, reader.diagnostics))
+}
+
 /// Code over environment over default, and a batch that fits into the queue.
 pub(crate) fn resolve(
     code: &Overrides,
@@ -20,8 +45,10 @@ pub(crate) fn resolve(
 ) -> Result<BatchSettings, InitError> {
     let code_queue = code.max_queue_size.map(|size| size as u64);
     let code_batch = code.max_export_batch_size.map(|size| size as u64);
-    let mut queue = QUEUE.count_of(reader, ("max_queue_size", code_queue), &[QUEUE_VARIABLE])?;
-    let mut batch = BATCH.count_of(
+    let (queue_bound, batch_bound) = sizes(code);
+    let mut queue =
+        queue_bound.count_of(reader, ("max_queue_size", code_queue), &[QUEUE_VARIABLE])?;
+    let mut batch = batch_bound.count_of(
         reader,
         ("max_export_batch_size", code_batch),
         &[BATCH_VARIABLE],
@@ -48,7 +75,7 @@ pub(crate) fn resolve(
                 });
             }
             (None, _) => {
-                // The default of 512 gives way to a smaller queue without a word.
+                // A default gives way to a smaller queue without a word.
                 if let Some(text) = reader.text(BATCH_VARIABLE) {
                     reader.report(
                         BATCH_VARIABLE,

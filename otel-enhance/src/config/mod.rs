@@ -4,7 +4,7 @@
 //!
 #![doc = include_str!("variables.md")]
 
-mod batch;
+pub(crate) mod batch;
 mod diagnostics;
 mod endpoint;
 mod env;

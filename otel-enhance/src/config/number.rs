@@ -34,6 +34,16 @@ impl Bound {
         }
     }
 
+    /// The same with another default.
+    #[cfg(feature = "performance")]
+    pub(crate) const fn with_default(self, default: u64) -> Self {
+        Self {
+            default,
+            zero: default,
+            ..self
+        }
+    }
+
     /// A pause: 0 becomes the shortest that is no busy loop.
     pub(crate) const fn pause_ms(default: u64) -> Self {
         Self {

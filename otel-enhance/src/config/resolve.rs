@@ -53,6 +53,8 @@ pub(crate) fn resolve(
         sampler: sampler::resolve(&overrides, &mut reader)?,
         propagators: propagator::resolve(&overrides, &mut reader),
         batch: batch::resolve(&overrides, &mut reader)?,
+        #[cfg(feature = "performance")]
+        performance: overrides.performance,
         limits: limits::resolve(&overrides, &mut reader)?,
     };
     Ok((settings, reader.diagnostics))

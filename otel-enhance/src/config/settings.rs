@@ -169,6 +169,9 @@ pub(crate) struct Overrides {
     pub(crate) max_export_batch_size: Option<usize>,
     pub(crate) scheduled_delay: Option<Duration>,
     pub(crate) export_timeout: Option<Duration>,
+    /// `Some` if the extension holds ended spans.
+    #[cfg(feature = "performance")]
+    pub(crate) performance: Option<crate::extensions::performance::Tuning>,
     pub(crate) attributes_per_span: Option<u32>,
     pub(crate) events_per_span: Option<u32>,
     pub(crate) links_per_span: Option<u32>,
@@ -213,5 +216,8 @@ pub(crate) struct Settings {
     pub(crate) sampler: SamplerChoice,
     pub(crate) propagators: Vec<Propagator>,
     pub(crate) batch: BatchSettings,
+    /// `Some` if the extension holds ended spans.
+    #[cfg(feature = "performance")]
+    pub(crate) performance: Option<crate::extensions::performance::Tuning>,
     pub(crate) limits: SpanLimits,
 }

@@ -9,8 +9,10 @@ use super::log::lock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DropReason {
-    /// The queue was full when the span ended.
+    /// As many spans waited for their export as may.
     QueueFull,
+    /// The spans that waited or were being exported held as many bytes as they may (`performance`).
+    QueueMemory,
     /// The receiver refused the request (4xx, a final gRPC status).
     Rejected,
     /// The receiver could not be reached, or went on answering with retryable errors, until the deadline.
@@ -33,8 +35,9 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of [`DeliveryReport`]'s table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::QueueFull,
+        Self::QueueMemory,
         Self::Rejected,
         Self::Unreachable,
         Self::Timeout,
@@ -51,6 +54,7 @@ impl DropReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
+            Self::QueueMemory => "queue_memory",
             Self::Rejected => "rejected",
             Self::Unreachable => "unreachable",
             Self::Timeout => "timeout",

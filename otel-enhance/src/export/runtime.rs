@@ -1,6 +1,7 @@
 //! The runtime that exports run on: ours, so that neither its flavour nor its end depends on the
 //! application's.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +16,21 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 
 use crate::InitError;
+
+thread_local! {
+    /// This thread is exporting: it cannot wait for its own export to end.
+    static EXPORTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside an export.
+pub(crate) fn is_exporting() -> bool {
+    EXPORTING.get()
+}
+
+/// Says whether this thread is inside an export.
+pub(crate) fn mark_exporting(exporting: bool) {
+    EXPORTING.set(exporting);
+}
 
 /// A tokio runtime with one worker, which does the I/O of exports and keeps their time.
 ///
@@ -172,7 +188,7 @@ impl<F: Future> Future for EnterEachPoll<F> {
 
 /// Drives `future` on this thread, which parks in between. Unlike tokio's `block_on` it does not
 /// mark the thread as being inside a runtime, where blocking clients refuse to work.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -191,7 +207,7 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// What a panic said, if it said it in text.
-pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     if let Some(text) = panic.downcast_ref::<&'static str>() {
         (*text).to_owned()
     } else if let Some(text) = panic.downcast_ref::<String>() {

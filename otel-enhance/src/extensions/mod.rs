@@ -1,8 +1,9 @@
 //! The extensions, each a module behind the feature of its name.
 //!
-//! [`simd`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/simd/) is built. `ebpf`, `tracezip`,
-//! `enterprise`, `performance` and `semconv` are to come: asking for one is an error, never a silence, by its
-//! feature here, by its argument in `init!`.
+//! [`simd`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/simd/) and
+//! [`performance`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/performance/) are built. `ebpf`,
+//! `tracezip`, `enterprise` and `semconv` are to come: asking for one is an error, never a silence, by its feature
+//! here, by its argument in `init!`.
 
 /// An error for each feature that this version has a name for, and nothing else.
 macro_rules! not_built_yet {
@@ -17,7 +18,9 @@ macro_rules! not_built_yet {
     )*};
 }
 
-not_built_yet! { "ebpf" "tracezip" "enterprise" "performance" "semconv" }
+not_built_yet! { "ebpf" "tracezip" "enterprise" "semconv" }
 
+#[cfg(feature = "performance")]
+pub mod performance;
 #[cfg(feature = "simd")]
 pub mod simd;

@@ -12,7 +12,7 @@ use crate::lifecycle::generation;
 ///
 /// A span costs one addition when it starts and one when it ends; everything else is derived.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(crate) struct Account {
     delivery: Arc<Delivery>,
     /// The process that the queue belongs to.
     generation: u32,
@@ -49,7 +49,7 @@ struct Forked {
 }
 
 impl Account {
-    pub(super) fn new(delivery: Arc<Delivery>, max_queue_size: usize) -> Self {
+    pub(crate) fn new(delivery: Arc<Delivery>, max_queue_size: usize) -> Self {
         Self {
             delivery,
             generation: generation(),
@@ -69,18 +69,18 @@ impl Account {
     }
 
     /// The queue and its thread are in another process: this one is a forked child.
-    pub(super) fn is_foreign(&self) -> bool {
+    pub(crate) fn is_foreign(&self) -> bool {
         self.generation != generation()
     }
 
-    pub(super) fn span_started(&self) {
+    pub(crate) fn span_started(&self) {
         if !self.is_foreign() {
             self.started.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// A sampled span ended: may it enter the queue? If not, it is counted as dropped.
-    pub(super) fn admit(&self) -> bool {
+    pub(crate) fn admit(&self) -> bool {
         if self.is_foreign() {
             self.forked.count();
             return false;
@@ -131,7 +131,7 @@ impl Account {
     }
 
     /// Waits until `done`, or until `deadline`; says which.
-    pub(super) fn wait_until(&self, deadline: Instant, mut done: impl FnMut() -> bool) -> bool {
+    pub(crate) fn wait_until(&self, deadline: Instant, mut done: impl FnMut() -> bool) -> bool {
         let mut settled = self.lock();
         loop {
             if done() {
@@ -150,13 +150,13 @@ impl Account {
     }
 
     /// From now on no span enters the queue.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
     }
 
     /// The queue is gone. What the exporter has not counted by now counts for `reason`, even if an
     /// export that nobody waits for any more should succeed later.
-    pub(super) fn settle(&self, reason: DropReason) {
+    pub(crate) fn settle(&self, reason: DropReason) {
         let mut settled = self.lock();
         settled.get_or_insert_with(|| Settled {
             exporter: self.delivery.report(),
@@ -166,19 +166,19 @@ impl Account {
         self.progress.notify_all();
     }
 
-    pub(super) fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.is_settled.load(Ordering::Acquire)
     }
 
     /// Sampled spans that have started and not ended.
-    pub(super) fn unfinished(&self) -> u64 {
+    pub(crate) fn unfinished(&self) -> u64 {
         let ended = self.accepted.load(Ordering::SeqCst)
             + self.queue_full.load(Ordering::Relaxed)
             + self.after_shutdown.load(Ordering::Relaxed);
         self.started.load(Ordering::Relaxed).saturating_sub(ended)
     }
 
-    pub(super) fn report(&self) -> DeliveryReport {
+    pub(crate) fn report(&self) -> DeliveryReport {
         if self.is_foreign() {
             let mut report = Delivery::default().report();
             report.add_dropped(DropReason::Forked, self.forked.spans());

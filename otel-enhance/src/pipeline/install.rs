@@ -13,14 +13,17 @@ use super::guard::TelemetryGuard;
 use super::ids::ForkSafeIdGenerator;
 use super::installed::Installed;
 use super::processor::{ForeignIds, ForeignProcessor};
-use super::queue::{AccountingProcessor, ExportQueue};
+use super::queue::ExportQueue;
 use super::slot::{self, Reservation};
 use super::slots::{Coding, Encoder, Queue, Slots, Spans, Transport};
+use super::span_queue::SpanQueue;
 use crate::config::{self, Env, ExporterKind, Settings};
 use crate::export::log::{Log, ReportKind};
 use crate::export::report::Delivery;
 use crate::export::runtime::ExportRuntime;
 use crate::export::{LimitsHook, Shared, Sink};
+#[cfg(feature = "performance")]
+use crate::extensions::performance::{BatchQueue, Engine, SpanEngine};
 use crate::span::{ProviderBackend, Registration};
 use crate::{InitError, export, lifecycle, span};
 
@@ -123,7 +126,7 @@ impl EnhancedPipeline {
         };
         // Ours is first, so that it gets the whole of a shutdown's time.
         if let Some(queue) = &installed.queue {
-            provider = provider.with_span_processor(AccountingProcessor(Arc::clone(queue)));
+            provider = queue.attach(provider, installed.default_timeout());
         }
         let deadline = Arc::new(OnceLock::new());
         for processor in self.processors {
@@ -192,7 +195,7 @@ fn build_queue(
     settings: &Settings,
     log: &Log,
     timeout: std::time::Duration,
-) -> Result<Option<Arc<ExportQueue>>, InitError> {
+) -> Result<Option<SpanQueue>, InitError> {
     let kinds: Vec<ExporterKind> = settings
         .exporters
         .iter()
@@ -204,7 +207,7 @@ fn build_queue(
     }
     let Slots {
         spans: Spans::Official,
-        queue: Queue::Official,
+        queue,
         encoder,
         coding: Coding::Official,
         transport: Transport::Official,
@@ -223,14 +226,48 @@ fn build_queue(
         runtime: runtime.clone(),
     };
     let exporter = export::build(&kinds, settings, custom, Some(limits), encoder, shared)?;
-    let account = Arc::new(Account::new(delivery, settings.batch.max_queue_size));
-    ExportQueue::start(
-        exporter,
-        settings.batch,
-        &settings.resource,
-        account,
-        runtime,
-        timeout,
-    )
-    .map(Some)
+    match queue {
+        Queue::Official => {
+            let account = Arc::new(Account::new(delivery, settings.batch.max_queue_size));
+            let queue = ExportQueue::start(
+                exporter,
+                settings.batch,
+                &settings.resource,
+                account,
+                runtime,
+                timeout,
+            )?;
+            Ok(Some(SpanQueue::Official(queue)))
+        }
+        #[cfg(feature = "performance")]
+        Queue::Pipelined => {
+            let engine = pipelined(exporter, settings, delivery, runtime)?;
+            Ok(Some(SpanQueue::Pipelined(engine)))
+        }
+    }
+}
+
+/// The queue of the extension `performance`, with its first thread.
+#[cfg(feature = "performance")]
+fn pipelined(
+    mut exporter: export::ErasedExporter,
+    settings: &Settings,
+    delivery: Arc<Delivery>,
+    runtime: ExportRuntime,
+) -> Result<Arc<SpanEngine>, InitError> {
+    use opentelemetry_sdk::trace::SpanExporter as _;
+
+    let tuning = settings.performance.unwrap_or_default();
+    // The official trait promises exporters that exports come one after the other.
+    let in_flight = settings
+        .exporters
+        .contains(&ExporterKind::Custom)
+        .then_some(1);
+    let bounds = tuning.bounds(&settings.batch, in_flight)?;
+    exporter.set_resource(&settings.resource);
+    let account = Arc::new(Account::new(Arc::clone(&delivery), usize::MAX));
+    let queue = BatchQueue::new(bounds, tuning.drop_policy);
+    let engine = Arc::new(Engine::new(queue, exporter, account, delivery, runtime));
+    engine.start().map_err(InitError::Runtime)?;
+    Ok(engine)
 }

@@ -8,7 +8,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
-use super::queue::ExportQueue;
+use super::span_queue::SpanQueue;
 use super::{global, slot};
 use crate::config::Diagnostics;
 use crate::export::log::{Log, ReportKind};
@@ -28,7 +28,7 @@ pub(super) struct Installed {
     pub(super) resource: Resource,
     pub(super) diagnostics: Diagnostics,
     /// `None` where nothing is exported.
-    pub(super) queue: Option<Arc<ExportQueue>>,
+    pub(super) queue: Option<SpanQueue>,
     pub(super) log: Log,
     /// As set in code.
     pub(super) shutdown_timeout: Option<Duration>,
@@ -104,7 +104,7 @@ impl Installed {
         if self.is_foreign() {
             return;
         }
-        let unfinished = queue.account.unfinished();
+        let unfinished = queue.account().unfinished();
         // The process ends in any case, and the log has the losses.
         let _ = queue.close(EXIT_DEADLINE);
         if unfinished > 0 {
@@ -120,7 +120,7 @@ impl Installed {
 
     pub(super) fn delivery(&self) -> DeliveryReport {
         match &self.queue {
-            Some(queue) => queue.account.report(),
+            Some(queue) => queue.account().report(),
             None => Delivery::default().report(),
         }
     }

@@ -5,7 +5,7 @@
 //! `BatchSpanProcessor` and the exporters of `opentelemetry-otlp`; what is ours stands at their
 //! extension points and keeps deadlines and the account.
 
-mod account;
+pub(crate) mod account;
 mod builder;
 mod global;
 mod guard;
@@ -14,10 +14,13 @@ mod install;
 mod installed;
 mod limits;
 mod otlp;
+#[cfg(feature = "performance")]
+mod performance;
 mod processor;
 mod queue;
 mod slot;
 mod slots;
+mod span_queue;
 
 use std::time::Duration;
 
@@ -27,7 +30,7 @@ pub(crate) use slot::SlotGuard;
 
 /// Whether a pipeline lives that this thread can wait for.
 pub(crate) fn has_something_to_finish() -> bool {
-    slot::current().is_some() && !queue::is_exporting()
+    slot::current().is_some() && !crate::export::runtime::is_exporting()
 }
 
 /// The process exits in an orderly way, or a signal ends it.

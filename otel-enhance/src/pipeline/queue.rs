@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use std::{cell::Cell, io, thread};
+use std::{io, thread};
 
 use opentelemetry::Context;
 use opentelemetry::trace::Span as _;
@@ -19,22 +19,12 @@ use super::account::Account;
 use crate::InitError;
 use crate::config::BatchSettings;
 use crate::export::DropReason;
-use crate::export::runtime::ExportRuntime;
+use crate::export::runtime::{ExportRuntime, is_exporting, mark_exporting};
 
 /// After the deadline, exports that can be cancelled need this long at most to be gone.
 const GRACE: Duration = Duration::from_millis(100);
 /// Between two tries to reach a batch thread whose control channel is full.
 const RETRY: Duration = Duration::from_millis(5);
-
-thread_local! {
-    /// This thread is exporting: it cannot wait for its own export to end.
-    static EXPORTING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is inside an export.
-pub(super) fn is_exporting() -> bool {
-    EXPORTING.get()
-}
 
 /// The queue of spans that wait for their export.
 #[derive(Debug)]
@@ -239,7 +229,7 @@ struct Completion<'a> {
 
 impl Drop for Completion<'_> {
     fn drop(&mut self) {
-        EXPORTING.set(false);
+        mark_exporting(false);
         self.account.batch_completed(self.spans);
     }
 }
@@ -252,7 +242,7 @@ impl<E: SpanExporter> SpanExporter for AccountedExporter<E> {
         };
         self.account.batch_received(completion.spans);
         // The batch thread polls until the end, so the mark stays on one thread.
-        EXPORTING.set(true);
+        mark_exporting(true);
         self.inner.export(batch).await
     }
 

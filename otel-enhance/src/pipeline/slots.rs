@@ -30,6 +30,9 @@ pub(super) enum Queue {
     /// `BatchSpanProcessor`.
     #[default]
     Official,
+    /// A queue of ours with several exports at once.
+    #[cfg(feature = "performance")]
+    Pipelined,
 }
 
 /// What makes OTLP smaller (`tracezip`).

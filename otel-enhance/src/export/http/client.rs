@@ -23,6 +23,9 @@ pub(super) const MAX_RESPONSE_BYTES: usize = 1 << 20;
 /// request meets a closing connection.
 const IDLE: Duration = Duration::from_secs(20);
 
+/// As many exports as may run at once. One at a time never opens a second connection.
+const IDLE_CONNECTIONS: usize = 64;
+
 /// Sends a body to one place.
 #[derive(Debug)]
 pub(super) struct Transport {
@@ -43,7 +46,7 @@ impl Transport {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(1)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build(connector.clone());
         Self { client, connector }
     }

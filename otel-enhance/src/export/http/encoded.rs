@@ -1,7 +1,5 @@
 //! Requests that are written already, over HTTP.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
@@ -28,7 +26,7 @@ pub(in crate::export) fn carrier(
         _ => PROTOBUF,
     };
     Ok(Box::new(HttpCarrier {
-        client: OtlpClient::new(settings, connector, backoff, shared, Arc::default())?,
+        client: OtlpClient::new(settings, connector, backoff, shared)?,
         content_type,
     }))
 }

@@ -54,18 +54,15 @@ pub(super) fn sink(
     backoff: Backoff,
     shared: &Shared,
 ) -> Result<Box<dyn Sink>, InitError> {
-    let record = Arc::new(Record::default());
-    let client = OtlpClient::new(settings, connector, backoff, shared, Arc::clone(&record))?;
+    let client = OtlpClient::new(settings, connector, backoff, shared)?;
     #[cfg(feature = "otlp-json")]
     if settings.protocol == crate::config::Protocol::HttpJson {
         return Ok(Box::new(HttpSink {
             exporter: json::JsonExporter::new(client),
-            record,
         }));
     }
     Ok(Box::new(HttpSink {
         exporter: official(settings, client)?,
-        record,
     }))
 }
 
@@ -103,7 +100,6 @@ struct OtlpClient {
     /// From the settings alone: the official exporter mixes in what it found in the environment.
     headers: HeaderMap,
     compression: Compression,
-    record: Arc<Record>,
     shared: Shared,
     notices: response::Notices,
 }
@@ -114,7 +110,6 @@ impl OtlpClient {
         connector: Connector,
         backoff: Backoff,
         shared: &Shared,
-        record: Arc<Record>,
     ) -> Result<Self, InitError> {
         Ok(Self {
             transport: Transport::new(connector),
@@ -122,7 +117,6 @@ impl OtlpClient {
             uri: endpoint(&settings.endpoint)?,
             headers: headers(&settings.headers)?,
             compression: settings.compression,
-            record,
             shared: shared.clone(),
             notices: response::Notices::default(),
         })
@@ -162,15 +156,16 @@ impl OtlpClient {
         encoding: Option<HeaderValue>,
         body: Bytes,
     ) -> Result<Response<Bytes>, HttpError> {
-        let spans = self.record.spans();
+        let record = Record::current();
+        let spans = record.spans();
         match self.deliver(content_type, encoding, body, spans).await {
             Ok((response, outcome)) => {
-                self.record.write(outcome);
+                record.write(outcome);
                 Ok(response)
             }
             Err(failure) => {
                 let error = failure.detail.clone().into();
-                self.record.write(Outcome::Dropped(failure));
+                record.write(Outcome::Dropped(failure));
                 Err(error)
             }
         }
@@ -197,16 +192,14 @@ impl HttpClient for OtlpClient {
 #[derive(Debug)]
 struct HttpSink<E> {
     exporter: E,
-    record: Arc<Record>,
 }
 
 impl<E: SpanExporter> Sink for HttpSink<E> {
     fn export(&self, batch: Vec<SpanData>) -> BoxFuture<'_, Outcome> {
-        Box::pin(async move {
-            self.record.begin(batch.len() as u64);
-            let result = self.exporter.export(batch).await;
-            self.record.finish(result)
-        })
+        let spans = batch.len() as u64;
+        Box::pin(Record::of(spans, async move {
+            self.exporter.export(batch).await
+        }))
     }
 
     fn force_flush(&self) -> OTelSdkResult {

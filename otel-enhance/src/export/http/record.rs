@@ -1,7 +1,7 @@
 //! How the outcome of an export travels around the official exporter, which reports texts only.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::future::Future;
+use std::sync::{Arc, Mutex};
 
 use opentelemetry_sdk::error::OTelSdkResult;
 
@@ -9,32 +9,48 @@ use super::super::log::lock;
 use super::super::report::DropReason;
 use super::super::sink::{Failure, Outcome, outcome_of};
 
-/// Shared by the client below the official exporter and the sink above it. An exporter is never
-/// called concurrently, so one slot is enough.
+tokio::task_local! {
+    /// The record of the export that is being polled.
+    static CURRENT: Arc<Record>;
+}
+
+/// One export, as seen by the client below the official exporter and the sink above it.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    spans: AtomicU64,
+    spans: u64,
     outcome: Mutex<Option<Outcome>>,
 }
 
 impl Record {
-    /// An export of `spans` begins.
-    pub(super) fn begin(&self, spans: u64) {
-        self.spans.store(spans, Ordering::Relaxed);
-        *lock(&self.outcome) = None;
+    /// The outcome of `export`, which exports `spans`: what the client saw; where it was not even
+    /// asked, what the exporter said.
+    pub(super) async fn of(spans: u64, export: impl Future<Output = OTelSdkResult>) -> Outcome {
+        let record = Arc::new(Self {
+            spans,
+            outcome: Mutex::new(None),
+        });
+        let result = CURRENT.scope(Arc::clone(&record), export).await;
+        record.finish(result)
+    }
+
+    /// The record of the export that this thread polls.
+    pub(super) fn current() -> Arc<Self> {
+        CURRENT
+            .try_with(Arc::clone)
+            // The client is given to our exporters alone, which always have one.
+            .unwrap_or_default()
     }
 
     /// The spans of the export that runs.
     pub(super) fn spans(&self) -> u64 {
-        self.spans.load(Ordering::Relaxed)
+        self.spans
     }
 
     pub(super) fn write(&self, outcome: Outcome) {
         *lock(&self.outcome) = Some(outcome);
     }
 
-    /// What the client saw; where it was not even asked, what the exporter said.
-    pub(super) fn finish(&self, result: OTelSdkResult) -> Outcome {
+    fn finish(&self, result: OTelSdkResult) -> Outcome {
         match (lock(&self.outcome).take(), outcome_of(result)) {
             (Some(seen), _) => seen,
             (None, Outcome::Delivered) => Outcome::Dropped(Failure::new(

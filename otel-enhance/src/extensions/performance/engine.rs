@@ -1,0 +1,322 @@
+//! The threads that take batches out of the queue and export them, several at once.
+//!
+//! Each export has a plain thread of its own, which parks while our runtime does the I/O: so exporters
+//! with a blocking client work as well as asynchronous ones, and one that hangs holds up nobody else.
+//! Threads are started when they are needed; one more than exports run waits for the next batch.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use opentelemetry::Context;
+use opentelemetry::trace::Span as _;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+
+use super::queue::{BatchQueue, Pushed, Refusal, Ticket};
+use super::weight::Weigh;
+use crate::export::report::Delivery;
+use crate::export::runtime::{
+    ExportRuntime, block_on, is_exporting, mark_exporting, panic_message,
+};
+use crate::export::{DropReason, ErasedExporter};
+use crate::pipeline::account::Account;
+
+/// After the deadline, exports that can be cancelled need this long at most to be gone.
+const GRACE: Duration = Duration::from_millis(100);
+/// For deadlines that the clock cannot express.
+const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Takes batches, and keeps the account of what became of their items.
+pub(crate) trait Deliver<T>: Send + Sync + fmt::Debug + 'static {
+    fn deliver(&self, batch: Vec<T>) -> impl Future<Output = ()> + Send;
+    fn force_flush(&self) -> OTelSdkResult;
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult;
+}
+
+impl Deliver<SpanData> for ErasedExporter {
+    async fn deliver(&self, batch: Vec<SpanData>) {
+        // The account and the log have what went wrong.
+        let _ = self.export(batch).await;
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        SpanExporter::force_flush(self)
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        SpanExporter::shutdown_with_timeout(self, timeout)
+    }
+}
+
+/// A queue with its threads.
+#[derive(Debug)]
+pub(crate) struct Engine<T, E> {
+    pub(crate) queue: Arc<BatchQueue<T>>,
+    pub(crate) account: Arc<Account>,
+    delivery: Arc<Delivery>,
+    exporter: E,
+    runtime: ExportRuntime,
+    started: AtomicBool,
+    closing: AtomicBool,
+    outcome: Mutex<Option<Outcome>>,
+}
+
+/// What shutdown came to, for those who ask again.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Drained,
+    TimedOut(Duration),
+}
+
+impl<T, E> Engine<T, E>
+where
+    T: Weigh + Send + fmt::Debug + 'static,
+    E: Deliver<T>,
+{
+    pub(crate) fn new(
+        queue: BatchQueue<T>,
+        exporter: E,
+        account: Arc<Account>,
+        delivery: Arc<Delivery>,
+        runtime: ExportRuntime,
+    ) -> Self {
+        Self {
+            queue: Arc::new(queue),
+            account,
+            delivery,
+            exporter,
+            runtime,
+            started: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            outcome: Mutex::new(None),
+        }
+    }
+
+    /// The exporter, until the first thread has started.
+    pub(crate) fn exporter_mut(&mut self) -> &mut E {
+        &mut self.exporter
+    }
+
+    /// Starts the first thread, if it does not run yet.
+    pub(crate) fn start(self: &Arc<Self>) -> io::Result<()> {
+        if self.started.swap(true, Ordering::AcqRel) || !self.queue.worker_starts() {
+            return Ok(());
+        }
+        let started = self.spawn_worker();
+        if started.is_err() {
+            self.started.store(false, Ordering::Release);
+        }
+        started
+    }
+
+    /// A sampled item that has ended, and that the account has admitted.
+    pub(crate) fn push(self: &Arc<Self>, item: T) {
+        if !self.started.load(Ordering::Acquire) {
+            // Tried again with the next one: until then it waits.
+            let _ = self.start();
+        }
+        let (reason, items) = match self.queue.push(item, !is_exporting()) {
+            Pushed::Kept => return,
+            Pushed::Evicted(out) => (DropReason::QueueFull, out.len()),
+            Pushed::Refused(Refusal::Items) => (DropReason::QueueFull, 1),
+            Pushed::Refused(Refusal::Bytes) => (DropReason::QueueMemory, 1),
+            Pushed::Refused(Refusal::Closed) => (DropReason::AfterShutdown, 1),
+        };
+        self.delivery.dropped(reason, items as u64);
+    }
+
+    /// Starts a thread that the queue has counted.
+    fn spawn_worker(self: &Arc<Self>) -> io::Result<()> {
+        let engine = Arc::clone(self);
+        let spawned = thread::Builder::new()
+            .name("otel-enhance-batch".to_owned())
+            .spawn(move || engine.work());
+        if spawned.is_err() {
+            self.queue.worker_ended();
+        }
+        spawned.map(drop)
+    }
+
+    fn work(self: Arc<Self>) {
+        mark_exporting(true);
+        // Leaves the queue even if an export unwinds, so that another thread may take its place.
+        let _working = Working(&self.queue);
+        while let Some(batch) = self.queue.next() {
+            let _taken = Taken(&self.queue, batch.ticket);
+            if batch.wants_worker {
+                // Without it the next batch waits for this one; the next need tries again.
+                let _ = self.spawn_worker();
+            }
+            block_on(self.exporter.deliver(batch.items));
+        }
+    }
+
+    /// Exports what waits now.
+    pub(crate) fn flush(self: &Arc<Self>, timeout: Duration) -> OTelSdkResult {
+        if self.account.is_foreign() {
+            return Ok(());
+        }
+        refuse_inside_an_export("flush")?;
+        if self.account.is_settled() {
+            return Err(OTelSdkError::AlreadyShutdown);
+        }
+        let deadline = deadline_after(timeout);
+        if !self.queue.flush(deadline) {
+            return Err(OTelSdkError::Timeout(timeout));
+        }
+        if self.account.is_settled() {
+            return Err(OTelSdkError::AlreadyShutdown);
+        }
+        let flushed = self.call_exporter(deadline, |exporter| exporter.force_flush());
+        flushed.unwrap_or(Err(OTelSdkError::Timeout(timeout)))
+    }
+
+    /// Exports what waits, and ends the threads. Whoever calls second waits with the first.
+    pub(crate) fn close(self: &Arc<Self>, timeout: Duration) -> OTelSdkResult {
+        if self.account.is_foreign() {
+            // The queue is the parent's.
+            return Ok(());
+        }
+        refuse_inside_an_export("shutdown")?;
+        let deadline = deadline_after(timeout);
+        if self.closing.swap(true, Ordering::AcqRel) {
+            let settled = || self.account.is_settled();
+            return if self.account.wait_until(deadline, settled) {
+                self.outcome()
+            } else {
+                Err(OTelSdkError::Timeout(timeout))
+            };
+        }
+        self.account.close();
+        self.runtime.cut_off(deadline);
+        self.queue.close();
+        let drained = self.queue.flush(deadline + GRACE) && Instant::now() < deadline;
+        let (outcome, reason) = if drained {
+            // Spans that slipped past the closing door.
+            (Outcome::Drained, DropReason::AfterShutdown)
+        } else {
+            self.queue.discard();
+            (Outcome::TimedOut(timeout), DropReason::ShutdownDeadline)
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        // A failure here loses no span: all of them are delivered, or counted below.
+        self.call_exporter(deadline, move |exporter| {
+            exporter.shutdown_with_timeout(left)
+        });
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        self.account.settle(reason);
+        self.outcome()
+    }
+
+    fn outcome(&self) -> OTelSdkResult {
+        match *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(Outcome::TimedOut(timeout)) => Err(OTelSdkError::Timeout(timeout)),
+            Some(Outcome::Drained) | None => Ok(()),
+        }
+    }
+
+    /// Calls what may block, on a thread of its own; `None` if it has not returned by `deadline`.
+    fn call_exporter(
+        self: &Arc<Self>,
+        deadline: Instant,
+        call: impl FnOnce(&E) -> OTelSdkResult + Send + 'static,
+    ) -> Option<OTelSdkResult> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        let engine = Arc::clone(self);
+        let spawned = thread::Builder::new()
+            .name("otel-enhance-flush".to_owned())
+            .spawn(move || {
+                mark_exporting(true);
+                let called = catch_unwind(AssertUnwindSafe(|| call(&engine.exporter)));
+                let called = called.unwrap_or_else(|panic| {
+                    Err(OTelSdkError::InternalFailure(format!(
+                        "the exporter panicked: {}",
+                        panic_message(&*panic)
+                    )))
+                });
+                // Nobody waits any more after the deadline.
+                let _ = answer.send(called);
+            });
+        if let Err(error) = spawned {
+            return Some(Err(OTelSdkError::InternalFailure(format!(
+                "no thread to call the exporter on: {error}"
+            ))));
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        answered.recv_timeout(left).ok()
+    }
+
+    /// Ends the threads without a word to anybody: the last handle is gone.
+    pub(crate) fn abandon(&self) {
+        if !self.account.is_foreign() {
+            self.queue.discard();
+        }
+    }
+}
+
+fn refuse_inside_an_export(what: &str) -> OTelSdkResult {
+    if is_exporting() {
+        return Err(OTelSdkError::InternalFailure(format!(
+            "a {what} inside an export would wait for itself"
+        )));
+    }
+    Ok(())
+}
+
+fn deadline_after(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or(now + FOREVER)
+}
+
+struct Working<'a, T: Weigh>(&'a BatchQueue<T>);
+
+impl<T: Weigh> Drop for Working<'_, T> {
+    fn drop(&mut self) {
+        self.0.worker_ended();
+    }
+}
+
+struct Taken<'a, T: Weigh>(&'a BatchQueue<T>, Ticket);
+
+impl<T: Weigh> Drop for Taken<'_, T> {
+    fn drop(&mut self) {
+        self.0.completed(self.1);
+    }
+}
+
+/// The engine behind the SDK's spans.
+pub(crate) type SpanEngine = Engine<SpanData, ErasedExporter>;
+
+/// The provider's handle to the engine.
+#[derive(Debug)]
+pub(crate) struct EngineProcessor {
+    pub(crate) engine: Arc<SpanEngine>,
+    pub(crate) default_timeout: Duration,
+}
+
+impl opentelemetry_sdk::trace::SpanProcessor for EngineProcessor {
+    fn on_start(&self, span: &mut opentelemetry_sdk::trace::Span, _: &Context) {
+        if span.span_context().is_sampled() {
+            self.engine.account.span_started();
+        }
+    }
+
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() && self.engine.account.admit() {
+            self.engine.push(span);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.engine.flush(self.default_timeout)
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.engine.close(timeout)
+    }
+}

@@ -1,0 +1,27 @@
+//! Pipelined exports without silent drops (feature `performance`).
+//!
+//! The official `BatchSpanProcessor` exports one batch after the other: a receiver that takes 10 ms to
+//! answer takes 100 batches a second at most, and what comes faster is dropped. Here
+//!
+//! - up to 8 exports run at once;
+//! - the queue is bounded by spans and by bytes, those in flight included, so that no outage takes more
+//!   memory than was agreed;
+//! - what is dropped when it is full is chosen ([`DropPolicy`]), and every drop is counted by its reason;
+//! - flush and shutdown keep their deadline while an export hangs.
+//!
+//! For `init!` it is the argument `performance`, for the builder
+//! [`EnhancedPipeline::with_performance`](crate::EnhancedPipeline::with_performance); a service that keeps
+//! its own provider takes [`BatchOptimizedExporter`].
+
+mod batch;
+mod engine;
+mod queue;
+mod settings;
+mod weight;
+
+pub use batch::{BatchOptimizedExporter, BatchOptimizedProcessor, BatchWatch, QueueLevel};
+pub use settings::DropPolicy;
+
+pub(crate) use engine::{Engine, EngineProcessor, SpanEngine};
+pub(crate) use queue::BatchQueue;
+pub(crate) use settings::{BATCH_SPANS, QUEUE_SPANS, Tuning};

@@ -1,0 +1,62 @@
+//! The extension `performance` in the builder.
+
+use super::builder::EnhancedPipeline;
+use super::slots::Queue;
+use crate::extensions::performance::{DropPolicy, Tuning};
+
+/// The extension `performance`.
+impl EnhancedPipeline {
+    /// Holds ended spans in a queue of ours instead of the official batch processor: bounded by spans
+    /// and by bytes, with up to 8 exports at once, so that a slow receiver does not cut throughput. See
+    /// [`extensions::performance`](crate::extensions::performance).
+    ///
+    /// The queue holds 65,536 spans then and a batch 8192, unless `OTEL_BSP_*`,
+    /// [`with_max_queue_size`](Self::with_max_queue_size) or
+    /// [`with_max_export_batch_size`](Self::with_max_export_batch_size) say otherwise. The methods below
+    /// imply this one.
+    pub fn with_performance(mut self) -> Self {
+        self.tuning();
+        self
+    }
+
+    /// Bytes that spans may hold, those being exported included, 64 KiB to 64 GiB. A span counts with
+    /// what it takes in memory or in OTLP, whichever is more. Beside them, each export under way may
+    /// hold its batch in encoded form. Default: 64 MiB.
+    pub fn with_max_queue_bytes(mut self, bytes: usize) -> Self {
+        self.tuning().max_queue_bytes = Some(bytes);
+        self
+    }
+
+    /// Bytes in one export, counted as in [`with_max_queue_bytes`](Self::with_max_queue_bytes); 4 KiB to
+    /// 1 GiB, and at most half of the queue's. A single span that is larger is exported alone. Default:
+    /// 3.5 MiB, because receivers take 4 MiB over gRPC, as a rule.
+    pub fn with_max_export_batch_bytes(mut self, bytes: usize) -> Self {
+        self.tuning().max_export_batch_bytes = Some(bytes);
+        self
+    }
+
+    /// Exports that may run at once, 1 to 64. Default: 8; 1 for ordered exports, and for an exporter
+    /// given in code, because the official trait promises its implementers not to be called concurrently.
+    pub fn with_max_exports_in_flight(mut self, exports: usize) -> Self {
+        self.tuning().max_exports_in_flight = Some(exports);
+        self
+    }
+
+    /// What happens to a span that ends while the queue is full. Default: [`DropPolicy::Newest`].
+    pub fn with_drop_policy(mut self, policy: DropPolicy) -> Self {
+        self.tuning().drop_policy = policy;
+        self
+    }
+
+    /// One export after the other, in the order in which the spans ended, for receivers that need it.
+    /// Default: several at once.
+    pub fn with_ordered_exports(mut self) -> Self {
+        self.tuning().ordered = true;
+        self
+    }
+
+    fn tuning(&mut self) -> &mut Tuning {
+        self.slots.queue = Queue::Pipelined;
+        self.overrides.performance.get_or_insert_default()
+    }
+}

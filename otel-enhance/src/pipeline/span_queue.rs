@@ -1,0 +1,65 @@
+//! What holds ended spans until their export: one of the things that the queue's slot may hold.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::TracerProviderBuilder;
+
+use super::account::Account;
+use super::queue::{AccountingProcessor, ExportQueue};
+#[cfg(feature = "performance")]
+use crate::extensions::performance::{EngineProcessor, SpanEngine};
+
+#[derive(Clone, Debug)]
+pub(super) enum SpanQueue {
+    Official(Arc<ExportQueue>),
+    #[cfg(feature = "performance")]
+    Pipelined(Arc<SpanEngine>),
+}
+
+impl SpanQueue {
+    pub(super) fn account(&self) -> &Account {
+        match self {
+            Self::Official(queue) => &queue.account,
+            #[cfg(feature = "performance")]
+            Self::Pipelined(engine) => &engine.account,
+        }
+    }
+
+    pub(super) fn flush(&self, timeout: Duration) -> OTelSdkResult {
+        match self {
+            Self::Official(queue) => queue.flush(timeout),
+            #[cfg(feature = "performance")]
+            Self::Pipelined(engine) => engine.flush(timeout),
+        }
+    }
+
+    pub(super) fn close(&self, timeout: Duration) -> OTelSdkResult {
+        match self {
+            Self::Official(queue) => queue.close(timeout),
+            #[cfg(feature = "performance")]
+            Self::Pipelined(engine) => engine.close(timeout),
+        }
+    }
+
+    /// Gives the provider its handle to the queue.
+    pub(super) fn attach(
+        &self,
+        provider: TracerProviderBuilder,
+        default_timeout: Duration,
+    ) -> TracerProviderBuilder {
+        match self {
+            Self::Official(queue) => {
+                // It knows the timeout.
+                let _ = default_timeout;
+                provider.with_span_processor(AccountingProcessor(Arc::clone(queue)))
+            }
+            #[cfg(feature = "performance")]
+            Self::Pipelined(engine) => provider.with_span_processor(EngineProcessor {
+                engine: Arc::clone(engine),
+                default_timeout,
+            }),
+        }
+    }
+}
