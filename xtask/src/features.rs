@@ -49,7 +49,7 @@ const KERNELS: &str = "otel-enhance-kernels";
 
 /// What `--all-features` would be, were not the features of extensions that are to come errors.
 const EVERYTHING: Features =
-    Features::Just("otlp-http,otlp-json,otlp-grpc,tls,gzip,zstd,testing,simd");
+    Features::Just("otlp-http,otlp-json,otlp-grpc,tls,gzip,zstd,testing,simd,performance");
 
 /// Each published package with all that it can do, for its documentation.
 pub(crate) const DOCUMENTED: &[Combination] = &[
@@ -68,6 +68,7 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     linted(LIBRARY, Features::Just("otlp-http,gzip")),
     linted(LIBRARY, Features::Just("otlp-http,tls-no-provider")),
     linted(LIBRARY, Features::Just("otlp-grpc,tls,zstd")),
+    linted(LIBRARY, Features::Just("performance")),
     linted(LIBRARY, Features::Just("testing")),
     linted(LIBRARY, Features::Just("simd")),
     linted(LIBRARY, Features::Just("simd,otlp-http,gzip")),

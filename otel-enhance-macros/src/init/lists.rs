@@ -7,9 +7,9 @@ use syn::ext::IdentExt as _;
 use syn::parse::ParseStream;
 use syn::{Error, Ident, LitStr, Token, token};
 
-use super::durations;
-use super::model::Pipeline;
+use super::model::{Call, Pipeline};
 use super::parse::{number, text};
+use super::{durations, performance};
 use crate::arguments::{self, Errors, Given};
 use crate::suggest;
 
@@ -132,14 +132,19 @@ pub(crate) fn headers(
 
 /// What the value of a setting is.
 #[derive(Clone, Copy)]
-enum Value {
+pub(crate) enum Value {
     Text,
     Number,
     Duration,
+    Bool,
+    /// A drop policy, of `performance`.
+    Drop,
+    /// How long one of them waits.
+    Deadline,
 }
 
 /// A setting of a list, its builder method, its value.
-type Setting = (&'static str, &'static str, Value);
+pub(crate) type Setting = (&'static str, &'static str, Value);
 
 const TLS: [Setting; 3] = [
     ("ca", "with_ca_file", Value::Text),
@@ -237,6 +242,19 @@ fn settings(
     pipeline: &mut Pipeline,
     errors: &mut Errors,
 ) -> syn::Result<()> {
+    settings_of(input, key, example, known, &quote!(), pipeline, errors)
+}
+
+/// The same for settings whose values name types of the facade.
+pub(crate) fn settings_of(
+    input: ParseStream<'_>,
+    key: &Ident,
+    example: &str,
+    known: &[Setting],
+    facade: &TokenStream,
+    pipeline: &mut Pipeline,
+    errors: &mut Errors,
+) -> syn::Result<()> {
     parentheses(input, key, &format!("{key}({example})"))?;
     let mut given = Given::default();
     arguments::list(input, errors, |input, _| {
@@ -257,6 +275,16 @@ fn settings(
             Value::Text => text(input, &name, &format!("{name} = \"…\""))?,
             Value::Number => number(input, &name)?,
             Value::Duration => durations::duration(input, &name)?,
+            Value::Bool => performance::boolean(input, &name)?,
+            Value::Drop => performance::drop_policy(input, &name, facade)?,
+            Value::Deadline => {
+                let value = durations::duration(input, &name)?;
+                pipeline.deadline = Some(Call {
+                    method: name,
+                    value,
+                });
+                return Ok(());
+            }
         };
         pipeline.call(method, name.span(), value);
         Ok(())

@@ -7,6 +7,7 @@ mod expand;
 mod lists;
 mod model;
 mod parse;
+mod performance;
 mod validate;
 
 use proc_macro2::{TokenStream, TokenTree};

@@ -39,6 +39,8 @@ pub(crate) struct Pipeline {
     pub(crate) batch: Option<Span>,
     /// `simple`
     pub(crate) simple: Option<Span>,
+    /// `performance(deadline = …)`: its key and its value.
+    pub(crate) deadline: Option<Call>,
 }
 
 impl Pipeline {

@@ -8,7 +8,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Error, Ident, Lit, token};
 
 use super::model::Pipeline;
-use super::{choices, durations, lists};
+use super::{choices, durations, lists, performance};
 use crate::arguments::{self, Errors, Given};
 
 /// Every argument, in the order of the documentation.
@@ -138,6 +138,7 @@ fn one(
             pipeline.require("simd", at);
             pipeline.call("with_simd_optimization", at, quote!(true));
         }
+        "performance" => performance::performance(input, &key, facade, pipeline, errors)?,
         extension => extend(input, &key, extension, pipeline)?,
     }
     Ok(())

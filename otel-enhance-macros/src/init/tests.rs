@@ -437,7 +437,7 @@ fn simd_asks_the_facade_and_switches_the_encoder() {
 
 #[test]
 fn extensions_to_come_with_and_without_settings_ask_the_facade() {
-    for name in ["ebpf", "tracezip", "enterprise", "performance", "semconv"] {
+    for name in ["ebpf", "tracezip", "enterprise", "semconv"] {
         let name = quote::format_ident!("{name}");
         let require = quote::format_ident!("__require_{name}");
         assert_calls_that_require(quote!(#name), quote!(facade::#require! {}), quote!());
@@ -447,6 +447,85 @@ fn extensions_to_come_with_and_without_settings_ask_the_facade() {
             quote!(.with_service_name("a")),
         );
     }
+}
+
+#[test]
+fn performance_with_and_without_settings_becomes_calls() {
+    let require = quote!(facade::__require_performance! {});
+    assert_calls_that_require(
+        quote!(performance),
+        require.clone(),
+        quote!(.with_performance()),
+    );
+    assert_calls_that_require(
+        quote!(performance(
+            queue = 1000,
+            queue_bytes = 1 << 20,
+            batch = 100,
+            batch_bytes = SIZE,
+            in_flight = 4,
+            drop = "oldest",
+            ordered = false
+        )),
+        require.clone(),
+        quote! {
+            .with_performance()
+            .with_max_queue_size(1000)
+            .with_max_queue_bytes(1 << 20)
+            .with_max_export_batch_size(100)
+            .with_max_export_batch_bytes(SIZE)
+            .with_max_exports_in_flight(4)
+            .with_drop_policy(facade::config::DropPolicy::Oldest)
+            .with_ordered_exports(false)
+        },
+    );
+    assert_calls_that_require(
+        quote!(performance(deadline = 5ms, drop = "block")),
+        require.clone(),
+        quote! {
+            .with_performance()
+            .with_drop_policy(facade::config::DropPolicy::Block {
+                deadline: ::core::time::Duration::from_millis(5u64)
+            })
+        },
+    );
+    assert_calls_that_require(
+        quote!(performance(drop = policy())),
+        require,
+        quote!(.with_performance().with_drop_policy(policy())),
+    );
+}
+
+#[test]
+fn performance_given_a_mistake_names_it() {
+    assert_eq!(
+        one_error(quote!(performance(in_fligth = 4))),
+        "unknown setting `in_fligth` of `performance`: did you mean `in_flight`?"
+    );
+    assert_eq!(
+        one_error(quote!(performance(drop = "oldets"))),
+        "unknown drop policy `oldets`: did you mean `oldest`?"
+    );
+    assert_eq!(
+        one_error(quote!(performance(drop = 3))),
+        "expected what is dropped when the queue is full, found an integer: write `drop = \"newest\"`, `\"oldest\"` or `\"block\"`"
+    );
+    assert_eq!(
+        one_error(quote!(performance(ordered = 1))),
+        "expected `true` or `false`, found an integer: write `ordered = true`"
+    );
+    assert_eq!(
+        one_error(quote!(performance(drop = "newest", deadline = 1s))),
+        "`deadline` is how long `drop = \"block\"` waits for room: the other policies do not wait"
+    );
+    assert_eq!(
+        one_error(quote!(performance(queue = 9), batch(max_queue_size = 9))),
+        "`performance(queue = …)` and `batch(max_queue_size = …)` are the same setting: give one"
+    );
+    assert_eq!(
+        one_error(quote!(performance = true)),
+        "`performance` takes no value: write `performance` alone, or leave it out"
+    );
 }
 
 #[test]

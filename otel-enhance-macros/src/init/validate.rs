@@ -18,6 +18,24 @@ pub(crate) fn validate(pipeline: &Pipeline, errors: &mut Errors) {
             );
         }
     }
+    for (method, shorter, longer) in [
+        ("with_max_queue_size", "queue", "max_queue_size"),
+        (
+            "with_max_export_batch_size",
+            "batch",
+            "max_export_batch_size",
+        ),
+    ] {
+        let mut calls = pipeline.calls.iter().filter(|call| call.method == method);
+        if let (Some(_), Some(again)) = (calls.next(), calls.next()) {
+            errors.at_span(
+                again.method.span(),
+                format!(
+                    "`performance({shorter} = …)` and `batch({longer} = …)` are the same setting: give one"
+                ),
+            );
+        }
+    }
     if let (Some(batch), Some(_)) = (pipeline.batch, pipeline.simple) {
         errors.at_span(
             batch,

@@ -2,6 +2,7 @@
 
 use super::env::Reader;
 use super::number::{Bound, to_usize};
+use super::performance::{BATCH_SPANS, QUEUE_SPANS};
 use super::settings::{BatchSettings, Overrides};
 use crate::InitError;
 
@@ -15,16 +16,13 @@ const BATCH_VARIABLE: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
 
 /// The bounds of the queue and of a batch, with the defaults of whoever holds the spans.
 fn sizes(code: &Overrides) -> (Bound, Bound) {
-    #[cfg(feature = "performance")]
-    if code.performance.is_some() {
-        use crate::extensions::performance::{BATCH_SPANS, QUEUE_SPANS};
-        return (
-            QUEUE.with_default(QUEUE_SPANS),
-            BATCH.with_default(BATCH_SPANS),
-        );
+    if code.performance.is_none() {
+        return (QUEUE, BATCH);
     }
-    let _ = code;
-    (QUEUE, BATCH)
+    (
+        QUEUE.with_default(QUEUE_SPANS),
+        BATCH.with_default(BATCH_SPANS),
+    )
 }
 
 /// The bounds for a processor outside of any pipeline.

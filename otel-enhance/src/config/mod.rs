@@ -14,6 +14,7 @@ pub(crate) mod limits;
 mod number;
 mod otlp;
 pub(crate) mod percent;
+mod performance;
 pub(crate) mod propagator;
 mod resolve;
 pub(crate) mod sampler;
@@ -23,6 +24,8 @@ mod tests;
 
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub(crate) use env::{Env, Reader, shown};
+pub use performance::DropPolicy;
+pub(crate) use performance::Tuning;
 pub(crate) use resolve::resolve;
 pub use settings::{BatchSettings, Compression, OtlpSettings, Protocol, SpanLimits, TlsSettings};
 pub(crate) use settings::{ExporterKind, Overrides, SamplerChoice, Settings};

@@ -35,7 +35,6 @@ impl Bound {
     }
 
     /// The same with another default.
-    #[cfg(feature = "performance")]
     pub(crate) const fn with_default(self, default: u64) -> Self {
         Self {
             default,

@@ -1,7 +1,9 @@
 //! All settings laid over one another.
 
 use super::settings::{ExporterKind, Overrides, Settings};
-use super::{Diagnostics, Env, Reader, batch, exporters, limits, otlp, propagator, sampler};
+use super::{
+    Diagnostics, Env, Reader, Tuning, batch, exporters, limits, otlp, propagator, sampler,
+};
 use crate::{InitError, resource};
 
 /// Variables of the specification that this build knows and does not follow.
@@ -19,6 +21,16 @@ const UNSUPPORTED: [(&str, &str); 3] = [
         "entities are not supported: the value is ignored; put the attributes into OTEL_RESOURCE_ATTRIBUTES",
     ),
 ];
+
+fn performance(overrides: &Overrides) -> Result<Option<Tuning>, InitError> {
+    if overrides.performance.is_some() && !cfg!(feature = "performance") {
+        return Err(InitError::FeatureMissing {
+            argument: "performance",
+            feature: "performance",
+        });
+    }
+    Ok(overrides.performance)
+}
 
 /// Lays code over the environment over the defaults.
 ///
@@ -53,8 +65,7 @@ pub(crate) fn resolve(
         sampler: sampler::resolve(&overrides, &mut reader)?,
         propagators: propagator::resolve(&overrides, &mut reader),
         batch: batch::resolve(&overrides, &mut reader)?,
-        #[cfg(feature = "performance")]
-        performance: overrides.performance,
+        performance: performance(&overrides)?,
         limits: limits::resolve(&overrides, &mut reader)?,
     };
     Ok((settings, reader.diagnostics))

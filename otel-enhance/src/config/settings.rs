@@ -8,6 +8,8 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 
+use super::performance::Tuning;
+
 /// How OTLP travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -170,8 +172,7 @@ pub(crate) struct Overrides {
     pub(crate) scheduled_delay: Option<Duration>,
     pub(crate) export_timeout: Option<Duration>,
     /// `Some` if the extension holds ended spans.
-    #[cfg(feature = "performance")]
-    pub(crate) performance: Option<crate::extensions::performance::Tuning>,
+    pub(crate) performance: Option<Tuning>,
     pub(crate) attributes_per_span: Option<u32>,
     pub(crate) events_per_span: Option<u32>,
     pub(crate) links_per_span: Option<u32>,
@@ -217,7 +218,10 @@ pub(crate) struct Settings {
     pub(crate) propagators: Vec<Propagator>,
     pub(crate) batch: BatchSettings,
     /// `Some` if the extension holds ended spans.
-    #[cfg(feature = "performance")]
-    pub(crate) performance: Option<crate::extensions::performance::Tuning>,
+    #[cfg_attr(
+        not(feature = "performance"),
+        expect(dead_code, reason = "asking for it is an error then")
+    )]
+    pub(crate) performance: Option<Tuning>,
     pub(crate) limits: SpanLimits,
 }

@@ -23,7 +23,7 @@ use crate::export::report::Delivery;
 use crate::export::runtime::ExportRuntime;
 use crate::export::{LimitsHook, Shared, Sink};
 #[cfg(feature = "performance")]
-use crate::extensions::performance::{BatchQueue, Engine, SpanEngine};
+use crate::extensions::performance::{self, BatchQueue, Engine, SpanEngine};
 use crate::span::{ProviderBackend, Registration};
 use crate::{InitError, export, lifecycle, span};
 
@@ -263,7 +263,7 @@ fn pipelined(
         .exporters
         .contains(&ExporterKind::Custom)
         .then_some(1);
-    let bounds = tuning.bounds(&settings.batch, in_flight)?;
+    let bounds = performance::bounds(&tuning, &settings.batch, in_flight)?;
     exporter.set_resource(&settings.resource);
     let account = Arc::new(Account::new(Arc::clone(&delivery), usize::MAX));
     let queue = BatchQueue::new(bounds, tuning.drop_policy);

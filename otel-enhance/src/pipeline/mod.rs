@@ -14,7 +14,6 @@ mod install;
 mod installed;
 mod limits;
 mod otlp;
-#[cfg(feature = "performance")]
 mod performance;
 mod processor;
 mod queue;

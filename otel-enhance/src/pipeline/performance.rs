@@ -1,14 +1,16 @@
 //! The extension `performance` in the builder.
 
 use super::builder::EnhancedPipeline;
+#[cfg(feature = "performance")]
 use super::slots::Queue;
-use crate::extensions::performance::{DropPolicy, Tuning};
+use crate::config::{DropPolicy, Tuning};
 
-/// The extension `performance`.
+/// The extension `performance`. In a build without the feature of this name the install of a pipeline
+/// that asks for it fails with [`InitError::FeatureMissing`](crate::InitError::FeatureMissing).
 impl EnhancedPipeline {
     /// Holds ended spans in a queue of ours instead of the official batch processor: bounded by spans
     /// and by bytes, with up to 8 exports at once, so that a slow receiver does not cut throughput. See
-    /// [`extensions::performance`](crate::extensions::performance).
+    /// `extensions::performance`.
     ///
     /// The queue holds 65,536 spans then and a batch 8192, unless `OTEL_BSP_*`,
     /// [`with_max_queue_size`](Self::with_max_queue_size) or
@@ -49,14 +51,17 @@ impl EnhancedPipeline {
     }
 
     /// One export after the other, in the order in which the spans ended, for receivers that need it.
-    /// Default: several at once.
-    pub fn with_ordered_exports(mut self) -> Self {
-        self.tuning().ordered = true;
+    /// Default: `false`, several at once.
+    pub fn with_ordered_exports(mut self, ordered: bool) -> Self {
+        self.tuning().ordered = ordered;
         self
     }
 
     fn tuning(&mut self) -> &mut Tuning {
-        self.slots.queue = Queue::Pipelined;
+        #[cfg(feature = "performance")]
+        {
+            self.slots.queue = Queue::Pipelined;
+        }
         self.overrides.performance.get_or_insert_default()
     }
 }

@@ -11,9 +11,9 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
 use super::engine::{Engine, EngineProcessor, SpanEngine};
 use super::queue::BatchQueue;
-use super::settings::{DropPolicy, Tuning};
+use super::settings;
 use crate::InitError;
-use crate::config::{self, Env, Overrides};
+use crate::config::{self, DropPolicy, Env, Overrides, Tuning};
 use crate::export::log::{Log, ReportKind};
 use crate::export::report::Delivery;
 use crate::export::runtime::ExportRuntime;
@@ -61,7 +61,7 @@ type Make = Box<dyn FnOnce() -> Box<dyn Sink> + Send>;
 ///
 /// **Several exports at once.** The official trait promises its implementers that `export` is never
 /// called concurrently. The official OTLP exporters do well with it; an exporter that relies on the
-/// promise gets [`with_ordered_exports`](Self::with_ordered_exports).
+/// promise gets [`with_ordered_exports(true)`](Self::with_ordered_exports).
 ///
 /// A panic of the exporter costs its batch, an export that does not end costs the export timeout, and
 /// an exporter that needs a tokio runtime finds one; every span that ended is in the account.
@@ -153,9 +153,9 @@ impl BatchOptimizedExporter {
     }
 
     /// One export after the other, in the order in which the spans ended: for receivers and exporters
-    /// that need it. Default: several at once.
-    pub fn with_ordered_exports(mut self) -> Self {
-        self.tuning.ordered = true;
+    /// that need it. Default: `false`, several at once.
+    pub fn with_ordered_exports(mut self, ordered: bool) -> Self {
+        self.tuning.ordered = ordered;
         self
     }
 
@@ -176,7 +176,7 @@ impl BatchOptimizedExporter {
         self.overrides.performance = Some(self.tuning);
         let env = Env::process();
         let (batch, diagnostics) = config::batch::resolve_alone(&self.overrides, &env)?;
-        let bounds = self.tuning.bounds(&batch, None)?;
+        let bounds = settings::bounds(&self.tuning, &batch, None)?;
         let log = Log::with_handler(self.error_handler);
         for diagnostic in diagnostics.as_slice() {
             log.report(ReportKind::Diagnostic, diagnostic.to_string());

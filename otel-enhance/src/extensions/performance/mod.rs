@@ -19,9 +19,9 @@ mod queue;
 mod settings;
 mod weight;
 
+pub use crate::config::DropPolicy;
 pub use batch::{BatchOptimizedExporter, BatchOptimizedProcessor, BatchWatch, QueueLevel};
-pub use settings::DropPolicy;
 
 pub(crate) use engine::{Engine, EngineProcessor, SpanEngine};
 pub(crate) use queue::BatchQueue;
-pub(crate) use settings::{BATCH_SPANS, QUEUE_SPANS, Tuning};
+pub(crate) use settings::bounds;

@@ -13,8 +13,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use self::state::{Chunk, State};
-use super::settings::DropPolicy;
 use super::weight::Weigh;
+use crate::config::DropPolicy;
 
 /// The bounds of a queue and of the batches that leave it.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 use otel_enhance::{InitError, TelemetryGuard, init};
 
 fn start() -> Result<TelemetryGuard, InitError> {
-    let guard = init!(performance(threads = 2))?;
+    let guard = init!(performance)?;
     let _ = guard.diagnostics();
     Ok(guard)
 }

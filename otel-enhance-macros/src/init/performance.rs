@@ -1,0 +1,136 @@
+//! `performance`, with settings or without.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::parse::ParseStream;
+use syn::{Error, Ident, Lit, token};
+
+use super::lists::{self, Setting, Value};
+use super::model::Pipeline;
+use crate::arguments::{self, Errors};
+use crate::suggest;
+
+pub(crate) const SETTINGS: [Setting; 8] = [
+    ("queue", "with_max_queue_size", Value::Number),
+    ("queue_bytes", "with_max_queue_bytes", Value::Number),
+    ("batch", "with_max_export_batch_size", Value::Number),
+    ("batch_bytes", "with_max_export_batch_bytes", Value::Number),
+    ("in_flight", "with_max_exports_in_flight", Value::Number),
+    ("drop", "with_drop_policy", Value::Drop),
+    ("deadline", "with_drop_policy", Value::Deadline),
+    ("ordered", "with_ordered_exports", Value::Bool),
+];
+
+/// `performance`, `performance(in_flight = 4, drop = "oldest")`.
+pub(crate) fn performance(
+    input: ParseStream<'_>,
+    key: &Ident,
+    facade: &TokenStream,
+    pipeline: &mut Pipeline,
+    errors: &mut Errors,
+) -> syn::Result<()> {
+    pipeline.require("performance", key.span());
+    pipeline.call("with_performance", key.span(), quote!());
+    if !input.peek(token::Paren) {
+        return arguments::flag(input, key);
+    }
+    let first = pipeline.calls.len();
+    lists::settings_of(
+        input,
+        key,
+        "in_flight = 8",
+        &SETTINGS,
+        facade,
+        pipeline,
+        errors,
+    )?;
+    block_with_its_deadline(first, facade, pipeline, errors);
+    Ok(())
+}
+
+/// What `drop = "block"` and `deadline = …` come to together.
+fn block_with_its_deadline(
+    first: usize,
+    facade: &TokenStream,
+    pipeline: &mut Pipeline,
+    errors: &mut Errors,
+) {
+    let Some(deadline) = pipeline.deadline.take() else {
+        return;
+    };
+    let blocks = policy(facade, "BLOCK").to_string();
+    let drop = pipeline.calls[first..]
+        .iter_mut()
+        .find(|call| call.method == "with_drop_policy");
+    match drop {
+        Some(call) if call.value.to_string() == blocks => {
+            let value = &deadline.value;
+            call.value = quote!(#facade::config::DropPolicy::Block { deadline: #value });
+        }
+        _ => errors.at_span(
+            deadline.method.span(),
+            "`deadline` is how long `drop = \"block\"` waits for room: the other policies do not wait",
+        ),
+    }
+}
+
+fn policy(facade: &TokenStream, name: &str) -> TokenStream {
+    let name = quote::format_ident!("{name}");
+    quote!(#facade::config::DropPolicy::#name)
+}
+
+/// Reads `= "newest"`, `= "oldest"`, `= "block"`, or an expression that is a `DropPolicy`.
+pub(crate) fn drop_policy(
+    input: ParseStream<'_>,
+    key: &Ident,
+    facade: &TokenStream,
+) -> syn::Result<TokenStream> {
+    const KNOWN: [&str; 3] = ["newest", "oldest", "block"];
+    arguments::equals(input, key, "drop = \"oldest\"")?;
+    let value = arguments::expression(input)?;
+    let Some(lit) = arguments::literal(&value) else {
+        return Ok(quote!(#value));
+    };
+    let Lit::Str(text) = lit else {
+        return Err(Error::new_spanned(
+            lit,
+            format!(
+                "expected what is dropped when the queue is full, found {}: write `drop = \"newest\"`, `\"oldest\"` or `\"block\"`",
+                arguments::describe(lit)
+            ),
+        ));
+    };
+    let name = match text.value().as_str() {
+        "newest" => "Newest",
+        "oldest" => "Oldest",
+        "block" => "BLOCK",
+        other => {
+            return Err(Error::new_spanned(
+                text,
+                format!(
+                    "unknown drop policy `{other}`: {}",
+                    suggest::advice(other, &KNOWN)
+                ),
+            ));
+        }
+    };
+    let name = proc_macro2::Ident::new(name, text.span());
+    Ok(quote_spanned!(text.span()=> #facade::config::DropPolicy::#name))
+}
+
+/// Reads `= true`: an expression that is no literal of another type.
+pub(crate) fn boolean(input: ParseStream<'_>, key: &Ident) -> syn::Result<TokenStream> {
+    let example = format!("{key} = true");
+    arguments::equals(input, key, &example)?;
+    let value = arguments::expression(input)?;
+    match arguments::literal(&value) {
+        None | Some(Lit::Bool(_)) => Ok(quote!(#value)),
+        Some(other) => Err(Error::new_spanned(
+            other,
+            format!(
+                "expected `true` or `false`, found {}: write `{example}`",
+                arguments::describe(other)
+            ),
+        )),
+    }
+}
