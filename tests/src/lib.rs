@@ -5,6 +5,7 @@ pub mod cases;
 pub mod certificates;
 pub mod collector_file;
 pub mod fixtures;
+pub mod gate;
 pub mod loopback;
 pub mod nuisance;
 pub mod official;
