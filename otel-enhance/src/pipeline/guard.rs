@@ -100,6 +100,25 @@ impl TelemetryGuard {
         self.installed.delivery()
     }
 
+    /// The queue of the extension `performance`, and its metrics; `None` for a pipeline without it, and
+    /// where nothing is exported.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let guard = otel_enhance::init!(performance)?;
+    /// if let Some(queue) = guard.queue() {
+    ///     queue.report_to(&otel_enhance::global::meter("otel.sdk"));
+    ///     assert_eq!(queue.queue().waiting, 0);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "performance")]
+    #[must_use]
+    pub fn queue(&self) -> Option<crate::extensions::performance::BatchWatch> {
+        self.installed.queue.as_ref()?.watch()
+    }
+
     /// The official provider, for tracers of one's own. With `OTEL_SDK_DISABLED=true` it records
     /// nothing.
     #[must_use]

@@ -9,7 +9,7 @@ use opentelemetry_sdk::trace::TracerProviderBuilder;
 use super::account::Account;
 use super::queue::{AccountingProcessor, ExportQueue};
 #[cfg(feature = "performance")]
-use crate::extensions::performance::{EngineProcessor, SpanEngine};
+use crate::extensions::performance::{BatchWatch, EngineProcessor, SpanEngine};
 
 #[derive(Clone, Debug)]
 pub(super) enum SpanQueue {
@@ -40,6 +40,14 @@ impl SpanQueue {
             Self::Official(queue) => queue.close(timeout),
             #[cfg(feature = "performance")]
             Self::Pipelined(engine) => engine.close(timeout),
+        }
+    }
+
+    #[cfg(feature = "performance")]
+    pub(super) fn watch(&self) -> Option<BatchWatch> {
+        match self {
+            Self::Official(_) => None,
+            Self::Pipelined(engine) => Some(engine.watch()),
         }
     }
 

@@ -221,14 +221,12 @@ impl BatchOptimizedProcessor {
     /// A look at the account and the queue, which works after the processor has gone into a provider.
     #[must_use]
     pub fn watch(&self) -> BatchWatch {
-        BatchWatch {
-            queue: Arc::clone(&self.inner.engine.queue),
-            account: Arc::clone(&self.inner.engine.account),
-        }
+        self.inner.engine.watch()
     }
 }
 
-/// See [`BatchOptimizedProcessor::watch`].
+/// The account and the queue of a processor, for as long as one likes to look. See
+/// [`BatchOptimizedProcessor::watch`] and [`TelemetryGuard::queue`](crate::TelemetryGuard::queue).
 #[derive(Clone, Debug)]
 pub struct BatchWatch {
     queue: Arc<BatchQueue<SpanData>>,
@@ -246,7 +244,29 @@ impl BatchWatch {
     /// How full the queue is.
     #[must_use]
     pub fn queue(&self) -> QueueLevel {
-        self.queue.level().into()
+        let level = self.queue.level();
+        QueueLevel {
+            waiting: level.waiting,
+            capacity: self.queue.bounds().items,
+            in_flight: level.in_flight,
+            bytes: level.bytes,
+            max_bytes: self.queue.bounds().bytes,
+            peak_bytes: level.peak_bytes,
+        }
+    }
+
+    /// Spans that an exporter has been given.
+    pub(super) fn handed_over(&self) -> u64 {
+        self.queue.level().taken
+    }
+}
+
+impl SpanEngine {
+    pub(crate) fn watch(&self) -> BatchWatch {
+        BatchWatch {
+            queue: Arc::clone(&self.queue),
+            account: Arc::clone(&self.account),
+        }
     }
 }
 
@@ -256,23 +276,16 @@ impl BatchWatch {
 pub struct QueueLevel {
     /// Spans that wait for their export.
     pub waiting: usize,
+    /// Spans that may wait.
+    pub capacity: usize,
     /// Spans that are being exported.
     pub in_flight: usize,
-    /// Bytes of both.
+    /// Bytes of those that wait and those that are being exported.
     pub bytes: usize,
+    /// What they may be.
+    pub max_bytes: usize,
     /// The most bytes that there have been. It never exceeds the bound.
     pub peak_bytes: usize,
-}
-
-impl From<super::queue::Level> for QueueLevel {
-    fn from(level: super::queue::Level) -> Self {
-        Self {
-            waiting: level.waiting,
-            in_flight: level.in_flight,
-            bytes: level.bytes,
-            peak_bytes: level.peak_bytes,
-        }
-    }
 }
 
 impl SpanProcessor for BatchOptimizedProcessor {

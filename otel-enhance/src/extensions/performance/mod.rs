@@ -15,6 +15,7 @@
 
 mod batch;
 mod engine;
+mod metrics;
 mod queue;
 mod settings;
 mod weight;

@@ -92,6 +92,8 @@ pub(crate) struct Level {
     /// Of those that wait and those in flight.
     pub(crate) bytes: usize,
     pub(crate) in_flight: usize,
+    /// Items that have ever been taken.
+    pub(crate) taken: u64,
     /// The most bytes that there ever were.
     pub(crate) peak_bytes: usize,
 }
@@ -109,6 +111,10 @@ impl<T: Weigh> BatchQueue<T> {
             room: Condvar::new(),
             progress: Condvar::new(),
         }
+    }
+
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     /// Lets `item` in, as far as the policy and the bounds allow. `may_wait` is false where a wait

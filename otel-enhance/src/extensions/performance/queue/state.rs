@@ -29,6 +29,7 @@ pub(super) struct State<T> {
     pub(super) pushed: u64,
     in_flight: Vec<Ticket>,
     in_flight_items: usize,
+    taken: u64,
     /// What is older than this position waits no longer for company.
     pub(super) flush_to: u64,
     /// Somebody found no room since the last batch was taken.
@@ -70,6 +71,7 @@ impl<T: Weigh> State<T> {
             pushed: 0,
             in_flight: Vec::with_capacity(bounds.in_flight),
             in_flight_items: 0,
+            taken: 0,
             flush_to: 0,
             crowded: false,
             closed: false,
@@ -183,6 +185,7 @@ impl<T: Weigh> State<T> {
         self.waiting -= ticket.items;
         self.waiting_bytes -= ticket.bytes;
         self.in_flight_items += ticket.items;
+        self.taken += ticket.items as u64;
         self.in_flight.push(ticket);
         self.crowded = false;
         (taken, ticket)
@@ -222,6 +225,7 @@ impl<T: Weigh> State<T> {
             waiting: self.waiting,
             bytes: self.held_bytes,
             in_flight: self.in_flight_items,
+            taken: self.taken,
             peak_bytes: self.peak_bytes,
         }
     }
