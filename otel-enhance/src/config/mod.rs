@@ -24,6 +24,11 @@ mod tests;
 
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub(crate) use env::{Env, Reader, shown};
+#[cfg(all(
+    feature = "performance",
+    any(feature = "otlp-http", feature = "otlp-grpc")
+))]
+pub(crate) use otlp::otlp_alone;
 pub use performance::DropPolicy;
 pub(crate) use performance::Tuning;
 pub(crate) use resolve::resolve;

@@ -22,6 +22,20 @@ macro_rules! both {
     };
 }
 
+/// The destination of an exporter outside of any pipeline.
+#[cfg(all(
+    feature = "performance",
+    any(feature = "otlp-http", feature = "otlp-grpc")
+))]
+pub(crate) fn otlp_alone(
+    code: &Overrides,
+    env: &super::Env,
+) -> Result<(OtlpSettings, super::Diagnostics), InitError> {
+    let mut reader = Reader::new(env);
+    let settings = resolve(code, &mut reader)?;
+    Ok((settings, reader.diagnostics))
+}
+
 /// Resolves everything about OTLP.
 pub(crate) fn resolve(
     code: &Overrides,

@@ -218,10 +218,6 @@ pub(crate) struct Settings {
     pub(crate) propagators: Vec<Propagator>,
     pub(crate) batch: BatchSettings,
     /// `Some` if the extension holds ended spans.
-    #[cfg_attr(
-        not(feature = "performance"),
-        expect(dead_code, reason = "asking for it is an error then")
-    )]
     pub(crate) performance: Option<Tuning>,
     pub(crate) limits: SpanLimits,
 }

@@ -27,6 +27,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(super) struct Connector {
     tcp: HttpConnector,
     timeout: Duration,
+    /// Where to connect to, whatever the URL's name stands for.
+    #[cfg(feature = "performance")]
+    address: Option<std::net::SocketAddr>,
     #[cfg(feature = "tls-no-provider")]
     credentials: Option<std::sync::Arc<Credentials>>,
 }
@@ -46,6 +49,8 @@ impl Connector {
         Self {
             tcp,
             timeout,
+            #[cfg(feature = "performance")]
+            address: None,
             #[cfg(feature = "tls-no-provider")]
             credentials: None,
         }
@@ -59,6 +64,15 @@ impl Connector {
         connector.tcp.enforce_http(false);
         connector.credentials = Some(std::sync::Arc::new(credentials));
         connector
+    }
+
+    /// The same, to one address of the name in the URL.
+    #[cfg(feature = "performance")]
+    pub(super) fn pinned_to(&self, address: std::net::SocketAddr) -> Self {
+        Self {
+            address: Some(address),
+            ..self.clone()
+        }
     }
 
     /// Whether a connection could be opened as far as it depends on us, that is on certificates
@@ -112,6 +126,11 @@ impl Service<Uri> for Connector {
         let credentials = self.credentials.clone();
         #[cfg(feature = "tls-no-provider")]
         let host = uri.host().unwrap_or_default().to_owned();
+        #[cfg(feature = "performance")]
+        let uri = match self.address {
+            Some(address) => pinned(address).unwrap_or(uri),
+            None => uri,
+        };
         let tcp = self.tcp.call(uri);
         let timeout = self.timeout;
         Box::pin(async move {
@@ -133,6 +152,17 @@ impl Service<Uri> for Connector {
             })
         })
     }
+}
+
+/// A URL of an address alone, which needs no look-up.
+#[cfg(feature = "performance")]
+fn pinned(address: std::net::SocketAddr) -> Option<Uri> {
+    Uri::builder()
+        .scheme("http")
+        .authority(address.to_string())
+        .path_and_query("/")
+        .build()
+        .ok()
 }
 
 /// An open connection.

@@ -164,7 +164,7 @@ impl fmt::Debug for GrpcSink {
 
 /// A status as the specification classifies it; one that tonic made of a broken connection counts
 /// as the broken connection.
-fn from_status(status: &Status) -> Trouble {
+pub(super) fn from_status(status: &Status) -> Trouble {
     if let Some(broken) = status.source() {
         return from_connection(broken);
     }
@@ -207,7 +207,7 @@ fn from_connection(error: &(dyn Error + 'static)) -> Trouble {
 
 /// Where the channel leads. The scheme is hidden from tonic's own connector, which refuses `https`
 /// if any crate of the graph switched its TLS on; ours speaks TLS, and the requests say `https`.
-fn endpoint(text: &str) -> Result<Endpoint, InitError> {
+pub(super) fn endpoint(text: &str) -> Result<Endpoint, InitError> {
     let invalid = || InitError::InvalidArgument {
         argument: "endpoint",
         value: text.to_owned(),
@@ -237,6 +237,6 @@ fn endpoint(text: &str) -> Result<Endpoint, InitError> {
 }
 
 /// The settings' headers as metadata.
-fn metadata(pairs: &[(String, String)]) -> Result<MetadataMap, InitError> {
+pub(super) fn metadata(pairs: &[(String, String)]) -> Result<MetadataMap, InitError> {
     super::headers::parse(pairs).map(MetadataMap::from_headers)
 }

@@ -25,6 +25,11 @@ mod held;
 #[cfg(feature = "otlp-http")]
 mod http;
 pub(crate) mod log;
+#[cfg(all(
+    feature = "performance",
+    any(feature = "otlp-http", feature = "otlp-grpc")
+))]
+mod pool;
 pub(crate) mod report;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod retry;
@@ -45,6 +50,11 @@ pub use destination::Destination;
 #[cfg(feature = "otlp-http")]
 pub use http::{EnhancedHttpClient, EnhancedHttpClientBuilder};
 pub use log::{ErrorHandler, Report, ReportKind};
+#[cfg(all(
+    feature = "performance",
+    any(feature = "otlp-http", feature = "otlp-grpc")
+))]
+pub use pool::{ConnectionPoolExporter, ConnectionPoolExporterBuilder};
 pub use report::{DeliveryReport, DropReason};
 
 pub(crate) use erased::{ErasedExporter, LimitsHook, Shared};
@@ -77,11 +87,18 @@ pub(crate) fn build(
             ExporterKind::None => {}
             ExporterKind::Otlp => {
                 let otlp = &settings.otlp;
-                sinks.push((
-                    otlp.endpoint.clone(),
-                    true,
-                    otlp_sink(otlp, encoder, &shared)?,
-                ));
+                let sink = match settings.performance {
+                    #[cfg(all(
+                        feature = "performance",
+                        any(feature = "otlp-http", feature = "otlp-grpc")
+                    ))]
+                    // JSON stays with its own exporter.
+                    Some(_) if otlp.protocol != Protocol::HttpJson => {
+                        pooled(vec![otlp.clone()], &shared)?
+                    }
+                    _ => otlp_sink(otlp, encoder, &shared)?,
+                };
+                sinks.push((otlp.endpoint.clone(), true, sink));
             }
             ExporterKind::Stdout => sinks.push((
                 "stdout".to_owned(),
@@ -194,6 +211,40 @@ fn no_transport<T>(_: &Shared) -> Result<T, InitError> {
         argument: "exporter",
         feature: "otlp-http",
     })
+}
+
+/// The exporter of one or more equal destinations over a pool of connections.
+#[cfg(all(
+    feature = "performance",
+    any(feature = "otlp-http", feature = "otlp-grpc")
+))]
+pub(crate) fn pooled(
+    settings: Vec<OtlpSettings>,
+    shared: &Shared,
+) -> Result<Box<dyn Sink>, InitError> {
+    for one in &settings {
+        require_features(one)?;
+        #[cfg(not(feature = "tls-no-provider"))]
+        if is_https(one) {
+            // Asked for by the environment, or it had been refused before.
+            return Ok(Box::new(held::WithoutTls));
+        }
+    }
+    let endpoint = |one: OtlpSettings| {
+        let alpn: &[u8] = match one.protocol {
+            Protocol::Grpc => b"h2",
+            _ => b"http/1.1",
+        };
+        let connector = connector(&one, alpn);
+        pool::Endpoint::new(one, connector)
+    };
+    let endpoints = shared.runtime.build_guarded(|| {
+        settings
+            .into_iter()
+            .map(endpoint)
+            .collect::<Result<Vec<_>, _>>()
+    })??;
+    Ok(pool::sink(endpoints, shared))
 }
 
 /// What opens connections to the endpoint, for the protocol of this name in TLS.

@@ -66,6 +66,9 @@ pub(super) enum Again {
     Backoff,
     /// After the receiver's.
     After(Duration),
+    /// At once: another address is there.
+    #[cfg(feature = "performance")]
+    Elsewhere,
 }
 
 impl Trouble {
@@ -102,6 +105,8 @@ pub(super) struct Courier {
     timeout: Duration,
     backoff: Backoff,
     delivery: Arc<Delivery>,
+    #[cfg(feature = "performance")]
+    budget: Option<&'static super::pool::RetryBudget>,
     /// The receiver asked us to stay away until then.
     throttled_until: Mutex<Option<Instant>>,
 }
@@ -112,7 +117,27 @@ impl Courier {
             timeout,
             backoff,
             delivery,
+            #[cfg(feature = "performance")]
+            budget: None,
             throttled_until: Mutex::new(None),
+        }
+    }
+
+    /// Shares its retries with others.
+    #[cfg(feature = "performance")]
+    pub(super) fn with_budget(mut self, budget: &'static super::pool::RetryBudget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// `wait`, or longer where too many try again.
+    #[cfg(feature = "performance")]
+    fn in_turn(&self, wait: Duration, at_most: Duration) -> Duration {
+        match self.budget.map(|budget| budget.take(at_most)) {
+            Some(Some(turn)) => wait.max(turn),
+            // Not within the time that there is.
+            Some(None) => at_most,
+            None => wait,
         }
     }
 
@@ -164,9 +189,13 @@ impl Courier {
                     *lock(&self.throttled_until) = Some(Instant::now() + wait);
                     wait
                 }
+                #[cfg(feature = "performance")]
+                Again::Elsewhere => Duration::ZERO,
             };
+            #[cfg(feature = "performance")]
+            let wait = self.in_turn(wait, remaining);
             if wait >= remaining {
-                if trouble.again == Again::Backoff {
+                if !matches!(trouble.again, Again::After(_)) {
                     // Given up at its deadline and not before: a receiver that is away must not
                     // drain the queue as fast as it can be found missing.
                     sleep_until(deadline.into()).await;

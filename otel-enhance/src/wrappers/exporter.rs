@@ -49,7 +49,7 @@ impl EnhancedExporter {
     /// The account of what this exporter gets, readable after the exporter has gone into a provider.
     #[must_use]
     pub fn watch(&self) -> DeliveryWatch {
-        DeliveryWatch(Arc::clone(&self.delivery))
+        DeliveryWatch::new(Arc::clone(&self.delivery))
     }
 }
 
@@ -58,8 +58,6 @@ impl EnhancedExporter {
 pub struct DeliveryWatch(Arc<Delivery>);
 
 impl DeliveryWatch {
-    #[cfg(feature = "simd")]
-    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     pub(crate) fn new(delivery: Arc<Delivery>) -> Self {
         Self(delivery)
     }

@@ -8,6 +8,8 @@ mod date;
 mod encoded;
 #[cfg(feature = "otlp-json")]
 mod json;
+#[cfg(feature = "performance")]
+mod raw;
 mod record;
 mod response;
 #[cfg(test)]
@@ -16,6 +18,8 @@ mod tests;
 pub use by_hand::{EnhancedHttpClient, EnhancedHttpClientBuilder};
 #[cfg(any(feature = "simd", feature = "performance"))]
 pub(super) use encoded::carrier;
+#[cfg(feature = "performance")]
+pub(super) use raw::RawHttp;
 
 use std::sync::Arc;
 use std::time::Duration;

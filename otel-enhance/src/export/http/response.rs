@@ -60,7 +60,10 @@ pub(super) fn outcome(
     answer::outcome(response, &shared.log)
 }
 
-fn parse(content_type: &HeaderValue, body: &Bytes) -> Option<ExportTraceServiceResponse> {
+pub(super) fn parse(
+    content_type: &HeaderValue,
+    body: &Bytes,
+) -> Option<ExportTraceServiceResponse> {
     if body.is_empty() {
         return Some(ExportTraceServiceResponse::default());
     }

@@ -21,6 +21,8 @@ mod settings;
 mod weight;
 
 pub use crate::config::DropPolicy;
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub use crate::export::{ConnectionPoolExporter, ConnectionPoolExporterBuilder};
 pub use batch::{BatchOptimizedExporter, BatchOptimizedProcessor, BatchWatch, QueueLevel};
 
 pub(crate) use engine::{Engine, EngineProcessor, SpanEngine};

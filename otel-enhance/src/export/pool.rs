@@ -1,0 +1,298 @@
+//! OTLP to every address of every endpoint, over connections that are kept and reused.
+
+mod budget;
+mod exporter;
+mod target;
+mod wire;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::SpanData;
+use prost::Message;
+
+pub(crate) use self::budget::RetryBudget;
+pub use self::exporter::{ConnectionPoolExporter, ConnectionPoolExporterBuilder};
+use self::target::{Target, choose};
+use self::wire::{Answer, Request, Wire, host_and_port};
+use super::answer;
+use super::connect::Connector;
+use super::erased::Shared;
+use super::log::lock;
+use super::report::DropReason;
+use super::retry::{Again, Backoff, Courier, Trouble};
+use super::sink::{Failure, Outcome, Sink};
+use crate::InitError;
+use crate::config::OtlpSettings;
+
+/// Names are looked up anew after this time, and after a failure if the last look was this long ago.
+const RESOLVED_FOR: Duration = Duration::from_secs(60);
+const RESOLVED_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// A [`Sink`] that spreads its requests over addresses.
+#[derive(Debug)]
+struct PoolSink {
+    pool: Arc<Pool>,
+    courier: Courier,
+    settings: Option<OtlpSettings>,
+    resource: ResourceAttributesWithSchema,
+    shut_down: AtomicBool,
+    #[cfg(feature = "otlp-http")]
+    strange: AtomicBool,
+    shared: Shared,
+}
+
+/// The addresses.
+#[derive(Debug)]
+struct Pool {
+    endpoints: Vec<Endpoint>,
+    known: Mutex<Known>,
+    /// Somebody looks names up.
+    resolving: AtomicBool,
+    turn: AtomicUsize,
+}
+
+/// One receiver's name, and all that is known of how to talk to it.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    settings: OtlpSettings,
+    host: String,
+    port: u16,
+    connector: Connector,
+}
+
+impl Endpoint {
+    /// Must be called with our runtime entered.
+    pub(super) fn new(settings: OtlpSettings, connector: Connector) -> Result<Self, InitError> {
+        let url = &settings.endpoint;
+        let (host, port) = host_and_port(url).ok_or_else(|| InitError::InvalidArgument {
+            argument: "endpoint",
+            value: url.clone(),
+            expected: "a URL with scheme and host, such as http://localhost:4318".to_owned(),
+        })?;
+        let endpoint = Self {
+            settings,
+            host,
+            port,
+            connector,
+        };
+        // What is not usable must fail here and not at the first export.
+        endpoint.wire(SocketAddr::from(([127, 0, 0, 1], port)))?;
+        Ok(endpoint)
+    }
+
+    fn wire(&self, address: SocketAddr) -> Result<Wire, InitError> {
+        Wire::new(&self.settings, &self.connector, address)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    targets: Arc<[Arc<Target>]>,
+    at: Option<Instant>,
+    failed_since: bool,
+}
+
+/// The exporter to `endpoints`, of which there is one at least. All but the address is the first one's.
+pub(super) fn sink(endpoints: Vec<Endpoint>, shared: &Shared) -> Box<dyn Sink> {
+    let settings = endpoints.first().map(|first| first.settings.clone());
+    let timeout = settings.as_ref().map_or(Duration::ZERO, |one| one.timeout);
+    let delivery = Arc::clone(&shared.delivery);
+    let courier =
+        Courier::new(timeout, Backoff::default(), delivery).with_budget(RetryBudget::process());
+    Box::new(PoolSink {
+        pool: Arc::new(Pool {
+            endpoints,
+            known: Mutex::default(),
+            resolving: AtomicBool::new(false),
+            turn: AtomicUsize::new(0),
+        }),
+        courier,
+        settings,
+        resource: ResourceAttributesWithSchema::default(),
+        shut_down: AtomicBool::new(false),
+        #[cfg(feature = "otlp-http")]
+        strange: AtomicBool::new(false),
+        shared: shared.clone(),
+    })
+}
+
+impl Pool {
+    /// One attempt, at the address that is best off.
+    async fn attempt(self: &Arc<Self>, request: &Request) -> Result<Answer, Trouble> {
+        let targets = self.targets().await?;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let Some(target) = choose(&targets, turn, Instant::now()) else {
+            return Err(Trouble::unreachable("no endpoint has an address", false));
+        };
+        let attempted = {
+            let _busy = target.begin();
+            target.wire.attempt(request).await
+        };
+        match attempted {
+            Ok(answer) => {
+                target.worked();
+                Ok(answer)
+            }
+            Err(mut trouble) => {
+                let now = Instant::now();
+                target.failed(&trouble, now);
+                lock(&self.known).failed_since = true;
+                if trouble.again != Again::No
+                    && targets.iter().any(|other| other.away_until(now).is_none())
+                {
+                    trouble.again = Again::Elsewhere;
+                }
+                if targets.len() > 1 {
+                    trouble.failure.detail =
+                        format!("{}: {}", target.address, trouble.failure.detail);
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    /// The addresses as they are known. The first time they are waited for, later they are looked up
+    /// behind the back of the export that finds them old.
+    async fn targets(self: &Arc<Self>) -> Result<Arc<[Arc<Target>]>, Trouble> {
+        let (targets, is_old) = {
+            let known = lock(&self.known);
+            let age = known.at.map(|at| at.elapsed());
+            let is_old = age.is_none_or(|age| {
+                age > RESOLVED_FOR || (known.failed_since && age > RESOLVED_AT_LEAST)
+            });
+            (Arc::clone(&known.targets), is_old)
+        };
+        if targets.is_empty() {
+            return self.resolve().await;
+        }
+        if is_old && !self.resolving.swap(true, Ordering::AcqRel) {
+            let pool = Arc::clone(self);
+            tokio::spawn(async move {
+                // If it fails, those that are known hold.
+                let _ = pool.resolve().await;
+                pool.resolving.store(false, Ordering::Release);
+            });
+        }
+        Ok(targets)
+    }
+
+    async fn resolve(&self) -> Result<Arc<[Arc<Target>]>, Trouble> {
+        let mut found = Vec::new();
+        let mut failure = None;
+        for endpoint in &self.endpoints {
+            let host = endpoint.host.as_str();
+            match tokio::net::lookup_host((host, endpoint.port)).await {
+                Ok(addresses) => found.extend(addresses.map(|address| (endpoint, address))),
+                Err(error) => failure = Some(format!("{host} has no address: {error}")),
+            }
+        }
+        let mut known = lock(&self.known);
+        known.at = Some(Instant::now());
+        known.failed_since = false;
+        if found.is_empty() {
+            let why = failure.unwrap_or_else(|| "no endpoint has an address".to_owned());
+            return Err(Trouble::unreachable(why, false));
+        }
+        let mut targets = Vec::with_capacity(found.len());
+        for (endpoint, address) in found {
+            let url = &endpoint.settings.endpoint;
+            let same = |old: &&Arc<Target>| old.address == address && old.url == *url;
+            if targets.iter().any(|known| same(&known)) {
+                continue;
+            }
+            // Connections and what is known of an address outlive a look at its name.
+            if let Some(old) = known.targets.iter().find(same) {
+                targets.push(Arc::clone(old));
+                continue;
+            }
+            // It worked when the pool was made.
+            let wire = endpoint
+                .wire(address)
+                .map_err(|error| Trouble::rejected(error.to_string()))?;
+            targets.push(Arc::new(Target::new(url.clone(), address, wire)));
+        }
+        known.targets = targets.into();
+        Ok(Arc::clone(&known.targets))
+    }
+}
+
+impl PoolSink {
+    async fn deliver(&self, batch: Vec<SpanData>) -> Outcome {
+        let spans = batch.len() as u64;
+        let message = ExportTraceServiceRequest {
+            resource_spans: group_spans_by_resource_and_scope(batch, &self.resource),
+        };
+        let body = message.encode_to_vec().into();
+        drop(message);
+        let request = match Request::new(body, self.settings.as_ref()) {
+            Ok(request) => request,
+            Err(error) => {
+                return Outcome::Dropped(Failure::new(
+                    DropReason::ExporterFailed,
+                    format!("the request cannot be compressed: {error}"),
+                ));
+            }
+        };
+        let delivered = self
+            .courier
+            .deliver(spans, || self.pool.attempt(&request))
+            .await;
+        match delivered {
+            Ok(Answer::Otlp(response)) => answer::outcome(response, &self.shared.log),
+            #[cfg(feature = "otlp-http")]
+            Ok(Answer::Strange) => {
+                if !self.strange.swap(true, Ordering::Relaxed) {
+                    self.shared.log.report(
+                        super::log::ReportKind::Notice,
+                        "the receiver answers 2xx with a body that is no OTLP response: \
+                         is the endpoint an OTLP receiver? Spans count as exported",
+                    );
+                }
+                Outcome::Delivered
+            }
+            Err(failure) => Outcome::Dropped(failure),
+        }
+    }
+}
+
+impl Sink for PoolSink {
+    fn export(&self, batch: Vec<SpanData>) -> BoxFuture<'_, Outcome> {
+        Box::pin(async move {
+            if self.shut_down.load(Ordering::Relaxed) {
+                return Outcome::Dropped(Failure::new(
+                    DropReason::AfterShutdown,
+                    "the exporter is shut down",
+                ));
+            }
+            self.deliver(batch).await
+        })
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown(&self) -> OTelSdkResult {
+        if self.shut_down.swap(true, Ordering::Relaxed) {
+            return Err(OTelSdkError::AlreadyShutdown);
+        }
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        self.shutdown()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.into();
+    }
+}
