@@ -91,6 +91,17 @@ fn official_program_on_our_provider_exports_what_it_exports_on_the_plain_sdk() {
             official::program();
             guard.shutdown().unwrap();
             equal(&plain, &comparable(&loopback), 60);
+
+            let loopback = Loopback::start();
+            let guard = otel_enhance::init!(
+                exporter = otlp_grpc,
+                endpoint = loopback.grpc(),
+                performance
+            )
+            .unwrap();
+            official::program();
+            guard.shutdown().unwrap();
+            equal(&plain, &comparable(&loopback), 60);
         },
     );
 }
@@ -207,6 +218,25 @@ fn official_program_with_tight_limits_exports_what_it_exports_on_the_plain_sdk()
                     attributes_per_link = 0,
                 ),
                 simd,
+            )
+            .unwrap();
+            official::program();
+            guard.shutdown().unwrap();
+            equal(&plain, &comparable(&loopback), 100);
+
+            let loopback = Loopback::start();
+            let guard = otel_enhance::init!(
+                exporter = otlp_http,
+                endpoint = loopback.http(),
+                sampler = Sampler::AlwaysOn,
+                limits(
+                    attributes_per_span = 5,
+                    events_per_span = 2,
+                    links_per_span = 1,
+                    attributes_per_event = 1,
+                    attributes_per_link = 0,
+                ),
+                performance,
             )
             .unwrap();
             official::program();

@@ -15,7 +15,12 @@ const ARRIVAL: Duration = Duration::from_secs(20);
 const SPANS: usize = 3;
 
 fn start(case: &str, receiver: &BlockingReceiver) -> Running {
-    Program::new(env!("CARGO_BIN_EXE_program"), case, Side::Ours)
+    let mut program = Program::new(env!("CARGO_BIN_EXE_program"), case, Side::Ours);
+    // This file is a module of another test as well.
+    if module_path!().starts_with("performance") {
+        program = program.env("TEST_PERFORMANCE", "1");
+    }
+    program
         .env(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             receiver.http_endpoint().unwrap(),

@@ -8,6 +8,8 @@ mod init_in_a_result;
 mod init_with_an_exporter_of_ones_own;
 #[path = "accepted/init-with-every-argument.rs"]
 mod init_with_every_argument;
+#[path = "accepted/init-with-performance.rs"]
+mod init_with_performance;
 #[path = "accepted/init-without-arguments.rs"]
 mod init_without_arguments;
 
@@ -16,5 +18,6 @@ fn init_with_arguments_installs_and_shuts_down() {
     init_in_a_result::main().expect("a pipeline");
     init_with_an_exporter_of_ones_own::main();
     init_with_every_argument::main();
+    init_with_performance::main();
     init_without_arguments::main();
 }

@@ -12,8 +12,8 @@ use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
-use otel_enhance::TelemetryGuard;
 use otel_enhance::export::DropReason;
+use otel_enhance::{EnhancedPipeline, TelemetryGuard};
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 pub(crate) type Case = fn() -> Outcome;
@@ -22,6 +22,16 @@ pub(crate) type Case = fn() -> Outcome;
 pub(crate) fn fact(name: &str, value: impl Display) {
     println!("{name}={value}");
     let _ = std::io::stdout().flush();
+}
+
+/// A pipeline, with `performance` if the test asks for it.
+pub(crate) fn new_enhanced_pipeline() -> EnhancedPipeline {
+    let pipeline = otel_enhance::new_enhanced_pipeline();
+    if std::env::var_os("TEST_PERFORMANCE").is_some() {
+        pipeline.with_performance()
+    } else {
+        pipeline
+    }
 }
 
 /// Ends `count` spans at `provider`.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
-use otel_enhance::{TelemetryGuard, new_enhanced_pipeline};
+use otel_enhance::TelemetryGuard;
 
-use crate::common::{Case, Counting, Outcome, end_spans, fact, report};
+use crate::common::{Case, Counting, Outcome, end_spans, fact, new_enhanced_pipeline, report};
 use crate::traps::wait_for_a_signal;
 use crate::unix::{self, Forked};
 
