@@ -75,7 +75,7 @@ impl Hook for Mood {
 /// What listens.
 enum Listening {
     Nothing,
-    Receiver(BlockingReceiver),
+    Receiver(Box<BlockingReceiver>),
     Garbage(Arc<AtomicBool>, Vec<thread::JoinHandle<()>>),
 }
 
@@ -136,7 +136,7 @@ fn main() {
     let http = first.http_addr().unwrap();
     let grpc = first.grpc_addr().unwrap();
     println!("{http} {grpc}");
-    let mut listening = Listening::Receiver(first);
+    let mut listening = Listening::Receiver(Box::new(first));
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
         let (command, argument) = line.split_once(' ').unwrap_or((&line, ""));
@@ -155,7 +155,7 @@ fn main() {
                 listening.stop();
                 let addresses = [http.to_string(), grpc.to_string()];
                 let addresses = [addresses[0].as_str(), addresses[1].as_str()];
-                Listening::Receiver(receiver(addresses, &mood, &seen))
+                Listening::Receiver(Box::new(receiver(addresses, &mood, &seen)))
             }
             "garbage" => {
                 listening.stop();
