@@ -83,6 +83,17 @@ impl ErasedExporter {
         }
     }
 
+    /// Exports to sinks that never block, which may be polled anywhere.
+    #[cfg(all(
+        feature = "performance",
+        any(feature = "otlp-http", feature = "otlp-grpc")
+    ))]
+    pub(super) async fn export_anywhere(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let runtime = self.inner.shared.runtime.clone();
+        let exported = Arc::clone(&self.inner).export(batch);
+        runtime.enter_each_poll(exported).await
+    }
+
     /// Calls every sink, with our runtime entered, whatever the earlier ones answer.
     fn each(&self, call: impl Fn(&dyn Sink) -> OTelSdkResult) -> OTelSdkResult {
         let _entered = self.inner.shared.runtime.handle().enter();

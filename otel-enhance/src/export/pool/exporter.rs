@@ -191,7 +191,7 @@ impl SpanExporter for ConnectionPoolExporter {
     fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
         let sampled = batch.iter().filter(|span| span.span_context.is_sampled());
         self.delivery.ended(sampled.count() as u64);
-        self.inner.export(batch)
+        self.inner.export_anywhere(batch)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
