@@ -22,4 +22,10 @@ mod wire;
 
 pub use encoder::SpanEncoder;
 #[cfg(feature = "performance")]
-pub(crate) use span::{EncodeSpan, ValueRef};
+pub(crate) use span::EncodeSpan;
+#[cfg(feature = "performance")]
+#[expect(
+    unused_imports,
+    reason = "for records that are no `SpanData`: the fast path's"
+)]
+pub(crate) use span::ValueRef;

@@ -57,6 +57,18 @@ impl EncodedSink {
         })
     }
 
+    /// Over a carrier that exists, which speaks `protocol`.
+    #[cfg(feature = "performance")]
+    pub(super) fn over(carrier: Box<dyn Carrier>, protocol: Protocol) -> Self {
+        let resource = Resource::builder_empty().build();
+        Self {
+            encoder: Mutex::new(encoder(protocol, &resource)),
+            protocol,
+            carrier,
+            shut_down: AtomicBool::new(false),
+        }
+    }
+
     /// The batch's request, from spans that are kept.
     #[cfg(feature = "simd")]
     pub(crate) async fn export_from(&self, batch: &[SpanData]) -> Outcome {

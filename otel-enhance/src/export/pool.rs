@@ -10,14 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::trace::SpanData;
-use prost::Message;
 
 pub(crate) use self::budget::RetryBudget;
 pub use self::exporter::{ConnectionPoolExporter, ConnectionPoolExporterBuilder};
@@ -25,26 +19,25 @@ use self::target::{Target, choose};
 use self::wire::{Answer, Request, Wire, host_and_port};
 use super::answer;
 use super::connect::Connector;
+use super::encoded::{Carrier, EncodedSink};
 use super::erased::Shared;
 use super::log::lock;
 use super::report::DropReason;
 use super::retry::{Again, Backoff, Courier, Trouble};
 use super::sink::{Failure, Outcome, Sink};
 use crate::InitError;
-use crate::config::OtlpSettings;
+use crate::config::{OtlpSettings, Protocol};
 
 /// Names are looked up anew after this time, and after a failure if the last look was this long ago.
 const RESOLVED_FOR: Duration = Duration::from_secs(60);
 const RESOLVED_AT_LEAST: Duration = Duration::from_secs(1);
 
-/// A [`Sink`] that spreads its requests over addresses.
+/// A [`Carrier`] that spreads its requests over addresses.
 #[derive(Debug)]
-struct PoolSink {
+struct PoolCarrier {
     pool: Arc<Pool>,
     courier: Courier,
     settings: Option<OtlpSettings>,
-    resource: ResourceAttributesWithSchema,
-    shut_down: AtomicBool,
     #[cfg(feature = "otlp-http")]
     strange: AtomicBool,
     shared: Shared,
@@ -108,7 +101,10 @@ pub(super) fn sink(endpoints: Vec<Endpoint>, shared: &Shared) -> Box<dyn Sink> {
     let delivery = Arc::clone(&shared.delivery);
     let courier =
         Courier::new(timeout, Backoff::default(), delivery).with_budget(RetryBudget::process());
-    Box::new(PoolSink {
+    let protocol = settings
+        .as_ref()
+        .map_or(Protocol::HttpProtobuf, |one| one.protocol);
+    let carrier = PoolCarrier {
         pool: Arc::new(Pool {
             endpoints,
             known: Mutex::default(),
@@ -117,12 +113,11 @@ pub(super) fn sink(endpoints: Vec<Endpoint>, shared: &Shared) -> Box<dyn Sink> {
         }),
         courier,
         settings,
-        resource: ResourceAttributesWithSchema::default(),
-        shut_down: AtomicBool::new(false),
         #[cfg(feature = "otlp-http")]
         strange: AtomicBool::new(false),
         shared: shared.clone(),
-    })
+    };
+    Box::new(EncodedSink::over(Box::new(carrier), protocol))
 }
 
 impl Pool {
@@ -225,14 +220,8 @@ impl Pool {
     }
 }
 
-impl PoolSink {
-    async fn deliver(&self, batch: Vec<SpanData>) -> Outcome {
-        let spans = batch.len() as u64;
-        let message = ExportTraceServiceRequest {
-            resource_spans: group_spans_by_resource_and_scope(batch, &self.resource),
-        };
-        let body = message.encode_to_vec().into();
-        drop(message);
+impl PoolCarrier {
+    async fn send(&self, body: Bytes, spans: u64) -> Outcome {
         let request = match Request::new(body, self.settings.as_ref()) {
             Ok(request) => request,
             Err(error) => {
@@ -264,35 +253,8 @@ impl PoolSink {
     }
 }
 
-impl Sink for PoolSink {
-    fn export(&self, batch: Vec<SpanData>) -> BoxFuture<'_, Outcome> {
-        Box::pin(async move {
-            if self.shut_down.load(Ordering::Relaxed) {
-                return Outcome::Dropped(Failure::new(
-                    DropReason::AfterShutdown,
-                    "the exporter is shut down",
-                ));
-            }
-            self.deliver(batch).await
-        })
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown(&self) -> OTelSdkResult {
-        if self.shut_down.swap(true, Ordering::Relaxed) {
-            return Err(OTelSdkError::AlreadyShutdown);
-        }
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        self.shutdown()
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.resource = resource.into();
+impl Carrier for PoolCarrier {
+    fn deliver(&self, request: Bytes, spans: u64) -> BoxFuture<'_, Outcome> {
+        Box::pin(self.send(request, spans))
     }
 }
