@@ -14,10 +14,16 @@
 //! its own provider takes [`BatchOptimizedExporter`].
 
 mod batch;
+mod clock;
 mod engine;
+mod ids;
 mod metrics;
 mod queue;
+mod record;
+mod ring;
 mod settings;
+mod sync;
+mod ticks;
 mod weight;
 
 pub use crate::config::DropPolicy;
@@ -28,3 +34,4 @@ pub use batch::{BatchOptimizedExporter, BatchOptimizedProcessor, BatchWatch, Que
 pub(crate) use engine::{Engine, EngineProcessor, SpanEngine};
 pub(crate) use queue::BatchQueue;
 pub(crate) use settings::bounds;
+pub use ids::FastIdGenerator;

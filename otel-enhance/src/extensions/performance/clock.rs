@@ -1,0 +1,354 @@
+//! The time of spans, read for a third of what the system's clock costs.
+//!
+//! Between two *anchors* time is the last anchor plus the ticks counted since, at a rate measured
+//! against the system's monotonic clock. After 10 ms the reader that comes first takes a new
+//! anchor from the system's clocks, so no thread of ours is needed, and drift cannot add up.
+//!
+//! A time is two numbers. The **monotonic** one never goes back, whatever is done to the wall clock:
+//! durations are differences of it. The **wall** one is the monotonic one plus an offset that every
+//! anchor measures anew. So:
+//!
+//! - a wall time is off by what the rate is off over one interval, plus the time between the readings
+//!   of an anchor, plus what counts as no step (1 µs): 2 µs at most on a machine that does not
+//!   interrupt the reading of an anchor, which is repeated where it does;
+//! - a step of the wall clock is followed within 10 ms, and no duration shows it: a span
+//!   that is open meanwhile ends at its start plus its duration;
+//! - slewing (NTP) moves the monotonic clock as well, so it is followed as drift is.
+//!
+//! Where the tick counter is not usable (see [`ticks`](super::ticks)), each reading asks the system.
+//!
+//! Crates in this place (fastant, minstant, quanta) read the same counter; their rate is measured once
+//! and their wall clock is anchored once, so that an hour later they are off by milliseconds.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Mutex, OnceLock, TryLockError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::ticks::{Machine, TimeSource};
+
+/// How long an anchor holds: 10 ms.
+const INTERVAL_NANOS: u64 = 10_000_000;
+
+/// How long the first measurement of the rate takes, once a process.
+const CALIBRATION_NANOS: u64 = 2_000_000;
+
+/// The rate is measured over at least this time, once the process is that old.
+const BASELINE_NANOS: u64 = 1_000_000_000;
+
+/// Two readings of an anchor further apart than this were interrupted, and are taken again.
+const CLOSE_NANOS: u64 = 1_000;
+const ATTEMPTS: u32 = 5;
+
+/// The wall clock was set if it is further than this from where it was.
+const STEP_NANOS: u64 = 1_000;
+
+/// An instant, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// Since 1970.
+    pub(super) wall: u64,
+    /// Since some moment of this process.
+    pub(super) monotonic: u64,
+}
+
+/// The clock of the running process.
+pub(super) fn clock() -> &'static Clock<Machine> {
+    static CLOCK: OnceLock<Clock<Machine>> = OnceLock::new();
+    CLOCK.get_or_init(|| Clock::new(Machine::new()))
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Clock<S> {
+    source: S,
+    has_ticks: bool,
+    /// Odd while the anchor is being written.
+    version: AtomicU64,
+    anchor: SharedAnchor,
+    /// Whoever holds it takes the next anchor. Nobody waits for it: it may be held by a thread that
+    /// a fork has left behind.
+    keeper: Mutex<Baseline>,
+}
+
+/// The fields of an [`Anchor`], one by one, because they are read while they are written.
+#[derive(Debug, Default)]
+struct SharedAnchor {
+    ticks: AtomicU64,
+    monotonic: AtomicU64,
+    offset: AtomicU64,
+    nanos_per_tick: AtomicU64,
+    span: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    ticks: u64,
+    /// At `ticks`.
+    monotonic: u64,
+    /// What is added (wrapping) to a monotonic time to get the wall time.
+    offset: u64,
+    /// With 32 bits of fraction.
+    nanos_per_tick: u64,
+    /// For so many ticks it holds.
+    span: u64,
+}
+
+/// From where the rate is measured.
+#[derive(Clone, Copy, Debug)]
+struct Baseline {
+    older: (u64, u64),
+    newer: (u64, u64),
+}
+
+/// What the source's three clocks say at one moment.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    ticks: u64,
+    monotonic: u64,
+    wall: u64,
+}
+
+impl<S: TimeSource> Clock<S> {
+    /// Measures the rate, which takes 2 ms.
+    pub(super) fn new(source: S) -> Self {
+        let first = read(&source);
+        let mut clock = Self {
+            has_ticks: false,
+            version: AtomicU64::new(0),
+            anchor: SharedAnchor::default(),
+            keeper: Mutex::new(Baseline {
+                older: (first.ticks, first.monotonic),
+                newer: (first.ticks, first.monotonic),
+            }),
+            source,
+        };
+        if clock.source.has_ticks() {
+            let rate = calibrate(&clock.source, first);
+            if let Some(rate) = rate {
+                clock.has_ticks = true;
+                clock.set_anchor(Anchor::at(read(&clock.source), 0, rate));
+            }
+        }
+        clock
+    }
+
+    /// Now.
+    #[inline(always)]
+    pub(super) fn now(&self) -> Moment {
+        if self.has_ticks
+            && let Some(anchor) = self.anchor()
+        {
+            let ticks = self.source.ticks().wrapping_sub(anchor.ticks);
+            if ticks <= anchor.span {
+                return anchor.after(ticks);
+            }
+        }
+        self.ask()
+    }
+
+    /// `None` while it is being written.
+    #[inline(always)]
+    fn anchor(&self) -> Option<Anchor> {
+        let version = self.version.load(Ordering::Acquire);
+        let anchor = self.anchor.load();
+        fence(Ordering::Acquire);
+        (version & 1 == 0 && self.version.load(Ordering::Relaxed) == version).then_some(anchor)
+    }
+
+    /// Only while the keeper's lock is held.
+    fn set_anchor(&self, anchor: Anchor) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version
+            .store(version.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        self.anchor.store(anchor);
+        self.version
+            .store(version.wrapping_add(2), Ordering::Release);
+    }
+
+    /// Asks the system, and takes an anchor from its answer unless another thread does so just now.
+    #[cold]
+    #[inline(never)]
+    fn ask(&self) -> Moment {
+        let reading = read(&self.source);
+        if !self.has_ticks {
+            return Moment {
+                wall: reading.wall,
+                monotonic: reading.monotonic,
+            };
+        }
+        let mut baseline = match self.keeper.try_lock() {
+            Ok(baseline) => baseline,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                return Moment {
+                    wall: reading.wall,
+                    monotonic: reading.monotonic.max(self.floor()),
+                };
+            }
+        };
+        // Under the lock the anchor is whole.
+        let old = self.anchor.load();
+        if reading.ticks.wrapping_sub(old.ticks) <= old.span {
+            // Another thread was quicker.
+            return old.after(reading.ticks.wrapping_sub(old.ticks));
+        }
+        let rate = baseline.rate(reading).unwrap_or(old.nanos_per_tick);
+        let mut new = Anchor::at(reading, old.last(), rate);
+        // What is no step is the time between two readings: it would make the wall clock jitter.
+        if new.offset.wrapping_sub(old.offset).wrapping_add(STEP_NANOS) < 2 * STEP_NANOS {
+            new.offset = old.offset;
+        }
+        self.set_anchor(new);
+        new.after(0)
+    }
+
+    /// What no later reading may be below: the last time of the anchor that has run out.
+    fn floor(&self) -> u64 {
+        self.anchor().map_or(0, |anchor| anchor.last())
+    }
+}
+
+impl SharedAnchor {
+    #[inline(always)]
+    fn load(&self) -> Anchor {
+        Anchor {
+            ticks: self.ticks.load(Ordering::Relaxed),
+            monotonic: self.monotonic.load(Ordering::Relaxed),
+            offset: self.offset.load(Ordering::Relaxed),
+            nanos_per_tick: self.nanos_per_tick.load(Ordering::Relaxed),
+            span: self.span.load(Ordering::Relaxed),
+        }
+    }
+
+    fn store(&self, anchor: Anchor) {
+        self.ticks.store(anchor.ticks, Ordering::Relaxed);
+        self.monotonic.store(anchor.monotonic, Ordering::Relaxed);
+        self.offset.store(anchor.offset, Ordering::Relaxed);
+        self.nanos_per_tick
+            .store(anchor.nanos_per_tick, Ordering::Relaxed);
+        self.span.store(anchor.span, Ordering::Relaxed);
+    }
+}
+
+impl Anchor {
+    /// An anchor at this reading, whose times are not below `floor`.
+    fn at(reading: Reading, floor: u64, nanos_per_tick: u64) -> Self {
+        Self {
+            ticks: reading.ticks,
+            monotonic: reading.monotonic.max(floor),
+            offset: reading.wall.wrapping_sub(reading.monotonic),
+            nanos_per_tick,
+            span: (INTERVAL_NANOS << 32) / nanos_per_tick.max(1),
+        }
+    }
+
+    /// The time so many ticks later, `span` of them at most: 10 ms shifted by 32 bits fit.
+    #[inline(always)]
+    fn after(&self, ticks: u64) -> Moment {
+        let monotonic = self.monotonic + ((ticks * self.nanos_per_tick) >> 32);
+        Moment {
+            wall: monotonic.wrapping_add(self.offset),
+            monotonic,
+        }
+    }
+
+    fn last(&self) -> u64 {
+        self.after(self.span).monotonic
+    }
+}
+
+impl Baseline {
+    /// Nanoseconds a tick, with 32 bits of fraction, over the last one to two seconds.
+    fn rate(&mut self, now: Reading) -> Option<u64> {
+        let rate = rate(self.older, (now.ticks, now.monotonic));
+        if now.monotonic.saturating_sub(self.newer.1) >= BASELINE_NANOS {
+            self.older = self.newer;
+            self.newer = (now.ticks, now.monotonic);
+        }
+        rate
+    }
+}
+
+/// `None` if the counter did not go forward, or at a rate that no machine has: below 100 MHz, above
+/// 100 GHz.
+fn rate(from: (u64, u64), to: (u64, u64)) -> Option<u64> {
+    let ticks = u128::from(to.0.checked_sub(from.0)?);
+    let nanos = u128::from(to.1.checked_sub(from.1)?);
+    let rate = (nanos << 32).checked_div(ticks)?;
+    let plausible = (1 << 32) / 100..=10 << 32;
+    u64::try_from(rate)
+        .ok()
+        .filter(|rate| plausible.contains(rate))
+}
+
+/// Measures the rate twice, which must agree to a part in a thousand.
+fn calibrate<S: TimeSource>(source: &S, first: Reading) -> Option<u64> {
+    let measure = |from: Reading| {
+        loop {
+            let now = read(source);
+            if now.monotonic.saturating_sub(from.monotonic) >= CALIBRATION_NANOS / 2 {
+                return (
+                    now,
+                    rate((from.ticks, from.monotonic), (now.ticks, now.monotonic)),
+                );
+            }
+            std::hint::spin_loop();
+        }
+    };
+    let (half, one) = measure(first);
+    let (end, two) = measure(half);
+    let (one, two) = (one?, two?);
+    if one.abs_diff(two) > one / 1000 {
+        return None;
+    }
+    rate((first.ticks, first.monotonic), (end.ticks, end.monotonic))
+}
+
+/// Reads all clocks as close together as the scheduler allows.
+fn read<S: TimeSource>(source: &S) -> Reading {
+    let mut best = (
+        u64::MAX,
+        Reading {
+            ticks: 0,
+            monotonic: 0,
+            wall: 0,
+        },
+    );
+    for _ in 0..ATTEMPTS {
+        let before = source.monotonic();
+        let ticks = source.ticks();
+        let wall = source.wall();
+        let after = source.monotonic();
+        let apart = after.saturating_sub(before);
+        if apart < best.0 {
+            let monotonic = before + apart / 2;
+            best = (
+                apart,
+                Reading {
+                    ticks,
+                    monotonic,
+                    wall,
+                },
+            );
+        }
+        if apart <= CLOSE_NANOS {
+            break;
+        }
+    }
+    best.1
+}
+
+/// Nanoseconds since 1970 as the official API has them.
+pub(super) fn system_time(nanos: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(nanos)
+}
+
+/// The other way; `None` for what does not fit: before 1970 and after 2554.
+pub(super) fn nanos_since_1970(time: SystemTime) -> Option<u64> {
+    let since_1970 = time.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since_1970.as_nanos()).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! `RUSTFLAGS="--cfg otel_enhance_loom" cargo test -p otel-enhance --features performance --lib model`
+
+use loom::thread;
+
+use super::*;
+
+#[test]
+fn end_against_late_write_leaves_the_next_owner_alone() {
+    loom::model(|| {
+        let first = Record::leak(0_u32).publish();
+        let writer = thread::spawn(move || {
+            first.lock().is_some_and(|mut locked| {
+                locked.with(|contents| *contents += 1);
+                true
+            })
+        });
+        let mut owned = first.end(|contents| *contents += 10).unwrap();
+        let seen = owned.with(|contents| std::mem::replace(contents, 100));
+        let second = owned.publish();
+        second.lock().unwrap().with(|contents| *contents += 1);
+        let written = writer.join().unwrap();
+        assert_eq!(seen, if written { 11 } else { 10 });
+        assert_eq!(second.lock().unwrap().with(|contents| *contents), 101);
+    });
+}
+
+#[test]
+fn ends_on_two_threads_one_wins() {
+    loom::model(|| {
+        let handle = Record::leak(0_u32).publish();
+        let other = thread::spawn(move || handle.end(|contents| *contents += 1).is_some());
+        let here = handle.end(|contents| *contents += 1);
+        let there = other.join().unwrap();
+        assert_ne!(here.is_some(), there);
+        if let Some(mut owned) = here {
+            assert_eq!(owned.with(|contents| *contents), 1);
+        }
+    });
+}

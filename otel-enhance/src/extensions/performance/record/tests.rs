@@ -1,0 +1,51 @@
+use super::*;
+
+#[test]
+fn handle_after_the_end_finds_nothing_even_when_the_record_is_used_again() {
+    let first = Record::leak(vec![1]).publish();
+    first.lock().unwrap().with(|list| list.push(2));
+    let mut owned = first.end(|list| list.push(3)).unwrap();
+    assert!(!first.is_live());
+    assert!(first.lock().is_none());
+    assert!(first.end(|_| unreachable!()).is_none());
+    assert_eq!(owned.with(|list| std::mem::take(list)), [1, 2, 3]);
+
+    let second = owned.publish();
+    assert!(second.is_live() && !first.is_live());
+    assert!(first.lock().is_none());
+    assert!(second.lock().unwrap().with(|list| list.is_empty()));
+}
+
+#[test]
+fn handles_on_several_threads_take_turns_until_one_ends() {
+    const THREADS: usize = 4;
+    for _ in 0..200 {
+        let handle = Record::leak((0_u64, 0_u64)).publish();
+        let writes = std::thread::scope(|scope| {
+            let writers = [(); THREADS].map(|()| {
+                scope.spawn(move || {
+                    let mut written = 0;
+                    while let Some(mut locked) = handle.lock() {
+                        locked.with(|(left, right)| {
+                            assert_eq!(left, right);
+                            *left += 1;
+                            *right += 1;
+                        });
+                        written += 1;
+                    }
+                    written
+                })
+            });
+            while handle.lock().unwrap().with(|(left, _)| *left) < 100 {}
+            let mut owned = handle.end(|_| ()).unwrap();
+            let ended_at = owned.with(|(left, _)| *left);
+            // The next owner's contents are its own.
+            let next = owned.publish();
+            next.lock().unwrap().with(|pair| *pair = (7, 7));
+            let written: u64 = writers.map(|writer| writer.join().unwrap()).iter().sum();
+            assert_eq!(next.lock().unwrap().with(|pair| *pair), (7, 7));
+            (written, ended_at)
+        });
+        assert_eq!(writes.0, writes.1);
+    }
+}

@@ -1,0 +1,111 @@
+//! A bounded queue of ended records from one thread to whoever holds the other end.
+//!
+//! The producer writes a pointer and then the tail, the consumer reads the tail and then pointers, and
+//! writes the head when it has taken them: no lock, and the producer's line is written by the consumer
+//! never. The producer remembers the last head that it saw, and looks again only when the ring seems
+//! full.
+#![expect(
+    unsafe_code,
+    reason = "records travel as pointers, whose ownership comes and goes with them"
+)]
+
+use super::record::{Owned, Record};
+use super::sync::{Arc, AtomicPtr, AtomicUsize, Ordering};
+
+struct Shared<T: Send + 'static> {
+    slots: Box<[AtomicPtr<Record<T>>]>,
+    /// How many have ever been pushed.
+    tail: Line<AtomicUsize>,
+    /// How many have ever been taken.
+    head: Line<AtomicUsize>,
+}
+
+/// A cache line of its own; two, where lines are fetched in pairs.
+#[repr(align(128))]
+struct Line<T>(T);
+
+/// A ring of at least `capacity` places, rounded up to a power of two.
+pub(super) fn ring<T: Send>(capacity: usize) -> (Producer<T>, Consumer<T>) {
+    let slots = (0..capacity.next_power_of_two())
+        .map(|_| AtomicPtr::new(std::ptr::null_mut()))
+        .collect();
+    let shared = Arc::new(Shared {
+        slots,
+        tail: Line(AtomicUsize::new(0)),
+        head: Line(AtomicUsize::new(0)),
+    });
+    let producer = Producer {
+        shared: Arc::clone(&shared),
+        tail: 0,
+        head: 0,
+    };
+    (producer, Consumer { shared, head: 0 })
+}
+
+/// The thread's end.
+pub(super) struct Producer<T: Send + 'static> {
+    shared: Arc<Shared<T>>,
+    tail: usize,
+    /// As last seen.
+    head: usize,
+}
+
+impl<T: Send> Producer<T> {
+    /// Adds a record, or gives it back if the ring is full.
+    #[inline(always)]
+    pub(super) fn push(&mut self, record: Owned<T>) -> Result<(), Owned<T>> {
+        let capacity = self.shared.slots.len();
+        if self.tail.wrapping_sub(self.head) == capacity {
+            // Acquire: the consumer has read what it says it has taken.
+            self.head = self.shared.head.0.load(Ordering::Acquire);
+            if self.tail.wrapping_sub(self.head) == capacity {
+                return Err(record);
+            }
+        }
+        let slot = &self.shared.slots[self.tail & (capacity - 1)];
+        slot.store(record.into_raw(), Ordering::Relaxed);
+        self.tail = self.tail.wrapping_add(1);
+        // Release: whoever sees the tail sees the pointer, and what it points to.
+        self.shared.tail.0.store(self.tail, Ordering::Release);
+        Ok(())
+    }
+
+    /// How many records have ever been pushed.
+    #[inline(always)]
+    pub(super) fn pushed(&self) -> usize {
+        self.tail
+    }
+}
+
+/// The collector's end.
+pub(super) struct Consumer<T: Send + 'static> {
+    shared: Arc<Shared<T>>,
+    head: usize,
+}
+
+impl<T: Send> Consumer<T> {
+    /// Takes every record that is there now, oldest first.
+    pub(super) fn drain(&mut self, mut take: impl FnMut(Owned<T>)) {
+        let tail = self.shared.tail.0.load(Ordering::Acquire);
+        let mask = self.shared.slots.len() - 1;
+        while self.head != tail {
+            let raw = self.shared.slots[self.head & mask].load(Ordering::Relaxed);
+            self.head = self.head.wrapping_add(1);
+            // SAFETY: the tail lies beyond this slot, so `push` has put the pointer there, and the
+            // head will never come back to this count: each pointer is taken once.
+            take(unsafe { Owned::from_raw(raw) });
+        }
+        // Release: the slots have been read.
+        self.shared.head.0.store(self.head, Ordering::Release);
+    }
+
+    /// Whether there is nothing to take.
+    pub(super) fn is_empty(&self) -> bool {
+        self.head == self.shared.tail.0.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(all(test, otel_enhance_loom))]
+mod model;
+#[cfg(all(test, not(otel_enhance_loom)))]
+mod tests;

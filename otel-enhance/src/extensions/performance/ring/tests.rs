@@ -1,0 +1,53 @@
+use super::*;
+
+#[test]
+fn ring_full_gives_back_and_takes_again_after_a_drain() {
+    let (mut producer, mut consumer) = ring(3);
+    for number in 0..4 {
+        producer.push(Record::leak(number)).unwrap();
+    }
+    let mut refused = producer.push(Record::leak(4)).unwrap_err();
+    assert_eq!(refused.with(|number| *number), 4);
+    let mut taken = Vec::new();
+    consumer.drain(|mut record| taken.push(record.with(|number| *number)));
+    assert_eq!(taken, [0, 1, 2, 3]);
+    assert!(consumer.is_empty());
+    producer.push(refused).unwrap();
+    assert!(!consumer.is_empty());
+    assert_eq!(producer.pushed(), 5);
+}
+
+#[test]
+fn ring_between_two_threads_loses_and_repeats_nothing() {
+    const RECORDS: u64 = 100_000;
+    let (mut producer, mut consumer) = ring(64);
+    let (free, records) = std::sync::mpsc::channel();
+    for _ in 0..100 {
+        free.send(Record::leak((0, Box::new(0_u64)))).unwrap();
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for number in 0..RECORDS {
+                let mut record: Owned<(u64, Box<u64>)> = records.recv().unwrap();
+                record.with(|contents| *contents = (number, Box::new(number)));
+                let mut record = record.publish().end(|contents| *contents.1 += 1).unwrap();
+                while let Err(refused) = producer.push(record) {
+                    record = refused;
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let mut next = 0;
+        while next < RECORDS {
+            consumer.drain(|mut record| {
+                record.with(|(number, boxed)| {
+                    assert_eq!((*number, **boxed), (next, next + 1));
+                });
+                next += 1;
+                // The producer may be done.
+                let _ = free.send(record);
+            });
+            std::thread::yield_now();
+        }
+    });
+}
