@@ -28,6 +28,30 @@ impl Scope {
         Self(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
+    /// The number of an official scope; `None` where there are so many that they had better be freed
+    /// with their tracers.
+    #[cfg(feature = "performance")]
+    pub(crate) fn of(official: &InstrumentationScope) -> Option<Self> {
+        const MOST: usize = 1024;
+        let known =
+            |scopes: &[InstrumentationScope]| scopes.iter().position(|scope| scope == official);
+        let known_before = known(&SCOPES.read().unwrap_or_else(PoisonError::into_inner));
+        let index = known_before.or_else(|| {
+            let mut scopes = SCOPES.write().unwrap_or_else(PoisonError::into_inner);
+            known(&scopes).or_else(|| {
+                (scopes.len() < MOST).then(|| {
+                    scopes.push(official.clone());
+                    scopes.len() - 1
+                })
+            })
+        })?;
+        u32::try_from(index).ok().map(Self)
+    }
+
+    /// The number of no scope.
+    #[cfg(feature = "performance")]
+    pub(crate) const NONE: Self = Self(u32::MAX);
+
     /// Name and version, as the official API wants them.
     #[must_use]
     pub fn to_instrumentation_scope(self) -> InstrumentationScope {

@@ -13,17 +13,27 @@
 //! [`EnhancedPipeline::with_performance`](crate::EnhancedPipeline::with_performance); a service that keeps
 //! its own provider takes [`BatchOptimizedExporter`].
 
+mod backend;
 mod batch;
 mod clock;
+mod contents;
+mod desk;
+mod ended;
 mod engine;
+mod hub;
 mod ids;
+mod inline;
 mod metrics;
+mod pool;
+mod provider;
 mod queue;
 mod record;
 mod ring;
 mod settings;
+mod span;
 mod sync;
 mod ticks;
+mod tracer;
 mod weight;
 
 pub use crate::config::DropPolicy;
@@ -35,3 +45,13 @@ pub(crate) use engine::{Engine, EngineProcessor, SpanEngine};
 pub(crate) use queue::BatchQueue;
 pub(crate) use settings::bounds;
 pub use ids::FastIdGenerator;
+pub use span::FastSpan;
+pub use tracer::FastTracer;
+pub(crate) use backend::FastBackend;
+pub(crate) use ended::Ended;
+pub(crate) use hub::{Batches, HubConfig, SpanSink};
+pub(crate) use pool::PoolGuard;
+pub(crate) use provider::FastProvider;
+
+#[cfg(all(test, not(otel_enhance_loom)))]
+mod tests;

@@ -35,12 +35,26 @@ unsafe impl<T: Send> Sync for Record<T> {}
 const SPINS: u32 = 64;
 
 impl<T: Send> Record<T> {
-    /// A new record, for as long as the process runs.
-    pub(super) fn leak(contents: T) -> Owned<T> {
-        Owned(Box::leak(Box::new(Self {
+    fn new(contents: T) -> Self {
+        Self {
             state: AtomicU64::new(0),
             contents: UnsafeCell::new(contents),
-        })))
+        }
+    }
+
+    /// New records, for as long as the process runs.
+    pub(super) fn leak_several(
+        count: usize,
+        make: impl Fn() -> T,
+    ) -> impl Iterator<Item = Owned<T>> {
+        let records: Box<[Self]> = (0..count).map(|_| Self::new(make())).collect();
+        Box::leak(records).iter().map(Owned)
+    }
+
+    /// One of them.
+    #[cfg(test)]
+    pub(super) fn leak(contents: T) -> Owned<T> {
+        Owned(Box::leak(Box::new(Self::new(contents))))
     }
 }
 

@@ -1,0 +1,385 @@
+//! What a record holds of a span: two cache lines that every span fills, four attributes in place, and a
+//! box for whatever else happens to a span.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use opentelemetry::trace::{
+    Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
+};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLimits, SpanLinks};
+
+use super::clock::{Moment, nanos_since_1970, system_time};
+use super::inline::Inline;
+use super::record::Record;
+use crate::span::Scope;
+
+/// Attributes that a span keeps in place.
+pub(super) const INLINE: usize = 4;
+
+/// The fields stand in the order in which they fill the lines.
+#[repr(C)]
+pub(super) struct Contents {
+    /// Where the span goes when it ends.
+    pub(super) hub: u32,
+    /// Attributes, wherever they are.
+    attributes: u32,
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
+    parent_span_id: [u8; 8],
+    /// Nanoseconds since 1970.
+    start: u64,
+    time: Time,
+
+    name: Cow<'static, str>,
+    limits: &'static SpanLimits,
+    cold: Option<Box<Cold>>,
+    scope: Scope,
+    kind: SpanKind,
+    flags: TraceFlags,
+    parent_is_remote: bool,
+    status: Outcome,
+    inline: Inline<KeyValue, INLINE>,
+}
+
+const _: () = assert!(size_of::<Record<Contents>>() == 128 + INLINE * size_of::<KeyValue>() + 32);
+
+/// The second time of a span.
+#[derive(Clone, Copy)]
+enum Time {
+    /// It is open; at its start the monotonic clock showed this.
+    Monotonic(u64),
+    /// It is open, and its start was given by whoever made it.
+    Given,
+    /// It ended then, in nanoseconds since 1970.
+    Ended(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Unset,
+    /// Its description is in the cold part.
+    Error,
+    Ok,
+}
+
+/// What most spans do not have.
+#[derive(Debug, Default)]
+struct Cold {
+    attributes: Vec<KeyValue>,
+    dropped_attributes: u32,
+    events: Vec<Event>,
+    dropped_events: u32,
+    links: Vec<Link>,
+    dropped_links: u32,
+    error: Status,
+    trace_state: TraceState,
+    /// Where there are too many scopes to number them.
+    scope: Option<InstrumentationScope>,
+    /// Times that nanoseconds since 1970 cannot say.
+    start: Option<SystemTime>,
+    end: Option<SystemTime>,
+}
+
+/// What is known of a span when it starts.
+pub(super) struct Beginning<'a> {
+    pub(super) hub: u32,
+    pub(super) span_context: &'a SpanContext,
+    pub(super) parent: Option<&'a SpanContext>,
+    pub(super) name: Cow<'static, str>,
+    pub(super) kind: SpanKind,
+    pub(super) scope: Scope,
+    pub(super) limits: &'static SpanLimits,
+}
+
+impl Contents {
+    /// Of a record that no span uses.
+    pub(super) fn vacant() -> Self {
+        Self {
+            hub: 0,
+            attributes: 0,
+            trace_id: [0; 16],
+            span_id: [0; 8],
+            parent_span_id: [0; 8],
+            start: 0,
+            time: Time::Given,
+            name: Cow::Borrowed(""),
+            limits: no_limits(),
+            cold: None,
+            scope: Scope::NONE,
+            kind: SpanKind::Internal,
+            flags: TraceFlags::NOT_SAMPLED,
+            parent_is_remote: false,
+            status: Outcome::Unset,
+            inline: Inline::new(),
+        }
+    }
+
+    /// A span begins in a vacant record.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, beginning: Beginning<'_>, now: Moment) {
+        let span_context = beginning.span_context;
+        self.hub = beginning.hub;
+        self.attributes = 0;
+        self.trace_id = span_context.trace_id().to_bytes();
+        self.span_id = span_context.span_id().to_bytes();
+        (self.parent_span_id, self.parent_is_remote) = match beginning.parent {
+            Some(parent) => (parent.span_id().to_bytes(), parent.is_remote()),
+            None => ([0; 8], false),
+        };
+        self.start = now.wall;
+        self.time = Time::Monotonic(now.monotonic);
+        self.name = beginning.name;
+        self.limits = beginning.limits;
+        self.scope = beginning.scope;
+        self.kind = beginning.kind;
+        self.flags = span_context.trace_flags();
+        self.status = Outcome::Unset;
+        if *span_context.trace_state() != TraceState::NONE {
+            self.cold().trace_state = span_context.trace_state().clone();
+        }
+    }
+
+    /// The span began at another time than now.
+    pub(super) fn set_start(&mut self, start: SystemTime) {
+        self.time = Time::Given;
+        match nanos_since_1970(start) {
+            Some(nanos) => self.start = nanos,
+            None => self.cold().start = Some(start),
+        }
+    }
+
+    /// The scope where it has no number.
+    pub(super) fn set_scope(&mut self, scope: InstrumentationScope) {
+        self.cold().scope = Some(scope);
+    }
+
+    /// Whether the span is exported.
+    #[inline(always)]
+    pub(super) fn is_sampled(&self) -> bool {
+        self.flags.is_sampled()
+    }
+
+    #[cold]
+    fn cold(&mut self) -> &mut Cold {
+        self.cold.get_or_insert_default()
+    }
+
+    #[inline(always)]
+    pub(super) fn set_attribute(&mut self, attribute: KeyValue) {
+        if self.attributes < self.limits.max_attributes_per_span {
+            self.attributes += 1;
+            if let Err(attribute) = self.inline.push(attribute) {
+                self.cold().attributes.push(attribute);
+            }
+        } else {
+            self.drop_attributes(1);
+        }
+    }
+
+    pub(super) fn drop_attributes(&mut self, count: usize) {
+        let dropped = &mut self.cold().dropped_attributes;
+        *dropped = dropped.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    pub(super) fn add_event(
+        &mut self,
+        name: Cow<'static, str>,
+        time: SystemTime,
+        mut attributes: Vec<KeyValue>,
+    ) {
+        let limits = self.limits;
+        let cold = self.cold();
+        if cold.events.len() < limits.max_events_per_span as usize {
+            let dropped = cut(&mut attributes, limits.max_attributes_per_event);
+            cold.events
+                .push(Event::new(name, time, attributes, dropped));
+        } else {
+            cold.dropped_events = cold.dropped_events.saturating_add(1);
+        }
+    }
+
+    pub(super) fn add_link(&mut self, span_context: SpanContext, mut attributes: Vec<KeyValue>) {
+        let limits = self.limits;
+        let cold = self.cold();
+        if cold.links.len() < limits.max_links_per_span as usize {
+            let dropped = cut(&mut attributes, limits.max_attributes_per_link);
+            cold.links
+                .push(Link::new(span_context, attributes, dropped));
+        } else {
+            cold.dropped_links = cold.dropped_links.saturating_add(1);
+        }
+    }
+
+    /// The links that the span begins with.
+    pub(super) fn set_links(&mut self, mut links: Vec<Link>) {
+        let limits = self.limits;
+        let dropped = cut(&mut links, limits.max_links_per_span);
+        for link in &mut links {
+            link.dropped_attributes_count =
+                cut(&mut link.attributes, limits.max_attributes_per_link);
+        }
+        let cold = self.cold();
+        (cold.links, cold.dropped_links) = (links, dropped);
+    }
+
+    /// The events that the span begins with.
+    pub(super) fn set_events(&mut self, mut events: Vec<Event>) {
+        let limits = self.limits;
+        let dropped = cut(&mut events, limits.max_events_per_span);
+        for event in &mut events {
+            event.dropped_attributes_count =
+                cut(&mut event.attributes, limits.max_attributes_per_event);
+        }
+        let cold = self.cold();
+        (cold.events, cold.dropped_events) = (events, dropped);
+    }
+
+    /// As the SDK: the greater one holds, `Ok` above errors above none.
+    pub(super) fn set_status(&mut self, status: Status) {
+        match status {
+            Status::Unset => {}
+            Status::Ok => self.status = Outcome::Ok,
+            Status::Error { .. } => match self.status {
+                Outcome::Ok => {}
+                Outcome::Unset => {
+                    self.status = Outcome::Error;
+                    self.cold().error = status;
+                }
+                Outcome::Error => {
+                    let error = &mut self.cold().error;
+                    if status > *error {
+                        *error = status;
+                    }
+                }
+            },
+        }
+    }
+
+    pub(super) fn set_name(&mut self, name: Cow<'static, str>) {
+        self.name = name;
+    }
+
+    /// The span ends now: its start plus its duration.
+    #[inline(always)]
+    pub(super) fn end(&mut self, now: Moment) {
+        let end = match self.time {
+            Time::Monotonic(start) => self.start + now.monotonic.saturating_sub(start),
+            Time::Given | Time::Ended(_) => now.wall,
+        };
+        self.time = Time::Ended(end);
+    }
+
+    /// The span ends at a given time. Whoever ends it through its context gives the system's, which may
+    /// be a little behind the clock that gave the start.
+    pub(super) fn end_at(&mut self, end: SystemTime) {
+        const CLOCKS_DIFFER_NANOS: u64 = 100_000;
+        match nanos_since_1970(end) {
+            Some(mut nanos) => {
+                if matches!(self.time, Time::Monotonic(_))
+                    && nanos < self.start
+                    && self.start - nanos < CLOCKS_DIFFER_NANOS
+                {
+                    nanos = self.start;
+                }
+                self.time = Time::Ended(nanos);
+            }
+            None => {
+                self.time = Time::Ended(self.start);
+                self.cold().end = Some(end);
+            }
+        }
+    }
+
+    /// Nothing of the span is left.
+    #[inline(always)]
+    pub(super) fn clear(&mut self) {
+        self.inline.clear();
+        if self.cold.is_some() {
+            self.cold = None;
+        }
+        if let Cow::Owned(_) = self.name {
+            self.name = Cow::Borrowed("");
+        }
+    }
+
+    /// Moves the span out; what is left is vacant.
+    pub(super) fn take(
+        &mut self,
+        scope_of: impl FnOnce(Scope) -> InstrumentationScope,
+    ) -> SpanData {
+        let Cold {
+            attributes: more,
+            dropped_attributes,
+            events,
+            dropped_events,
+            links,
+            dropped_links,
+            error,
+            trace_state,
+            scope,
+            start,
+            end,
+        } = self.cold.take().map_or_else(Cold::default, |cold| *cold);
+        let mut attributes = Vec::with_capacity(self.attributes as usize);
+        self.inline.move_to(&mut attributes);
+        attributes.extend(more);
+        let end_nanos = match self.time {
+            Time::Ended(end) => end,
+            Time::Given | Time::Monotonic(_) => self.start,
+        };
+        SpanData {
+            span_context: SpanContext::new(
+                TraceId::from_bytes(self.trace_id),
+                SpanId::from_bytes(self.span_id),
+                self.flags,
+                false,
+                trace_state,
+            ),
+            parent_span_id: SpanId::from_bytes(self.parent_span_id),
+            parent_span_is_remote: self.parent_is_remote,
+            span_kind: self.kind.clone(),
+            name: std::mem::replace(&mut self.name, Cow::Borrowed("")),
+            start_time: start.unwrap_or_else(|| system_time(self.start)),
+            end_time: end.unwrap_or_else(|| system_time(end_nanos)),
+            attributes,
+            dropped_attributes_count: dropped_attributes,
+            events: {
+                let mut list = SpanEvents::default();
+                (list.events, list.dropped_count) = (events, dropped_events);
+                list
+            },
+            links: {
+                let mut list = SpanLinks::default();
+                (list.links, list.dropped_count) = (links, dropped_links);
+                list
+            },
+            status: match self.status {
+                Outcome::Unset => Status::Unset,
+                Outcome::Error => error,
+                Outcome::Ok => Status::Ok,
+            },
+            instrumentation_scope: scope.unwrap_or_else(|| scope_of(self.scope)),
+        }
+    }
+}
+
+/// Leaves `limit` items, and returns how many it drops.
+fn cut<T>(items: &mut Vec<T>, limit: u32) -> u32 {
+    let limit = limit as usize;
+    let dropped = items.len().saturating_sub(limit);
+    items.truncate(limit);
+    u32::try_from(dropped).unwrap_or(u32::MAX)
+}
+
+fn no_limits() -> &'static SpanLimits {
+    static NONE: SpanLimits = SpanLimits {
+        max_events_per_span: 0,
+        max_attributes_per_span: 0,
+        max_links_per_span: 0,
+        max_attributes_per_event: 0,
+        max_attributes_per_link: 0,
+    };
+    &NONE
+}

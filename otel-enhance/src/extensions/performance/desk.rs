@@ -1,0 +1,372 @@
+//! What a thread keeps for its spans: free records, and a ring to each hub that it ends spans for.
+//!
+//! Everything here belongs to the thread alone. The other end of a ring is in a [`Shelf`], which the hub
+//! knows; at the thread's end what is in the ring is handed over, and nothing is left behind.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::contents::Contents;
+use super::hub::{self, Hub};
+use super::pool;
+use super::record::{Handle, Owned};
+use super::ring::{Consumer, Producer, ring};
+use crate::lifecycle::generation;
+
+/// The most free records that a thread keeps.
+pub(super) const KEPT: usize = 128;
+/// A thread begins with few, in case it makes few spans.
+const FIRST: usize = 8;
+
+thread_local! {
+    static DESK: RefCell<Desk> = const { RefCell::new(Desk::new()) };
+}
+
+struct Desk {
+    /// Of the process, when the seats were taken.
+    generation: u32,
+    /// The one used last is the first.
+    seats: Vec<Seat>,
+    free: Vec<Owned<Contents>>,
+    refill: usize,
+    /// Spans of functions that are running, the innermost last.
+    entered: Vec<Option<Handle<Contents>>>,
+}
+
+/// One hub's place at the desk.
+struct Seat {
+    hub: Arc<Hub>,
+    shelf: Arc<Shelf>,
+    producer: Producer<Contents>,
+    /// A collector is woken when so many have been pushed.
+    wake_at: usize,
+}
+
+/// What hub and thread share.
+pub(super) struct Shelf {
+    consumer: Mutex<Shelved>,
+    /// Sampled spans that the thread has started. It alone writes it.
+    started: AtomicU64,
+}
+
+/// The collector's side of a shelf.
+pub(super) struct Shelved {
+    pub(super) consumer: Consumer<Contents>,
+    /// Of the started spans, those that the hub knows of.
+    reported: u64,
+}
+
+impl Shelf {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Shelved> {
+        self.consumer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Spans that have started since this was asked last.
+    pub(super) fn newly_started(&self, shelved: &mut Shelved) -> u64 {
+        let started = self.started.load(Ordering::Relaxed);
+        started - std::mem::replace(&mut shelved.reported, started)
+    }
+}
+
+/// What is to be done outside of the desk.
+enum Next {
+    Nothing,
+    /// The hub takes each span as it ends, on the thread that ends it.
+    Hand(Arc<Hub>, Owned<Contents>),
+}
+
+/// A vacant record for a span of `hub`. A span that is not `sampled` is not counted.
+#[inline(always)]
+pub(super) fn take(hub: &Arc<Hub>, sampled: bool) -> Owned<Contents> {
+    let taken = DESK.try_with(|desk| {
+        let mut desk = desk.try_borrow_mut().ok()?;
+        if sampled {
+            let started = &desk.seat(hub).shelf.started;
+            // The thread's own: no read-modify-write is needed.
+            started.store(started.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+        desk.vacant()
+    });
+    match taken {
+        Ok(Some(record)) => record,
+        // The thread is being torn down.
+        Ok(None) | Err(_) => {
+            if sampled {
+                hub.started_elsewhere();
+            }
+            one_vacant()
+        }
+    }
+}
+
+#[cold]
+fn one_vacant() -> Owned<Contents> {
+    let mut free = Vec::new();
+    loop {
+        pool::take(&mut free, 1);
+        if let Some(record) = free.pop() {
+            pool::give(free);
+            return record;
+        }
+    }
+}
+
+/// Takes a record whose span has ended to the span's hub.
+#[inline(always)]
+pub(super) fn deposit(mut record: Owned<Contents>) {
+    let (hub, sampled) = record.with(|contents| (contents.hub, contents.is_sampled()));
+    if !sampled {
+        // The span was recorded, but nobody is told of it.
+        return recycle(record);
+    }
+    let mut record = Some(record);
+    let next = DESK.try_with(|desk| {
+        let mut desk = desk.try_borrow_mut().ok()?;
+        record.take().map(|record| desk.deposit(hub, record))
+    });
+    match next {
+        Ok(Some(Next::Nothing)) => {}
+        Ok(Some(Next::Hand(hub, record))) => hub.hand_now(record),
+        // The thread is being torn down.
+        Ok(None) | Err(_) => {
+            if let Some(record) = record {
+                match hub::find(hub) {
+                    Some(hub) => hub.hand_over([record]),
+                    None => recycle(record),
+                }
+            }
+        }
+    }
+}
+
+/// Empties a record and keeps it for the next span.
+pub(super) fn recycle(mut record: Owned<Contents>) {
+    record.with(Contents::clear);
+    let mut record = Some(record);
+    let _ = DESK.try_with(|desk| {
+        if let Ok(mut desk) = desk.try_borrow_mut() {
+            desk.free.extend(record.take());
+            if desk.free.len() > KEPT {
+                pool::give(desk.free.drain(KEPT / 2..));
+            }
+        }
+    });
+    if let Some(record) = record {
+        pool::give([record]);
+    }
+}
+
+/// Remembers the span of a function that is entered; [`leave`] wants the result.
+#[inline(always)]
+pub(super) fn enter(handle: Handle<Contents>) -> Option<u32> {
+    DESK.try_with(|desk| {
+        let mut desk = desk.try_borrow_mut().ok()?;
+        let place = u32::try_from(desk.entered.len()).ok()?;
+        desk.entered.push(Some(handle));
+        Some(place)
+    })
+    .ok()
+    .flatten()
+}
+
+/// The span of a function that is left, whichever was entered since.
+#[inline(always)]
+pub(super) fn leave(place: u32) -> Option<Handle<Contents>> {
+    DESK.try_with(|desk| {
+        let mut desk = desk.try_borrow_mut().ok()?;
+        let handle = desk.entered.get_mut(place as usize)?.take();
+        // As a rule that was the last one.
+        while let Some(None) = desk.entered.last() {
+            desk.entered.pop();
+        }
+        handle
+    })
+    .ok()
+    .flatten()
+}
+
+impl Desk {
+    const fn new() -> Self {
+        Self {
+            generation: 0,
+            seats: Vec::new(),
+            free: Vec::new(),
+            refill: FIRST,
+            entered: Vec::new(),
+        }
+    }
+
+    #[inline(always)]
+    fn vacant(&mut self) -> Option<Owned<Contents>> {
+        match self.free.pop() {
+            Some(record) => Some(record),
+            None => self.refill(),
+        }
+    }
+
+    #[cold]
+    fn refill(&mut self) -> Option<Owned<Contents>> {
+        pool::take(&mut self.free, self.refill);
+        self.refill = (self.refill * 2).min(KEPT / 2);
+        self.free.pop()
+    }
+
+    /// The seat of `hub`.
+    #[inline(always)]
+    fn seat(&mut self, hub: &Arc<Hub>) -> &mut Seat {
+        let is_first = self.generation == generation()
+            && self.seats.first().is_some_and(|seat| seat.hub.id == hub.id);
+        if !is_first {
+            self.change_seat(hub);
+        }
+        &mut self.seats[0]
+    }
+
+    #[cold]
+    fn change_seat(&mut self, hub: &Arc<Hub>) {
+        self.leave_other_generation();
+        match self.seats.iter().position(|seat| seat.hub.id == hub.id) {
+            Some(at) => self.seats.swap(0, at),
+            None => {
+                self.seats.retain_mut(|seat| {
+                    let is_open = !seat.hub.is_closed();
+                    if !is_open {
+                        seat.leave();
+                    }
+                    is_open
+                });
+                self.seats.insert(0, Seat::take(hub));
+            }
+        }
+    }
+
+    /// In a forked child the rings are copies of the parent's, and hold its spans.
+    fn leave_other_generation(&mut self) {
+        if self.generation != generation() {
+            self.generation = generation();
+            std::mem::forget(std::mem::take(&mut self.seats));
+        }
+    }
+
+    #[inline(always)]
+    fn deposit(&mut self, hub: u32, record: Owned<Contents>) -> Next {
+        if self.generation == generation()
+            && let Some(seat) = self.seats.first_mut()
+            && seat.hub.id == hub
+            && seat.hub.takes_batches()
+        {
+            if let Err(record) = seat.push(record) {
+                seat.hand_over(record);
+            }
+            return Next::Nothing;
+        }
+        self.deposit_elsewhere(hub, record)
+    }
+
+    #[cold]
+    fn deposit_elsewhere(&mut self, id: u32, record: Owned<Contents>) -> Next {
+        match hub::find(id) {
+            // It is closed: what ends now is lost, and counted as started and not ended.
+            None => {
+                self.discard(record);
+                Next::Nothing
+            }
+            Some(hub) if hub.is_foreign() => {
+                hub.forked();
+                self.discard(record);
+                Next::Nothing
+            }
+            Some(hub) if hub.is_immediate() => Next::Hand(hub, record),
+            Some(hub) => {
+                let seat = self.seat(&hub);
+                if let Err(record) = seat.push(record) {
+                    seat.hand_over(record);
+                }
+                Next::Nothing
+            }
+        }
+    }
+
+    fn discard(&mut self, mut record: Owned<Contents>) {
+        record.with(Contents::clear);
+        self.free.push(record);
+    }
+}
+
+impl Seat {
+    fn take(hub: &Arc<Hub>) -> Self {
+        let (producer, consumer) = ring(hub.ring_capacity());
+        let shelf = Arc::new(Shelf {
+            consumer: Mutex::new(Shelved {
+                consumer,
+                reported: 0,
+            }),
+            started: AtomicU64::new(0),
+        });
+        hub.add_shelf(Arc::clone(&shelf));
+        Self {
+            hub: Arc::clone(hub),
+            shelf,
+            producer,
+            wake_at: (hub.ring_capacity() / 2).max(1),
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, record: Owned<Contents>) -> Result<(), Owned<Contents>> {
+        self.producer.push(record)?;
+        if self.producer.pushed() == self.wake_at {
+            self.wake();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn wake(&mut self) {
+        self.wake_at = self
+            .wake_at
+            .wrapping_add((self.hub.ring_capacity() / 2).max(1));
+        self.hub.wake();
+    }
+
+    /// The ring is full: what is in it waits at the hub, and so does `record`.
+    #[cold]
+    fn hand_over(&mut self, record: Owned<Contents>) {
+        let mut records = Vec::with_capacity(self.hub.ring_capacity() + 1);
+        self.shelf
+            .lock()
+            .consumer
+            .drain(|record| records.push(record));
+        records.push(record);
+        self.hub.hand_over(records);
+    }
+
+    /// The thread, or the hub, is at its end.
+    fn leave(&mut self) {
+        let mut records = Vec::new();
+        let mut shelved = self.shelf.lock();
+        shelved.consumer.drain(|record| records.push(record));
+        let started = self.shelf.newly_started(&mut shelved);
+        drop(shelved);
+        self.hub.remove_shelf(&self.shelf, started);
+        if self.hub.is_closed() {
+            for mut record in records {
+                record.with(Contents::clear);
+                pool::give([record]);
+            }
+        } else {
+            self.hub.hand_over(records);
+        }
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.leave_other_generation();
+        for seat in &mut self.seats {
+            seat.leave();
+        }
+        pool::give(self.free.drain(..));
+    }
+}

@@ -1,0 +1,65 @@
+//! A span that has ended, on its way out.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry_sdk::trace::SpanData;
+
+use super::contents::Contents;
+use super::desk;
+use super::record::Owned;
+use crate::span::Scope;
+
+/// A span that has ended. Dropping it gives its record back.
+pub(crate) struct Ended(Option<Owned<Contents>>);
+
+thread_local! {
+    /// The scope of the last span that this thread turned into `SpanData`.
+    static LAST_SCOPE: RefCell<Option<(Scope, InstrumentationScope)>> = const { RefCell::new(None) };
+}
+
+impl Ended {
+    pub(super) fn new(record: Owned<Contents>) -> Self {
+        Self(Some(record))
+    }
+
+    /// What an official span hands to an official processor.
+    pub(crate) fn into_span_data(mut self) -> Option<SpanData> {
+        let record = self.0.as_mut()?;
+        Some(record.with(|contents| contents.take(official)))
+    }
+}
+
+/// The scope of this number, which is as a rule that of the span before.
+fn official(scope: Scope) -> InstrumentationScope {
+    let cached = LAST_SCOPE.try_with(|last| {
+        let mut last = last.try_borrow_mut().ok()?;
+        match &*last {
+            Some((known, official)) if *known == scope => Some(official.clone()),
+            _ => {
+                let official = scope.to_instrumentation_scope();
+                *last = Some((scope, official.clone()));
+                Some(official)
+            }
+        }
+    });
+    match cached {
+        Ok(Some(official)) => official,
+        _ => scope.to_instrumentation_scope(),
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some(record) = self.0.take() {
+            desk::recycle(record);
+        }
+    }
+}
+
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ended").finish_non_exhaustive()
+    }
+}

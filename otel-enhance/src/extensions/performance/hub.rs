@@ -1,0 +1,289 @@
+//! Where the spans of one provider come together, whichever thread ends them.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::thread::Thread;
+use std::{cell::Cell, mem};
+
+use opentelemetry_sdk::trace::{IdGenerator, ShouldSample, SpanLimits};
+
+use super::contents::Contents;
+use super::desk::{self, Shelf};
+use super::ended::Ended;
+use super::record::Owned;
+use crate::lifecycle::generation;
+
+/// What becomes of spans that have ended.
+pub(crate) trait SpanSink: Send + Sync + fmt::Debug {
+    /// So many more sampled spans have started.
+    fn started(&self, spans: u64);
+    /// A span has ended.
+    fn ended(&self, span: Ended);
+    /// So many spans have ended for which there is no room.
+    fn refused(&self, spans: u64);
+    /// A span has ended in a forked child of the process that started it.
+    fn forked(&self);
+}
+
+/// How spans of a provider are made, and where they go.
+#[derive(Debug)]
+pub(crate) struct HubConfig {
+    /// `None`: as the parent, and every root.
+    pub(crate) sampler: Option<Box<dyn ShouldSample>>,
+    /// `None`: random ids.
+    pub(crate) ids: Option<Box<dyn IdGenerator>>,
+    pub(crate) limits: SpanLimits,
+    pub(crate) sink: Box<dyn SpanSink>,
+    /// `None`: the sink is told of each span by the thread that ends it.
+    pub(crate) batches: Option<Batches>,
+    /// A span that is not sampled is its parent, as far as its context goes.
+    pub(crate) unsampled_inherit: bool,
+}
+
+/// Spans are told to the sink by a collector, many at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batches {
+    /// Spans of one thread that wait for the collector.
+    pub(crate) ring: usize,
+    /// Spans of all threads that wait besides, where the collector does not keep up.
+    pub(crate) backlog: usize,
+}
+
+/// See the module.
+pub(super) struct Hub {
+    pub(super) id: u32,
+    generation: u32,
+    closed: AtomicBool,
+    pub(super) config: HubConfig,
+    pub(super) limits: &'static SpanLimits,
+    shelves: Mutex<Vec<Arc<Shelf>>>,
+    backlog: Mutex<Vec<Owned<Contents>>>,
+    /// Spans of threads that could not count them.
+    started: AtomicU64,
+    /// Held by whoever collects.
+    collecting: Mutex<()>,
+    collector: OnceLock<Thread>,
+}
+
+static OPEN: RwLock<Vec<Arc<Hub>>> = RwLock::new(Vec::new());
+
+thread_local! {
+    /// This thread collects: it cannot wait for itself.
+    static COLLECTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The hub of this number, unless it is closed.
+pub(super) fn find(id: u32) -> Option<Arc<Hub>> {
+    let open = OPEN.read().unwrap_or_else(PoisonError::into_inner);
+    open.iter().find(|hub| hub.id == id).cloned()
+}
+
+impl Hub {
+    pub(super) fn open(config: HubConfig) -> Arc<Self> {
+        static LAST: AtomicU32 = AtomicU32::new(0);
+        let hub = Arc::new(Self {
+            // Of 2^32 hubs two of the same number would have to be open at once.
+            id: LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
+            generation: generation(),
+            closed: AtomicBool::new(false),
+            limits: interned(config.limits),
+            config,
+            shelves: Mutex::default(),
+            backlog: Mutex::default(),
+            started: AtomicU64::new(0),
+            collecting: Mutex::new(()),
+            collector: OnceLock::new(),
+        });
+        let mut open = OPEN.write().unwrap_or_else(PoisonError::into_inner);
+        open.push(Arc::clone(&hub));
+        hub
+    }
+
+    /// From now on no span starts here, and what ends is lost: nobody collects it.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        let mut open = OPEN.write().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|hub| hub.id != self.id);
+        drop(open);
+        self.wake();
+    }
+
+    #[inline(always)]
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// It is another process's: this one is a forked child.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.generation != generation()
+    }
+
+    #[inline(always)]
+    pub(super) fn is_immediate(&self) -> bool {
+        self.config.batches.is_none()
+    }
+
+    /// Whether a thread may put its spans into a ring without asking further.
+    #[inline(always)]
+    pub(super) fn takes_batches(&self) -> bool {
+        !self.is_immediate() && !self.is_closed()
+    }
+
+    pub(super) fn ring_capacity(&self) -> usize {
+        self.config
+            .batches
+            .map_or(1, |batches| batches.ring.max(1))
+            .next_power_of_two()
+    }
+
+    pub(super) fn forked(&self) {
+        self.config.sink.forked();
+    }
+
+    /// A span starts on a thread that is being torn down.
+    pub(super) fn started_elsewhere(&self) {
+        self.started.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_shelf(&self, shelf: Arc<Shelf>) {
+        self.lock_shelves().push(shelf);
+    }
+
+    pub(super) fn remove_shelf(&self, shelf: &Arc<Shelf>, started: u64) {
+        self.started.fetch_add(started, Ordering::Relaxed);
+        let mut shelves = self.lock_shelves();
+        if let Some(at) = shelves.iter().position(|other| Arc::ptr_eq(other, shelf)) {
+            shelves.swap_remove(at);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn shelves(&self) -> usize {
+        self.lock_shelves().len()
+    }
+
+    fn lock_shelves(&self) -> MutexGuard<'_, Vec<Arc<Shelf>>> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records that a thread has no place for wait here; those for which there is none here either are
+    /// refused, the newest.
+    pub(super) fn hand_over(&self, records: impl IntoIterator<Item = Owned<Contents>>) {
+        let most = self.config.batches.map_or(0, |batches| batches.backlog);
+        let mut records = records.into_iter();
+        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = most.saturating_sub(backlog.len());
+        backlog.extend(records.by_ref().take(room));
+        drop(backlog);
+        let mut refused = 0;
+        for mut record in records {
+            record.with(Contents::clear);
+            super::pool::give([record]);
+            refused += 1;
+        }
+        if refused > 0 {
+            self.config.sink.refused(refused);
+        }
+        self.wake();
+    }
+
+    /// Tells the sink of one span, on the thread that ended it.
+    pub(super) fn hand_now(&self, record: Owned<Contents>) {
+        if self.is_closed() {
+            return desk::recycle(record);
+        }
+        self.config.sink.ended(Ended::new(record));
+    }
+
+    /// The collector is to be woken by [`Hub::wake`].
+    pub(super) fn set_collector(&self, collector: Thread) {
+        let _ = self.collector.set(collector);
+    }
+
+    pub(super) fn wake(&self) {
+        if let Some(collector) = self.collector.get()
+            && !self.is_foreign()
+        {
+            collector.unpark();
+        }
+    }
+
+    /// Tells the sink of every span that has ended before this was called, and says how many there
+    /// were. A sink that calls this again, while it is told of a span, changes nothing.
+    pub(super) fn collect(&self) -> usize {
+        if self.is_foreign() || COLLECTING.replace(true) {
+            return 0;
+        }
+        let collected = {
+            let _alone = self
+                .collecting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            self.collect_alone()
+        };
+        COLLECTING.set(false);
+        collected
+    }
+
+    fn collect_alone(&self) -> usize {
+        let mut started = self.started.swap(0, Ordering::Relaxed);
+        let mut collected = 0;
+        // What was handed over is older than what is in the rings.
+        let backlog = mem::take(&mut *self.backlog.lock().unwrap_or_else(PoisonError::into_inner));
+        let shelves = self.lock_shelves().clone();
+        let mut batches = vec![backlog];
+        for shelf in shelves {
+            let mut records = Vec::new();
+            let mut shelved = shelf.lock();
+            shelved.consumer.drain(|record| records.push(record));
+            started += shelf.newly_started(&mut shelved);
+            drop(shelved);
+            batches.push(records);
+        }
+        if started > 0 {
+            self.config.sink.started(started);
+        }
+        for record in batches.into_iter().flatten() {
+            collected += 1;
+            let ended = Ended::new(record);
+            // A sink that panics is a processor of the user's: it costs the span.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.config.sink.ended(ended)));
+        }
+        collected
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("id", &self.id)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Limits for ever, the same for the same: a process has few different ones.
+fn interned(limits: SpanLimits) -> &'static SpanLimits {
+    static KNOWN: Mutex<Vec<&'static SpanLimits>> = Mutex::new(Vec::new());
+    let fields = |limits: &SpanLimits| {
+        (
+            limits.max_attributes_per_span,
+            limits.max_events_per_span,
+            limits.max_links_per_span,
+            limits.max_attributes_per_event,
+            limits.max_attributes_per_link,
+        )
+    };
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let same = known.iter().find(|other| fields(other) == fields(&limits));
+    match same {
+        Some(same) => same,
+        None => {
+            let new: &'static SpanLimits = Box::leak(Box::new(limits));
+            known.push(new);
+            new
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A few values in place, their number before them: who looks at an empty one touches one line.
+#![expect(unsafe_code, reason = "slots beyond the length are not initialised")]
+
+use std::mem::MaybeUninit;
+
+/// Up to `N` values.
+#[repr(C)]
+pub(super) struct Inline<T, const N: usize> {
+    /// Never more than `N`; so many slots, from the first, are initialised.
+    len: u32,
+    slots: [MaybeUninit<T>; N],
+}
+
+impl<T, const N: usize> Inline<T, N> {
+    pub(super) const fn new() -> Self {
+        Self {
+            len: 0,
+            slots: [const { MaybeUninit::uninit() }; N],
+        }
+    }
+
+    /// Adds a value, or gives it back if there is no room.
+    #[inline(always)]
+    pub(super) fn push(&mut self, value: T) -> Result<(), T> {
+        match self.slots.get_mut(self.len as usize) {
+            Some(slot) => {
+                slot.write(value);
+                self.len += 1;
+                Ok(())
+            }
+            None => Err(value),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn as_slice(&self) -> &[T] {
+        let initialised = &self.slots[..self.len as usize];
+        // SAFETY: these slots are initialised, and `MaybeUninit<T>` is laid out as `T`.
+        unsafe { &*(std::ptr::from_ref(initialised) as *const [T]) }
+    }
+
+    /// Moves the values to the end of `list`.
+    pub(super) fn move_to(&mut self, list: &mut Vec<T>) {
+        let len = std::mem::take(&mut self.len) as usize;
+        list.extend(self.slots[..len].iter().map(|slot| {
+            // SAFETY: the slot was initialised, and with a length of 0 nobody reads it again. (If
+            // `extend` should unwind, the rest is leaked.)
+            unsafe { slot.assume_init_read() }
+        }));
+    }
+
+    /// Drops the values.
+    #[inline(always)]
+    pub(super) fn clear(&mut self) {
+        let len = std::mem::take(&mut self.len) as usize;
+        for slot in &mut self.slots[..len] {
+            // SAFETY: the slot was initialised, and with a length of 0 nobody reads it again.
+            unsafe { slot.assume_init_drop() };
+        }
+    }
+}
+
+impl<T, const N: usize> Drop for Inline<T, N> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[test]
+    fn values_pushed_are_kept_moved_or_dropped_once() {
+        let counted = Rc::new(());
+        let mut inline = Inline::<_, 2>::new();
+        assert!(inline.as_slice().is_empty());
+        assert!(inline.push((1, Rc::clone(&counted))).is_ok());
+        assert!(inline.push((2, Rc::clone(&counted))).is_ok());
+        let refused = inline.push((3, Rc::clone(&counted))).unwrap_err();
+        assert_eq!(refused.0, 3);
+        drop(refused);
+        assert_eq!(inline.as_slice()[1].0, 2);
+        assert_eq!(Rc::strong_count(&counted), 3);
+
+        let mut list = Vec::new();
+        inline.move_to(&mut list);
+        assert!(inline.as_slice().is_empty());
+        assert_eq!(list.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2]);
+        drop(list);
+        assert_eq!(Rc::strong_count(&counted), 1);
+
+        assert!(inline.push((4, Rc::clone(&counted))).is_ok());
+        inline.clear();
+        assert_eq!(Rc::strong_count(&counted), 1);
+        assert!(inline.push((5, Rc::clone(&counted))).is_ok());
+        drop(inline);
+        assert_eq!(Rc::strong_count(&counted), 1);
+    }
+}
