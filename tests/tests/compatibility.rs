@@ -2,13 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use opentelemetry::global;
 use opentelemetry::propagation::TextMapCompositePropagator;
+use opentelemetry::{Context, global};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanLimits};
+use opentelemetry_sdk::trace::{
+    Sampler, SdkTracerProvider, Span, SpanData, SpanLimits, SpanProcessor,
+};
+use otel_enhance::pipeline::Spans;
 use otel_enhance_tests::alone::alone;
 use otel_enhance_tests::collector_file::CollectedSpan;
 use otel_enhance_tests::loopback::{Loopback, collected};
@@ -102,6 +108,116 @@ fn official_program_on_our_provider_exports_what_it_exports_on_the_plain_sdk() {
             official::program();
             guard.shutdown().unwrap();
             equal(&plain, &comparable(&loopback), 60);
+        },
+    );
+}
+
+#[test]
+fn official_program_on_the_fast_path_exports_what_it_exports_on_the_plain_sdk() {
+    alone(
+        "official_program_on_the_fast_path_exports_what_it_exports_on_the_plain_sdk",
+        &[],
+        || {
+            let parent_based = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+            let plain = plain(parent_based, SpanLimits::default());
+            let loopback = Loopback::start();
+            let guard = otel_enhance::init!(
+                exporter = otlp_grpc,
+                endpoint = loopback.grpc(),
+                performance,
+            )
+            .unwrap();
+            assert_eq!(guard.spans(), Spans::Fast);
+            official::program();
+            guard.shutdown().unwrap();
+            equal(&plain, &comparable(&loopback), 60);
+        },
+    );
+}
+
+/// Looks at nothing.
+#[derive(Debug)]
+struct Noop;
+
+impl SpanProcessor for Noop {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, _: SpanData) {}
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+#[test]
+fn official_program_beside_a_processor_exports_what_it_exports_on_the_plain_sdk() {
+    alone(
+        "official_program_beside_a_processor_exports_what_it_exports_on_the_plain_sdk",
+        &[],
+        || {
+            let parent_based = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+            let plain = plain(parent_based, SpanLimits::default());
+            let loopback = Loopback::start();
+            let said = Arc::new(Mutex::new(Vec::new()));
+            let log = Arc::clone(&said);
+            let guard = otel_enhance::new_enhanced_pipeline()
+                .with_otlp_grpc()
+                .with_endpoint(loopback.grpc())
+                .with_performance()
+                .with_span_processor(Noop)
+                .with_error_handler(move |report| log.lock().unwrap().push(report.to_string()))
+                .install_batch()
+                .unwrap();
+            assert_eq!(guard.spans(), Spans::SdkForProcessor);
+            official::program();
+            guard.shutdown().unwrap();
+            equal(&plain, &comparable(&loopback), 60);
+            let said = said.lock().unwrap();
+            let reasons = said
+                .iter()
+                .filter(|line| line.contains("with_end_processor"));
+            assert_eq!(reasons.count(), 1, "{said:?}");
+        },
+    );
+}
+
+#[test]
+fn official_program_on_the_fast_path_with_tight_limits_exports_what_it_exports_on_the_plain_sdk() {
+    alone(
+        "official_program_on_the_fast_path_with_tight_limits_exports_what_it_exports_on_the_plain_sdk",
+        &[],
+        || {
+            let limits = SpanLimits {
+                max_attributes_per_span: 5,
+                max_events_per_span: 2,
+                max_links_per_span: 1,
+                max_attributes_per_event: 1,
+                max_attributes_per_link: 0,
+            };
+            let plain = plain(Sampler::AlwaysOn, limits);
+            let loopback = Loopback::start();
+            let guard = otel_enhance::init!(
+                exporter = otlp_http,
+                endpoint = loopback.http(),
+                sampler = Sampler::AlwaysOn,
+                limits(
+                    attributes_per_span = 5,
+                    events_per_span = 2,
+                    links_per_span = 1,
+                    attributes_per_event = 1,
+                    attributes_per_link = 0,
+                ),
+                performance,
+            )
+            .unwrap();
+            assert_eq!(guard.spans(), Spans::Fast);
+            official::program();
+            guard.shutdown().unwrap();
+            equal(&plain, &comparable(&loopback), 100);
         },
     );
 }

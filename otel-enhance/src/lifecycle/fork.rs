@@ -44,13 +44,24 @@ mod hooks {
     thread_local! {
         // Held across the fork, by the thread that forks, so that the child does not inherit a lock
         // whose owner exists in the parent only.
-        static HELD: RefCell<Option<SlotGuard>> = const { RefCell::new(None) };
+        static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
+    }
+
+    /// The locks that the child's only thread may want.
+    struct Held {
+        _slot: SlotGuard,
+        #[cfg(feature = "performance")]
+        _pool: crate::extensions::performance::PoolGuard,
     }
 
     pub(super) extern "C" fn prepare() {
         let _ = HELD.try_with(|held| {
             if let Ok(mut held) = held.try_borrow_mut() {
-                *held = Some(SlotGuard::lock());
+                *held = Some(Held {
+                    _slot: SlotGuard::lock(),
+                    #[cfg(feature = "performance")]
+                    _pool: crate::extensions::performance::PoolGuard::lock(),
+                });
             }
         });
     }

@@ -79,6 +79,12 @@ impl Account {
         }
     }
 
+    /// So many of them, on the fast path.
+    #[cfg(feature = "performance")]
+    pub(super) fn spans_started(&self, spans: u64) {
+        self.started.fetch_add(spans, Ordering::Relaxed);
+    }
+
     /// A sampled span ended: may it enter the queue? If not, it is counted as dropped.
     pub(crate) fn admit(&self) -> bool {
         if self.is_foreign() {

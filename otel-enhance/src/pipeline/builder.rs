@@ -44,6 +44,7 @@ pub struct EnhancedPipeline {
     pub(super) sampler: Option<Box<dyn ShouldSample>>,
     pub(super) propagators: Option<Vec<Propagator>>,
     pub(super) processors: Vec<Box<dyn SpanProcessor>>,
+    pub(super) end_processors: Vec<Box<dyn SpanProcessor>>,
     pub(super) id_generator: Option<Box<dyn IdGenerator>>,
     pub(super) error_handler: Option<ErrorHandler>,
     pub(super) shutdown_timeout: Option<Duration>,
@@ -66,6 +67,7 @@ pub fn new_enhanced_pipeline() -> EnhancedPipeline {
         sampler: None,
         propagators: None,
         processors: Vec::new(),
+        end_processors: Vec::new(),
         id_generator: None,
         error_handler: None,
         shutdown_timeout: None,
@@ -143,8 +145,21 @@ impl EnhancedPipeline {
 
     /// Adds a processor, which sees every span beside the exporting one, unchanged. The second
     /// processor of a pipeline costs a deep copy of each span.
+    ///
+    /// With the extension `performance` such a processor costs more: what `on_start` gets is a span of
+    /// the SDK, so every span is one, and no span is on the fast path. A processor that does nothing
+    /// there belongs into [`with_end_processor`](Self::with_end_processor).
     pub fn with_span_processor<P: SpanProcessor + 'static>(mut self, processor: P) -> Self {
         self.processors.push(Box::new(processor));
+        self
+    }
+
+    /// Adds a processor that looks at ended spans only: its `on_start` is not called where the extension
+    /// `performance` is on, which keeps its fast path. `on_end` is called soon after the end then, as a
+    /// rule on a thread of ours, and the span that was active is not. Without the extension it is the
+    /// same as [`with_span_processor`](Self::with_span_processor).
+    pub fn with_end_processor<P: SpanProcessor + 'static>(mut self, processor: P) -> Self {
+        self.end_processors.push(Box::new(processor));
         self
     }
 
@@ -278,6 +293,7 @@ impl fmt::Debug for EnhancedPipeline {
             .field("overrides", &self.overrides)
             .field("sampler", &self.sampler)
             .field("processors", &self.processors)
+            .field("end_processors", &self.end_processors)
             .field("slots", &self.slots)
             .finish_non_exhaustive()
     }

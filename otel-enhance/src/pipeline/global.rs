@@ -9,8 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::global::{self, BoxedTracer, GlobalTracerProvider};
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry::trace::{Span, Tracer, TracerProvider};
 
 /// What stood there before the first install, or what the application has put there since.
 static FOUND: Mutex<Option<GlobalTracerProvider>> = Mutex::new(None);
@@ -28,7 +27,12 @@ thread_local! {
 }
 
 /// Makes `provider` the global one; `id` tells it from other installs.
-pub(super) fn install(provider: SdkTracerProvider, id: u64) {
+pub(super) fn install<P, T, S>(provider: P, id: u64)
+where
+    P: TracerProvider<Tracer = T> + Send + Sync + 'static,
+    T: Tracer<Span = S> + Send + Sync + 'static,
+    S: Span + Send + Sync + 'static,
+{
     if current_mark().is_none() {
         *found() = Some(global::tracer_provider());
     }
@@ -64,15 +68,15 @@ fn answer(mark: Mark) {
     }
 }
 
-struct Installed {
-    provider: SdkTracerProvider,
+struct Installed<P> {
+    provider: P,
     id: u64,
 }
 
-impl TracerProvider for Installed {
-    type Tracer = SdkTracer;
+impl<P: TracerProvider> TracerProvider for Installed<P> {
+    type Tracer = P::Tracer;
 
-    fn tracer_with_scope(&self, scope: InstrumentationScope) -> SdkTracer {
+    fn tracer_with_scope(&self, scope: InstrumentationScope) -> P::Tracer {
         answer(Mark::Installed(self.id));
         self.provider.tracer_with_scope(scope)
     }

@@ -8,6 +8,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use super::installed::Installed;
+use super::span_path::Spans;
 use crate::config::Diagnostics;
 use crate::export::DeliveryReport;
 
@@ -117,6 +118,12 @@ impl TelemetryGuard {
     #[must_use]
     pub fn queue(&self) -> Option<crate::extensions::performance::BatchWatch> {
         self.installed.queue.as_ref()?.watch()
+    }
+
+    /// What spans are made of, and why: see [`Spans`].
+    #[must_use]
+    pub fn spans(&self) -> Spans {
+        self.installed.path.spans()
     }
 
     /// The official provider, for tracers of one's own. With `OTEL_SDK_DISABLED=true` it records

@@ -4,18 +4,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use opentelemetry::propagation::TextMapCompositePropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, ShouldSample};
+use opentelemetry_sdk::trace::{IdGenerator, Sampler, SdkTracerProvider, ShouldSample};
 
 use super::account::Account;
 use super::builder::{CustomExporter, EnhancedPipeline, Propagator};
-use super::global;
 use super::guard::TelemetryGuard;
 use super::ids::ForkSafeIdGenerator;
 use super::installed::Installed;
-use super::processor::{ForeignIds, ForeignProcessor};
+use super::processor::{ForeignIds, ForeignProcessor, SharedProcessor};
 use super::queue::ExportQueue;
 use super::slot::{self, Reservation};
-use super::slots::{Coding, Encoder, Queue, Slots, Spans, Transport};
+use super::slots::{Coding, Encoder, Queue, Slots, Transport};
+use super::span_path::{Parts, SpanPath, Spans};
 use super::span_queue::SpanQueue;
 use crate::config::{self, Env, ExporterKind, Settings};
 use crate::export::log::{Log, ReportKind};
@@ -24,8 +24,7 @@ use crate::export::runtime::ExportRuntime;
 use crate::export::{LimitsHook, Shared, Sink};
 #[cfg(feature = "performance")]
 use crate::extensions::performance::{self, BatchQueue, Engine, SpanEngine};
-use crate::span::{ProviderBackend, Registration};
-use crate::{InitError, export, lifecycle, span};
+use crate::{InitError, export, lifecycle};
 
 static INSTALLS: AtomicU64 = AtomicU64::new(0);
 
@@ -97,6 +96,7 @@ impl EnhancedPipeline {
             provider: no_provider(&settings),
             resource: settings.resource.clone(),
             diagnostics,
+            path: SpanPath::sdk(Spans::Sdk),
             queue: None,
             log,
             shutdown_timeout: self.shutdown_timeout,
@@ -116,21 +116,51 @@ impl EnhancedPipeline {
             installed.default_timeout(),
         )?;
 
+        let deadline = Arc::new(OnceLock::new());
+        let end_processors: Vec<_> = self
+            .end_processors
+            .into_iter()
+            .map(|processor| {
+                let processor = ForeignProcessor::new(processor, Arc::clone(&deadline));
+                SharedProcessor::new(processor, &settings.resource)
+            })
+            .collect();
+        let ids: Option<Arc<dyn IdGenerator>> = self.id_generator.map(Arc::from);
+        installed.path = SpanPath::choose(
+            &self.slots,
+            Parts {
+                settings: &settings,
+                one_by_one: matches!(batching, Batching::OneByOne),
+                has_processors: !self.processors.is_empty(),
+                end_processors: &end_processors,
+                sampler: self.sampler.as_ref(),
+                ids: ids.as_ref(),
+                queue: installed.queue.as_ref(),
+            },
+        )?;
+        if installed.path.spans() == Spans::SdkForProcessor {
+            installed
+                .log
+                .report(ReportKind::Notice, installed.path.spans().to_string());
+        }
+
         let mut provider = SdkTracerProvider::builder()
             .with_resource(settings.resource.clone())
             .with_sampler(self.sampler.unwrap_or_else(|| sampler(&settings)))
             .with_span_limits(settings.limits.into());
-        provider = match self.id_generator {
+        provider = match ids {
             Some(generator) => provider.with_id_generator(ForeignIds(generator)),
             None => provider.with_id_generator(ForkSafeIdGenerator),
         };
         // Ours is first, so that it gets the whole of a shutdown's time.
         if let Some(queue) = &installed.queue {
-            provider = queue.attach(provider, installed.default_timeout());
+            provider = queue.attach(provider, installed.default_timeout(), &installed.path);
         }
-        let deadline = Arc::new(OnceLock::new());
         for processor in self.processors {
             let processor = ForeignProcessor::new(processor, Arc::clone(&deadline));
+            provider = provider.with_span_processor(processor);
+        }
+        for processor in end_processors {
             provider = provider.with_span_processor(processor);
         }
         installed.provider = provider.build();
@@ -141,9 +171,10 @@ impl EnhancedPipeline {
         // Nothing fails from here on.
         set_propagators(&settings, self.propagators);
         if self.global {
-            global::install(installed.provider.clone(), id);
+            installed.path.set_global(&installed.provider, id);
         }
-        installed.registration = Mutex::new(Some(register(&installed.provider)));
+        let registration = installed.path.register(&installed.provider);
+        installed.registration = Mutex::new(Some(registration));
         Ok(publish(reservation, installed))
     }
 }
@@ -172,12 +203,8 @@ fn no_provider(settings: &Settings) -> SdkTracerProvider {
     provider
 }
 
-fn sampler(settings: &Settings) -> Box<dyn ShouldSample> {
+pub(super) fn sampler(settings: &Settings) -> Box<dyn ShouldSample> {
     Box::new(config::sampler::build(settings.sampler))
-}
-
-fn register(provider: &SdkTracerProvider) -> Registration {
-    span::install(Arc::new(ProviderBackend::new(provider.clone())))
 }
 
 fn set_propagators(settings: &Settings, in_code: Option<Vec<Propagator>>) {
@@ -206,7 +233,7 @@ fn build_queue(
         return Ok(None);
     }
     let Slots {
-        spans: Spans::Official,
+        spans: _,
         queue,
         encoder,
         coding: Coding::Official,

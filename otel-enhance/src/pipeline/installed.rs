@@ -8,6 +8,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
+use super::span_path::SpanPath;
 use super::span_queue::SpanQueue;
 use super::{global, slot};
 use crate::config::Diagnostics;
@@ -20,6 +21,9 @@ use crate::span::Registration;
 /// `shutdown()` and `force_flush()` wait as long as the SDK's do, unless told otherwise.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A report waits so long for spans that are being collected.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub(super) struct Installed {
     pub(super) id: u64,
@@ -27,6 +31,7 @@ pub(super) struct Installed {
     pub(super) provider: SdkTracerProvider,
     pub(super) resource: Resource,
     pub(super) diagnostics: Diagnostics,
+    pub(super) path: SpanPath,
     /// `None` where nothing is exported.
     pub(super) queue: Option<SpanQueue>,
     pub(super) log: Log,
@@ -51,6 +56,12 @@ impl Installed {
     }
 
     pub(super) fn flush(&self, timeout: Duration) -> OTelSdkResult {
+        if self.is_foreign() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + timeout;
+        self.path.collect(deadline);
+        let timeout = deadline.saturating_duration_since(Instant::now());
         match &self.queue {
             Some(queue) => queue.flush(timeout),
             None => Ok(()),
@@ -82,6 +93,7 @@ impl Installed {
             return Ok(());
         }
         let deadline = Instant::now() + timeout;
+        self.path.close(deadline);
         let provider = match self.provider.shutdown_with_timeout(timeout) {
             // By whom does not matter.
             Err(OTelSdkError::AlreadyShutdown) => Ok(()),
@@ -104,6 +116,7 @@ impl Installed {
         if self.is_foreign() {
             return;
         }
+        self.path.close(Instant::now() + EXIT_DEADLINE);
         let unfinished = queue.account().unfinished();
         // The process ends in any case, and the log has the losses.
         let _ = queue.close(EXIT_DEADLINE);
@@ -119,6 +132,9 @@ impl Installed {
     }
 
     pub(super) fn delivery(&self) -> DeliveryReport {
+        if !self.is_foreign() {
+            self.path.collect(Instant::now() + REPORT_TIMEOUT);
+        }
         match &self.queue {
             Some(queue) => queue.account().report(),
             None => Delivery::default().report(),

@@ -19,6 +19,7 @@ mod processor;
 mod queue;
 mod slot;
 mod slots;
+mod span_path;
 mod span_queue;
 
 use std::time::Duration;
@@ -26,6 +27,7 @@ use std::time::Duration;
 pub use builder::{EnhancedPipeline, new_enhanced_pipeline};
 pub use guard::TelemetryGuard;
 pub(crate) use slot::SlotGuard;
+pub use span_path::Spans;
 
 /// Whether a pipeline lives that this thread can wait for.
 pub(crate) fn has_something_to_finish() -> bool {

@@ -2,7 +2,7 @@
 
 use super::builder::EnhancedPipeline;
 #[cfg(feature = "performance")]
-use super::slots::Queue;
+use super::slots::{Queue, Spans};
 use crate::config::{DropPolicy, Tuning};
 
 /// The extension `performance`. In a build without the feature of this name the install of a pipeline
@@ -61,6 +61,7 @@ impl EnhancedPipeline {
         #[cfg(feature = "performance")]
         {
             self.slots.queue = Queue::Pipelined;
+            self.slots.spans = Spans::Records;
         }
         self.overrides.performance.get_or_insert_default()
     }

@@ -58,9 +58,38 @@ impl SpanProcessor for ForeignProcessor {
     }
 }
 
+/// A processor in two places: the official provider, and the fast path beside it.
+#[derive(Clone, Debug)]
+pub(super) struct SharedProcessor(Arc<ForeignProcessor>);
+
+impl SharedProcessor {
+    pub(super) fn new(mut processor: ForeignProcessor, resource: &Resource) -> Self {
+        processor.set_resource(resource);
+        Self(Arc::new(processor))
+    }
+}
+
+impl SpanProcessor for SharedProcessor {
+    fn on_start(&self, span: &mut Span, cx: &Context) {
+        self.0.on_start(span, cx);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        self.0.on_end(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+}
+
 /// An id generator that the application gave to the builder.
 #[derive(Debug)]
-pub(super) struct ForeignIds(pub(super) Box<dyn IdGenerator>);
+pub(super) struct ForeignIds(pub(super) Arc<dyn IdGenerator>);
 
 impl IdGenerator for ForeignIds {
     fn new_trace_id(&self) -> TraceId {

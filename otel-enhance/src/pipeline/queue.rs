@@ -85,6 +85,14 @@ impl ExportQueue {
         }))
     }
 
+    /// A span has ended.
+    pub(super) fn take(&self, span: SpanData) {
+        // As the specification has it; the official processor exports what is recorded only, too.
+        if span.span_context.is_sampled() && self.account.admit() {
+            self.processor.on_end(span);
+        }
+    }
+
     /// Exports what is queued now.
     pub(super) fn flush(self: &Arc<Self>, timeout: Duration) -> OTelSdkResult {
         if self.account.is_foreign() {
@@ -199,10 +207,7 @@ impl SpanProcessor for AccountingProcessor {
     }
 
     fn on_end(&self, span: SpanData) {
-        // As the specification has it; the official processor exports what is recorded only, too.
-        if span.span_context.is_sampled() && self.0.account.admit() {
-            self.0.processor.on_end(span);
-        }
+        self.0.take(span);
     }
 
     fn force_flush(&self) -> OTelSdkResult {

@@ -22,6 +22,9 @@ pub(super) enum Spans {
     /// `opentelemetry_sdk::trace::Span`.
     #[default]
     Official,
+    /// A record of ours, unless a processor needs the official span.
+    #[cfg(feature = "performance")]
+    Records,
 }
 
 /// What holds ended spans until their export (`performance`).

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_sdk::error::OTelSdkResult;
+#[cfg(feature = "performance")]
+use opentelemetry_sdk::trace::SpanData;
 use opentelemetry_sdk::trace::TracerProviderBuilder;
 
 use super::account::Account;
 use super::queue::{AccountingProcessor, ExportQueue};
+use super::span_path::SpanPath;
 #[cfg(feature = "performance")]
 use crate::extensions::performance::{BatchWatch, EngineProcessor, SpanEngine};
 
@@ -24,6 +27,15 @@ impl SpanQueue {
             Self::Official(queue) => &queue.account,
             #[cfg(feature = "performance")]
             Self::Pipelined(engine) => &engine.account,
+        }
+    }
+
+    /// A span has ended on the fast path.
+    #[cfg(feature = "performance")]
+    pub(super) fn take(&self, span: SpanData) {
+        match self {
+            Self::Official(queue) => queue.take(span),
+            Self::Pipelined(engine) => engine.take(span),
         }
     }
 
@@ -56,18 +68,22 @@ impl SpanQueue {
         &self,
         provider: TracerProviderBuilder,
         default_timeout: Duration,
+        beside: &SpanPath,
     ) -> TracerProviderBuilder {
         match self {
             Self::Official(queue) => {
                 // It knows the timeout.
                 let _ = default_timeout;
-                provider.with_span_processor(AccountingProcessor(Arc::clone(queue)))
+                beside.attach(provider, AccountingProcessor(Arc::clone(queue)))
             }
             #[cfg(feature = "performance")]
-            Self::Pipelined(engine) => provider.with_span_processor(EngineProcessor {
-                engine: Arc::clone(engine),
-                default_timeout,
-            }),
+            Self::Pipelined(engine) => beside.attach(
+                provider,
+                EngineProcessor {
+                    engine: Arc::clone(engine),
+                    default_timeout,
+                },
+            ),
         }
     }
 }

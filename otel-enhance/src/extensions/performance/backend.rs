@@ -48,6 +48,7 @@ impl Backend for FastBackend {
             kind: span.kind.clone(),
             scope: span.scope,
             limits: hub.limits,
+            is_told: hub.tells_of(&span_context),
         };
         let now = clock().now();
         record.with(|contents| {

@@ -40,6 +40,8 @@ pub(super) struct Contents {
     flags: TraceFlags,
     parent_is_remote: bool,
     status: Outcome,
+    /// Whether the hub hears of the span when it has ended.
+    pub(super) is_told: bool,
     inline: Inline<KeyValue, INLINE>,
 }
 
@@ -91,6 +93,7 @@ pub(super) struct Beginning<'a> {
     pub(super) kind: SpanKind,
     pub(super) scope: Scope,
     pub(super) limits: &'static SpanLimits,
+    pub(super) is_told: bool,
 }
 
 impl Contents {
@@ -112,6 +115,7 @@ impl Contents {
             flags: TraceFlags::NOT_SAMPLED,
             parent_is_remote: false,
             status: Outcome::Unset,
+            is_told: false,
             inline: Inline::new(),
         }
     }
@@ -136,6 +140,7 @@ impl Contents {
         self.kind = beginning.kind;
         self.flags = span_context.trace_flags();
         self.status = Outcome::Unset;
+        self.is_told = beginning.is_told;
         if *span_context.trace_state() != TraceState::NONE {
             self.cold().trace_state = span_context.trace_state().clone();
         }
@@ -153,12 +158,6 @@ impl Contents {
     /// The scope where it has no number.
     pub(super) fn set_scope(&mut self, scope: InstrumentationScope) {
         self.cold().scope = Some(scope);
-    }
-
-    /// Whether the span is exported.
-    #[inline(always)]
-    pub(super) fn is_sampled(&self) -> bool {
-        self.flags.is_sampled()
     }
 
     #[cold]

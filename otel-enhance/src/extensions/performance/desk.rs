@@ -72,8 +72,8 @@ impl Shelf {
 /// What is to be done outside of the desk.
 enum Next {
     Nothing,
-    /// The hub takes each span as it ends, on the thread that ends it.
-    Hand(Arc<Hub>, Owned<Contents>),
+    /// This thread tells the sink itself.
+    Hand(Arc<Hub>, Vec<Owned<Contents>>),
 }
 
 /// A vacant record for a span of `hub`. A span that is not `sampled` is not counted.
@@ -115,9 +115,8 @@ fn one_vacant() -> Owned<Contents> {
 /// Takes a record whose span has ended to the span's hub.
 #[inline(always)]
 pub(super) fn deposit(mut record: Owned<Contents>) {
-    let (hub, sampled) = record.with(|contents| (contents.hub, contents.is_sampled()));
-    if !sampled {
-        // The span was recorded, but nobody is told of it.
+    let (hub, is_told) = record.with(|contents| (contents.hub, contents.is_told));
+    if !is_told {
         return recycle(record);
     }
     let mut record = Some(record);
@@ -127,13 +126,13 @@ pub(super) fn deposit(mut record: Owned<Contents>) {
     });
     match next {
         Ok(Some(Next::Nothing)) => {}
-        Ok(Some(Next::Hand(hub, record))) => hub.hand_now(record),
+        Ok(Some(Next::Hand(hub, records))) => hub.hand_now(records),
         // The thread is being torn down.
         Ok(None) | Err(_) => {
             if let Some(record) = record {
                 match hub::find(hub) {
-                    Some(hub) => hub.hand_over([record]),
-                    None => recycle(record),
+                    Some(hub) if !hub.is_foreign() => hub.hand_now([record]),
+                    _ => recycle(record),
                 }
             }
         }
@@ -256,10 +255,10 @@ impl Desk {
             && seat.hub.id == hub
             && seat.hub.takes_batches()
         {
-            if let Err(record) = seat.push(record) {
-                seat.hand_over(record);
-            }
-            return Next::Nothing;
+            return match seat.push(record) {
+                Ok(()) => Next::Nothing,
+                Err(record) => seat.hand_over(record),
+            };
         }
         self.deposit_elsewhere(hub, record)
     }
@@ -277,13 +276,13 @@ impl Desk {
                 self.discard(record);
                 Next::Nothing
             }
-            Some(hub) if hub.is_immediate() => Next::Hand(hub, record),
+            Some(hub) if hub.is_immediate() => Next::Hand(hub, vec![record]),
             Some(hub) => {
                 let seat = self.seat(&hub);
-                if let Err(record) = seat.push(record) {
-                    seat.hand_over(record);
+                match seat.push(record) {
+                    Ok(()) => Next::Nothing,
+                    Err(record) => seat.hand_over(record),
                 }
-                Next::Nothing
             }
         }
     }
@@ -332,14 +331,19 @@ impl Seat {
 
     /// The ring is full: what is in it waits at the hub, and so does `record`.
     #[cold]
-    fn hand_over(&mut self, record: Owned<Contents>) {
+    fn hand_over(&mut self, record: Owned<Contents>) -> Next {
         let mut records = Vec::with_capacity(self.hub.ring_capacity() + 1);
         self.shelf
             .lock()
             .consumer
             .drain(|record| records.push(record));
         records.push(record);
-        self.hub.hand_over(records);
+        self.hub.hand_over(&mut records);
+        if records.is_empty() {
+            Next::Nothing
+        } else {
+            Next::Hand(Arc::clone(&self.hub), records)
+        }
     }
 
     /// The thread, or the hub, is at its end.
@@ -351,12 +355,13 @@ impl Seat {
         drop(shelved);
         self.hub.remove_shelf(&self.shelf, started);
         if self.hub.is_closed() {
-            for mut record in records {
+            for record in &mut records {
                 record.with(Contents::clear);
-                pool::give([record]);
             }
+            pool::give(records);
         } else {
-            self.hub.hand_over(records);
+            self.hub.hand_over(&mut records);
+            self.hub.hand_now(records);
         }
     }
 }

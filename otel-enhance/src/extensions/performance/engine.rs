@@ -292,6 +292,15 @@ impl<T: Weigh> Drop for Taken<'_, T> {
 /// The engine behind the SDK's spans.
 pub(crate) type SpanEngine = Engine<SpanData, ErasedExporter>;
 
+impl SpanEngine {
+    /// A span has ended.
+    pub(crate) fn take(self: &Arc<Self>, span: SpanData) {
+        if span.span_context.is_sampled() && self.account.admit() {
+            self.push(span);
+        }
+    }
+}
+
 /// The provider's handle to the engine.
 #[derive(Debug)]
 pub(crate) struct EngineProcessor {
@@ -307,9 +316,7 @@ impl opentelemetry_sdk::trace::SpanProcessor for EngineProcessor {
     }
 
     fn on_end(&self, span: SpanData) {
-        if span.span_context.is_sampled() && self.engine.account.admit() {
-            self.engine.push(span);
-        }
+        self.engine.take(span);
     }
 
     fn force_flush(&self) -> OTelSdkResult {

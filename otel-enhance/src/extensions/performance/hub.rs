@@ -3,10 +3,12 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError};
 use std::thread::Thread;
+use std::time::{Duration, Instant};
 use std::{cell::Cell, mem};
 
+use opentelemetry::trace::SpanContext;
 use opentelemetry_sdk::trace::{IdGenerator, ShouldSample, SpanLimits};
 
 use super::contents::Contents;
@@ -21,8 +23,6 @@ pub(crate) trait SpanSink: Send + Sync + fmt::Debug {
     fn started(&self, spans: u64);
     /// A span has ended.
     fn ended(&self, span: Ended);
-    /// So many spans have ended for which there is no room.
-    fn refused(&self, spans: u64);
     /// A span has ended in a forked child of the process that started it.
     fn forked(&self);
 }
@@ -38,8 +38,8 @@ pub(crate) struct HubConfig {
     pub(crate) sink: Box<dyn SpanSink>,
     /// `None`: the sink is told of each span by the thread that ends it.
     pub(crate) batches: Option<Batches>,
-    /// A span that is not sampled is its parent, as far as its context goes.
-    pub(crate) unsampled_inherit: bool,
+    /// Whether the sink is told of spans that are recorded and not sampled.
+    pub(crate) tells_unsampled: bool,
 }
 
 /// Spans are told to the sink by a collector, many at once.
@@ -47,7 +47,8 @@ pub(crate) struct HubConfig {
 pub(crate) struct Batches {
     /// Spans of one thread that wait for the collector.
     pub(crate) ring: usize,
-    /// Spans of all threads that wait besides, where the collector does not keep up.
+    /// Spans of all threads that wait besides, where the collector does not keep up. Beyond them,
+    /// whoever ends spans tells the sink of them.
     pub(crate) backlog: usize,
 }
 
@@ -66,6 +67,9 @@ pub(super) struct Hub {
     collecting: Mutex<()>,
     collector: OnceLock<Thread>,
 }
+
+/// Between two looks whether another thread still collects.
+const RETRY: Duration = Duration::from_millis(1);
 
 static OPEN: RwLock<Vec<Arc<Hub>>> = RwLock::new(Vec::new());
 
@@ -131,6 +135,12 @@ impl Hub {
         !self.is_immediate() && !self.is_closed()
     }
 
+    /// Whether the sink hears of a span of this context.
+    #[inline(always)]
+    pub(super) fn tells_of(&self, span_context: &SpanContext) -> bool {
+        span_context.is_sampled() || self.config.tells_unsampled
+    }
+
     pub(super) fn ring_capacity(&self) -> usize {
         self.config
             .batches
@@ -168,33 +178,32 @@ impl Hub {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records that a thread has no place for wait here; those for which there is none here either are
-    /// refused, the newest.
-    pub(super) fn hand_over(&self, records: impl IntoIterator<Item = Owned<Contents>>) {
+    /// Records that a thread has no place for wait here; those for which there is none here either
+    /// stay in `records`.
+    pub(super) fn hand_over(&self, records: &mut Vec<Owned<Contents>>) {
         let most = self.config.batches.map_or(0, |batches| batches.backlog);
-        let mut records = records.into_iter();
         let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = most.saturating_sub(backlog.len());
-        backlog.extend(records.by_ref().take(room));
+        let room = most.saturating_sub(backlog.len()).min(records.len());
+        backlog.extend(records.drain(..room));
         drop(backlog);
-        let mut refused = 0;
-        for mut record in records {
-            record.with(Contents::clear);
-            super::pool::give([record]);
-            refused += 1;
-        }
-        if refused > 0 {
-            self.config.sink.refused(refused);
-        }
         self.wake();
     }
 
-    /// Tells the sink of one span, on the thread that ended it.
-    pub(super) fn hand_now(&self, record: Owned<Contents>) {
-        if self.is_closed() {
-            return desk::recycle(record);
+    /// Tells the sink of spans, on the thread that ended them.
+    pub(super) fn hand_now(&self, records: impl IntoIterator<Item = Owned<Contents>>) {
+        for record in records {
+            if self.is_closed() {
+                desk::recycle(record);
+            } else {
+                self.tell(record);
+            }
         }
-        self.config.sink.ended(Ended::new(record));
+    }
+
+    fn tell(&self, record: Owned<Contents>) {
+        let ended = Ended::new(record);
+        // A sink that panics is a processor of the user's: it costs the span.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.config.sink.ended(ended)));
     }
 
     /// The collector is to be woken by [`Hub::wake`].
@@ -211,20 +220,28 @@ impl Hub {
     }
 
     /// Tells the sink of every span that has ended before this was called, and says how many there
-    /// were. A sink that calls this again, while it is told of a span, changes nothing.
-    pub(super) fn collect(&self) -> usize {
+    /// were. A sink that calls this again, while it is told of a span, changes nothing; nor does
+    /// whoever finds another thread collecting until `deadline`.
+    pub(super) fn collect(&self, deadline: Instant) -> usize {
         if self.is_foreign() || COLLECTING.replace(true) {
             return 0;
         }
-        let collected = {
-            let _alone = self
-                .collecting
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            self.collect_alone()
-        };
+        let collected = self
+            .alone_until(deadline)
+            .map(|_alone| self.collect_alone());
         COLLECTING.set(false);
-        collected
+        collected.unwrap_or(0)
+    }
+
+    fn alone_until(&self, deadline: Instant) -> Option<MutexGuard<'_, ()>> {
+        loop {
+            match self.collecting.try_lock() {
+                Ok(alone) => return Some(alone),
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return None,
+                Err(TryLockError::WouldBlock) => std::thread::sleep(RETRY),
+            }
+        }
     }
 
     fn collect_alone(&self) -> usize {
@@ -247,9 +264,7 @@ impl Hub {
         }
         for record in batches.into_iter().flatten() {
             collected += 1;
-            let ended = Ended::new(record);
-            // A sink that panics is a processor of the user's: it costs the span.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.config.sink.ended(ended)));
+            self.tell(record);
         }
         collected
     }

@@ -42,9 +42,9 @@ pub use crate::export::{ConnectionPoolExporter, ConnectionPoolExporterBuilder};
 pub use batch::{BatchOptimizedExporter, BatchOptimizedProcessor, BatchWatch, QueueLevel};
 
 pub(crate) use engine::{Engine, EngineProcessor, SpanEngine};
+pub use ids::FastIdGenerator;
 pub(crate) use queue::BatchQueue;
 pub(crate) use settings::bounds;
-pub use ids::FastIdGenerator;
 pub use span::FastSpan;
 pub use tracer::FastTracer;
 pub(crate) use backend::FastBackend;

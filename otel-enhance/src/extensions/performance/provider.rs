@@ -1,7 +1,7 @@
 //! The official tracer provider of the fast path.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
@@ -37,7 +37,9 @@ impl FastProvider {
             let mut wait = tick;
             while !hub.is_closed() {
                 std::thread::park_timeout(wait);
-                wait = if hub.collect() == 0 {
+                // Nobody else has reason to collect for long.
+                let deadline = Instant::now() + tick;
+                wait = if hub.collect(deadline) == 0 {
                     IDLE.max(tick)
                 } else {
                     tick
@@ -51,17 +53,16 @@ impl FastProvider {
         Ok(())
     }
 
-    /// Tells the sink of every span that has ended so far.
-    pub(crate) fn collect(&self) {
-        self.hub.collect();
+    /// Tells the sink of every span that has ended so far, unless another thread is busy with that
+    /// until `deadline`.
+    pub(crate) fn collect(&self, deadline: Instant) {
+        self.hub.collect(deadline);
     }
 
-    /// From now on no span starts, and none is told to the sink. What has ended has been collected
-    /// before.
-    pub(crate) fn close(&self) {
+    /// From now on no span starts, and what ends is lost. The sink is told of what has ended before.
+    pub(crate) fn close(&self, deadline: Instant) {
         self.hub.close();
-        // What came between the last collection and the closing.
-        self.hub.collect();
+        self.hub.collect(deadline);
     }
 }
 

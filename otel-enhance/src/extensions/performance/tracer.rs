@@ -173,6 +173,7 @@ impl Tracer for FastTracer {
             kind,
             scope,
             limits: self.hub.limits,
+            is_told: self.hub.tells_of(&span_context),
         };
         let mut record = desk::take(&self.hub, span_context.is_sampled());
         let now = clock().now();

@@ -6,7 +6,7 @@ use opentelemetry::trace::{TraceContextExt as _, Tracer as _, TracerProvider as 
 use opentelemetry::{Context, KeyValue};
 
 use super::super::FastBackend;
-use super::{Told, provider};
+use super::{Told, close, provider};
 use crate::span::private::{Callsite, SpanKind};
 
 fn callsite(name: &'static str) -> &'static Callsite {
@@ -58,5 +58,5 @@ fn callsites_on_the_fast_path_nest_with_spans_by_hand() {
     );
     assert_eq!(inner.span_kind, SpanKind::Server);
     assert_eq!(inner.instrumentation_scope.name(), "crate");
-    provider.close();
+    close(&provider);
 }

@@ -6,7 +6,7 @@ mod threads;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceId};
@@ -25,7 +25,6 @@ pub(super) struct Told(Arc<Inner>);
 struct Inner {
     spans: Mutex<Vec<SpanData>>,
     started: AtomicU64,
-    refused: AtomicU64,
     forked: AtomicU64,
 }
 
@@ -46,10 +45,6 @@ impl Told {
         self.0.started.load(Ordering::Relaxed)
     }
 
-    pub(super) fn refused(&self) -> u64 {
-        self.0.refused.load(Ordering::Relaxed)
-    }
-
     fn push(&self, span: SpanData) {
         let mut spans = self.0.spans.lock().unwrap_or_else(PoisonError::into_inner);
         spans.push(span);
@@ -63,10 +58,6 @@ impl SpanSink for Told {
 
     fn ended(&self, span: Ended) {
         self.push(span.into_span_data().unwrap());
-    }
-
-    fn refused(&self, spans: u64) {
-        self.0.refused.fetch_add(spans, Ordering::Relaxed);
     }
 
     fn forked(&self) {
@@ -118,7 +109,7 @@ pub(super) fn config(told: &Told, batches: Option<Batches>) -> HubConfig {
         limits: SpanLimits::default(),
         sink: Box::new(told.clone()),
         batches,
-        unsampled_inherit: false,
+        tells_unsampled: false,
     }
 }
 
@@ -139,4 +130,12 @@ pub(super) fn counted(
         limits,
         ..config(told, batches)
     })
+}
+
+pub(super) fn collect(provider: &FastProvider) {
+    provider.collect(Instant::now() + Duration::from_secs(10));
+}
+
+pub(super) fn close(provider: &FastProvider) {
+    provider.close(Instant::now() + Duration::from_secs(10));
 }
