@@ -8,7 +8,7 @@ mod span;
 #[doc(hidden)]
 pub use span::private as __private;
 pub use span::{
-    AttributeElement, AttributeValue, Backend, IntoLink, IntoParent, Parent, ProviderBackend,
+    AttributeElement, AttributeValue, Backend, Code, IntoLink, IntoParent, Parent, ProviderBackend,
     Registration, Scope, SpanStart, follow_global, install, set_tracer_provider, task,
 };
 

@@ -84,6 +84,11 @@ const STAGES: &[Stage] = &[
         |_| examples::quickstart(),
     ),
     alone("e2e", "end to end over loopback", |_| suites::end_to_end()),
+    alone(
+        "fast-spans",
+        "annotated functions record the same on the fast path of `performance`",
+        |_| suites::fast_spans(),
+    ),
     peered(
         "peers",
         "the programs we test against are built",

@@ -101,6 +101,7 @@ mod bare {
         name: "sdk",
         baseline: "sdk",
         install,
+        settle: || (),
         cases: cases!(),
     };
 
@@ -114,6 +115,7 @@ mod with_code {
         name: "sdk_code",
         baseline: "sdk_code",
         install,
+        settle: || (),
         cases: cases!(),
     };
 

@@ -99,7 +99,7 @@ fn report(options: &Options, rounds: &Rounds) -> ExitCode {
     let mut missed = Vec::new();
     for state in State::ALL {
         for case in IMPLEMENTATIONS[0].cases {
-            for implementation in &IMPLEMENTATIONS {
+            for implementation in IMPLEMENTATIONS {
                 let of =
                     |name: &'static str| rounds.get(&(state.name(), name, case.name.to_owned()));
                 let Some(own) = of(implementation.name) else {

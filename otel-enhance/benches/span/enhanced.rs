@@ -1,4 +1,5 @@
-//! `#[enhanced_trace]`, bare (`code = false`) and with its three `code.*` attributes.
+//! `#[enhanced_trace]`, bare (`code = false`) and with its three `code.*` attributes, on the SDK's spans
+//! and on those of the extension `performance`.
 
 use otel_enhance::enhanced_trace;
 
@@ -14,6 +15,60 @@ fn install(state: State) {
 
 pub(crate) use bare::BARE;
 pub(crate) use default::DEFAULT;
+#[cfg(feature = "performance")]
+pub(crate) use fast::{BARE as FAST, DEFAULT as FAST_DEFAULT};
+
+/// The same functions on the fast path, whose processor drops what it gets as the SDK's does.
+#[cfg(feature = "performance")]
+mod fast {
+    use std::sync::OnceLock;
+
+    use opentelemetry_sdk::trace::Sampler;
+    use otel_enhance::{TelemetryGuard, new_enhanced_pipeline};
+
+    use crate::worker::{Count, Implementation, Null, State, is_counting};
+
+    static GUARD: OnceLock<TelemetryGuard> = OnceLock::new();
+
+    fn install(state: State) {
+        let builder = new_enhanced_pipeline()
+            .with_no_exporter()
+            .with_performance()
+            .with_exit_handler(false);
+        let builder = if is_counting() {
+            builder.with_end_processor(Count)
+        } else {
+            builder.with_end_processor(Null)
+        };
+        let builder = match state {
+            State::Recording => builder,
+            State::NotSampled => builder.with_sampler(Sampler::AlwaysOff),
+            State::Nothing => return,
+        };
+        let _ = GUARD.set(builder.install_batch().expect("installed once"));
+    }
+
+    /// Between what is measured the collector catches up.
+    fn settle() {
+        if let Some(guard) = GUARD.get() {
+            let _ = guard.force_flush();
+        }
+    }
+
+    pub(crate) const BARE: Implementation = Implementation {
+        name: "performance",
+        install,
+        settle,
+        ..super::BARE
+    };
+
+    pub(crate) const DEFAULT: Implementation = Implementation {
+        name: "performance_default",
+        install,
+        settle,
+        ..super::DEFAULT
+    };
+}
 
 mod bare {
     use super::*;
@@ -22,6 +77,7 @@ mod bare {
         name: "enhanced_trace",
         baseline: "sdk",
         install,
+        settle: || (),
         cases: cases!(),
     };
 
@@ -60,6 +116,7 @@ mod default {
         name: "enhanced_trace_default",
         baseline: "sdk_code",
         install,
+        settle: || (),
         cases: cases!(),
     };
 

@@ -13,6 +13,7 @@ pub(crate) const FASTRACE: Implementation = Implementation {
     name: "fastrace",
     baseline: "sdk",
     install,
+    settle: || (),
     cases: cases!(),
 };
 

@@ -8,6 +8,7 @@ pub(crate) const PLAIN: Implementation = Implementation {
     name: "plain",
     baseline: "plain",
     install: |_: State| {},
+    settle: || (),
     cases: cases!(),
 };
 

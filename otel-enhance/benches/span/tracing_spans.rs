@@ -12,6 +12,7 @@ pub(crate) const TRACING: Implementation = Implementation {
     name: "tracing",
     baseline: "sdk",
     install,
+    settle: || (),
     cases: cases!(),
 };
 

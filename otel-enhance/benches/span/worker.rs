@@ -45,14 +45,20 @@ pub(crate) struct Implementation {
     /// By which its ratio is computed.
     pub(crate) baseline: &'static str,
     pub(crate) install: fn(State),
+    /// What is done between two measurements, and not measured.
+    pub(crate) settle: fn(),
     pub(crate) cases: &'static [Case],
 }
 
-pub(crate) static IMPLEMENTATIONS: [Implementation; 7] = [
+pub(crate) static IMPLEMENTATIONS: &[Implementation] = &[
     by_hand::BARE,
     enhanced::BARE,
+    #[cfg(feature = "performance")]
+    enhanced::FAST,
     by_hand::WITH_CODE,
     enhanced::DEFAULT,
+    #[cfg(feature = "performance")]
+    enhanced::FAST_DEFAULT,
     tracing_spans::TRACING,
     fastrace_spans::FASTRACE,
     plain::PLAIN,
@@ -148,7 +154,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 
 /// The processor of every SDK provider: it drops what it gets.
 #[derive(Debug)]
-struct Null;
+pub(crate) struct Null;
 
 static ENDED: AtomicU64 = AtomicU64::new(0);
 
@@ -170,7 +176,12 @@ impl SpanProcessor for Null {
 
 /// Counts what it drops, for `--check`.
 #[derive(Debug)]
-struct Count;
+pub(crate) struct Count;
+
+/// Whether spans are counted instead of dropped.
+pub(crate) fn is_counting() -> bool {
+    std::env::args().any(|argument| argument == "--count")
+}
 
 impl SpanProcessor for Count {
     fn on_start(&self, _span: &mut Span, _context: &opentelemetry::Context) {}
@@ -191,7 +202,7 @@ impl SpanProcessor for Count {
 /// The provider of a state, the same for each implementation on the SDK.
 pub(crate) fn provider(state: State) -> Option<SdkTracerProvider> {
     let builder = SdkTracerProvider::builder();
-    let builder = if std::env::args().any(|argument| argument == "--count") {
+    let builder = if is_counting() {
         builder.with_span_processor(Count)
     } else {
         builder.with_span_processor(Null)
@@ -223,10 +234,15 @@ pub(crate) fn run(arguments: &[String]) {
             continue;
         }
         match mode.as_str() {
-            "time" => println!("{} {}", known.name, time(known, state)),
+            "time" => println!(
+                "{} {}",
+                known.name,
+                time(known, state, implementation.settle)
+            ),
             "--count" => {
                 let before = ENDED.load(Ordering::Relaxed);
                 (known.run)(10);
+                (implementation.settle)();
                 let spans = ENDED.load(Ordering::Relaxed) - before;
                 println!("{} {spans}", known.name);
             }
@@ -247,7 +263,7 @@ fn counted_calls(run: fn(u64), calls: u64) {
 
 /// Nanoseconds a span: of many short batches the tenth quickest in a hundred. What else the machine
 /// does can only add to a batch, so these are the ones that it left alone.
-fn time(case: &Case, state: State) -> f64 {
+fn time(case: &Case, state: State, settle: fn()) -> f64 {
     let calls = match state {
         State::Nothing => 10_000,
         _ => 300 / case.spans,
@@ -256,6 +272,7 @@ fn time(case: &Case, state: State) -> f64 {
     let mut batches = Vec::new();
     let started = Instant::now();
     while batches.len() < 20 || started.elapsed() < Duration::from_millis(12) {
+        settle();
         let batch = Instant::now();
         (case.run)(calls);
         batches.push(batch.elapsed().as_nanos() as f64 / (calls * case.spans) as f64);

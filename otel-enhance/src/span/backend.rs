@@ -8,6 +8,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, KeyValue};
 
+use super::code::Code;
 use super::future::OpenSpan;
 use super::guard::SpanGuard;
 use super::scope::{PerScope, Scope};
@@ -23,11 +24,16 @@ pub struct SpanStart {
     pub kind: SpanKind,
     /// Its first attributes.
     pub attributes: Vec<KeyValue>,
+    /// Attributes that follow those: where its function stands.
+    pub code: Option<&'static Code>,
     /// Its links, all of them valid.
     pub links: Vec<Link>,
     /// Set by the backend: whether the span records. One that does not is neither told of errors nor
     /// ended.
     pub is_recording: bool,
+    /// Set by the fast path: how the span is ended without its context.
+    #[cfg(feature = "performance")]
+    pub(crate) handle: Option<crate::extensions::performance::SpanHandle>,
 }
 
 impl SpanStart {
@@ -40,9 +46,18 @@ impl SpanStart {
             && matches!(self.name, Cow::Borrowed(_))
     }
 
+    /// Appends what is known of its function to the attributes.
+    #[inline(always)]
+    pub(crate) fn push_code(&mut self) {
+        if let Some(code) = self.code.take() {
+            code.push_to(&mut self.attributes);
+        }
+    }
+
     /// The official builder of the same span; name, attributes and links are moved into it.
     #[inline]
     fn take_builder(&mut self) -> SpanBuilder {
+        self.push_code();
         SpanBuilder {
             span_kind: Some(self.kind.clone()),
             // `take` would leave an owned, empty string, which has a destructor.

@@ -4,18 +4,18 @@ use std::borrow::Cow;
 use std::mem;
 use std::sync::OnceLock;
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
 
 use super::backend::SpanStart;
+use super::code::Code;
 use super::future::OpenSpan;
 use super::guard::SpanGuard;
 use super::parent::Parent;
 use super::path::function_path;
 use super::registry;
 use super::scope::Scope;
+use super::spare;
 use super::start::{Start, enter_current, start_in};
-use super::value::AttributeSink;
 
 /// The static of one annotated function.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct Callsite {
 pub(crate) struct Resolved {
     pub(crate) name: &'static str,
     pub(crate) scope: Scope,
-    function: &'static str,
+    code: Option<Code>,
 }
 
 /// Names the marker type of a callsite.
@@ -85,8 +85,7 @@ impl Callsite {
     /// A span without attributes of its own around the rest of the caller's scope.
     #[inline(never)]
     pub fn enter(&'static self) -> SpanGuard {
-        let mut span = self.span(self.code_attributes());
-        self.push_code(&mut span.attributes);
+        let mut span = self.span(0);
         let guard = enter_current(&mut span);
         if span.is_taken() {
             mem::forget(span);
@@ -105,8 +104,7 @@ impl Callsite {
     /// The same, where the future keeps it.
     #[inline(never)]
     pub fn open_in(&'static self, open: &mut OpenSpan) {
-        let mut span = self.span(self.code_attributes());
-        self.push_code(&mut span.attributes);
+        let mut span = self.span(0);
         start_in(&mut span, &Parent::Current, open);
         if span.is_taken() {
             mem::forget(span);
@@ -116,27 +114,30 @@ impl Callsite {
     /// Begins a span that will be given about this many attributes.
     #[must_use]
     pub fn begin(&'static self, attributes: usize) -> Start {
-        Start::new(self, attributes + self.code_attributes())
+        Start::new(self, attributes)
     }
 
-    /// A span of this callsite without attributes yet.
+    /// A span of this callsite without attributes yet, with room for so many beside those of its code.
     #[inline(always)]
-    pub(crate) fn span(&self, attributes: usize) -> SpanStart {
+    pub(crate) fn span(&'static self, attributes: usize) -> SpanStart {
         let resolved = self.resolved();
         SpanStart {
             scope: resolved.scope,
             name: Cow::Borrowed(resolved.name),
             kind: self.kind.clone(),
-            attributes: Vec::with_capacity(attributes),
+            attributes: spare::vec(attributes + self.code_attributes()),
+            code: resolved.code.as_ref(),
             links: Vec::new(),
             is_recording: false,
+            #[cfg(feature = "performance")]
+            handle: None,
         }
     }
 
     #[inline(always)]
     const fn code_attributes(&self) -> usize {
         if self.code.is_some() {
-            CODE_ATTRIBUTES
+            Code::ATTRIBUTES
         } else {
             0
         }
@@ -155,20 +156,9 @@ impl Callsite {
         Resolved {
             name: self.name.unwrap_or(function),
             scope: Scope::intern(name, version),
-            function,
-        }
-    }
-
-    /// Appends `code.function.name`, `code.file.path` and `code.line.number`.
-    #[inline(always)]
-    pub(crate) fn push_code(&self, attributes: &mut Vec<KeyValue>) {
-        if let Some((file, line)) = self.code {
-            let function = self.resolved().function;
-            AttributeSink::new("code.function.name", attributes).value(function);
-            AttributeSink::new("code.file.path", attributes).value(file);
-            AttributeSink::new("code.line.number", attributes).value(i64::from(line));
+            code: self
+                .code
+                .map(|(file, line)| Code::new(function, file, line)),
         }
     }
 }
-
-const CODE_ATTRIBUTES: usize = 3;

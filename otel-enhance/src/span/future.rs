@@ -17,6 +17,9 @@ use super::recorder::{Recorder, record_cancelled, record_panic};
 pub struct OpenSpan {
     context: Context,
     state: State,
+    /// How it is ended without the context, where the backend has a way.
+    #[cfg(feature = "performance")]
+    handle: Option<crate::extensions::performance::SpanHandle>,
 }
 
 /// Apart from the context: an `Option<Context>` would be moved in pieces, which stalls.
@@ -45,12 +48,23 @@ impl OpenSpan {
         };
     }
 
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(crate) const fn set_handle(
+        &mut self,
+        handle: Option<crate::extensions::performance::SpanHandle>,
+    ) {
+        self.handle = handle;
+    }
+
     /// No span.
     #[inline(always)]
     pub fn none() -> Self {
         Self {
             context: Context::new(),
             state: State::Off,
+            #[cfg(feature = "performance")]
+            handle: None,
         }
     }
 
@@ -226,10 +240,19 @@ fn poll_under_span<F: Future>(
 #[inline(never)]
 fn finish(span: &mut OpenSpan) {
     if span.state == State::Recording {
-        span.context.span().end();
+        end(span);
     }
     span.state = State::Off;
     span.context = Context::new();
+}
+
+#[inline(always)]
+fn end(span: &OpenSpan) {
+    #[cfg(feature = "performance")]
+    if let Some(handle) = span.handle {
+        return handle.end();
+    }
+    span.context.span().end();
 }
 
 #[inline(never)]

@@ -64,6 +64,14 @@ impl SpanGuard {
         }))
     }
 
+    /// The span's own context, by whose place in memory the span is known.
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(crate) fn span_context(&self) -> Option<*const SpanContext> {
+        let attached = self.0.as_ref()?;
+        Some(ptr::from_ref(attached.span.span_context()))
+    }
+
     /// Hands what the function returns to `record`.
     #[inline]
     pub fn finish<T: ?Sized>(&self, output: &T, record: fn(&Recorder<'_>, &T)) {
@@ -96,6 +104,11 @@ fn end(attached: Attached) {
     let Attached { span, context } = attached;
     if std::thread::panicking() {
         ended_in_unwind(&span);
+    }
+    #[cfg(feature = "performance")]
+    if crate::extensions::performance::end_entered(ptr::from_ref(span.span_context())) {
+        drop(context);
+        return;
     }
     span.end();
     drop(context);

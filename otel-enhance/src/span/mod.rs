@@ -7,6 +7,7 @@
 
 mod backend;
 pub(crate) mod callsite;
+mod code;
 mod future;
 mod guard;
 mod parent;
@@ -15,12 +16,16 @@ mod recorder;
 pub(crate) mod registry;
 mod sample;
 mod scope;
+pub(crate) mod spare;
 mod start;
 pub mod task;
 mod value;
 
 pub use backend::{Backend, ProviderBackend, SpanStart};
+pub use code::Code;
 pub use parent::{IntoLink, IntoParent, Parent};
+#[cfg(all(feature = "performance", feature = "testing"))]
+pub(crate) use registry::replace;
 pub use registry::{Registration, follow_global, install, set_tracer_provider};
 pub use scope::Scope;
 pub use value::{AttributeElement, AttributeValue};

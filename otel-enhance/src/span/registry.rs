@@ -192,7 +192,7 @@ pub fn follow_global() {
 }
 
 /// Installs for good: what earlier calls of this function installed is let go.
-fn replace(backend: Arc<dyn Backend>) {
+pub(crate) fn replace(backend: Arc<dyn Backend>) {
     static PERMANENT: RwLock<Option<Registration>> = RwLock::new(None);
     let mut permanent = PERMANENT.write().unwrap_or_else(PoisonError::into_inner);
     let new = install(backend);

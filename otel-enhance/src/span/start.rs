@@ -20,7 +20,6 @@ use super::value::{AttributeSink, AttributeValue};
 /// Parent, links and attributes of a span about to start.
 #[derive(Debug)]
 pub struct Start {
-    callsite: &'static Callsite,
     span: SpanStart,
     parent: Parent,
     sampled: bool,
@@ -30,7 +29,6 @@ impl Start {
     #[inline(always)]
     pub(crate) fn new(callsite: &'static Callsite, attributes: usize) -> Self {
         Self {
-            callsite,
             span: callsite.span(attributes),
             parent: Parent::Current,
             sampled: true,
@@ -111,7 +109,6 @@ impl Start {
     #[inline(never)]
     pub fn enter(mut self) -> SpanGuard {
         if self.sampled && matches!(self.parent, Parent::Current) {
-            self.callsite.push_code(&mut self.span.attributes);
             let guard = enter_current(&mut self.span);
             // The parent is none of those that have a destructor.
             if self.span.is_taken() {
@@ -139,7 +136,6 @@ impl Start {
     #[inline(never)]
     pub fn open_in(mut self, open: &mut OpenSpan) {
         if self.sampled {
-            self.callsite.push_code(&mut self.span.attributes);
             start_in(&mut self.span, &self.parent, open);
         } else {
             open.start(|| (sample::unsampled(&self.parent), false));
@@ -155,7 +151,6 @@ impl Start {
             *context = sample::unsampled(&self.parent);
             return true;
         }
-        self.callsite.push_code(&mut self.span.attributes);
         start_under(&mut self.span, &self.parent, context)
     }
 }
@@ -186,6 +181,8 @@ pub(crate) fn start_in(span: &mut SpanStart, parent: &Parent, open: &mut OpenSpa
     let mut context = Context::new();
     if start_under(span, parent, &mut context) {
         open.start(|| (context, span.is_recording));
+        #[cfg(feature = "performance")]
+        open.set_handle(span.handle);
     }
 }
 

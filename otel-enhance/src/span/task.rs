@@ -105,8 +105,11 @@ fn start_linked(name: Cow<'static, str>, link: Option<Link>) -> Option<(Context,
         name,
         kind: SpanKind::Internal,
         attributes: Vec::new(),
+        code: None,
         links: link.into_iter().collect(),
         is_recording: false,
+        #[cfg(feature = "performance")]
+        handle: None,
     };
     let mut context = Context::new();
     start_under(&mut span, &Parent::Root, &mut context).then_some((context, span.is_recording))

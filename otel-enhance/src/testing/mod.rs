@@ -18,6 +18,9 @@
 //! find their capture. So a span belongs to the test in whose context it started, on any thread: what
 //! is spawned must carry the context, as it must for its spans to have a parent
 //! ([`task::child`](crate::task::child)). Spans outside of every capture are discarded.
+//!
+//! In a build with the feature `performance`, `OTEL_ENHANCE_TEST_SPANS=fast` makes them the spans of that
+//! extension, as a pipeline with `performance` would.
 
 mod assert;
 mod provider;

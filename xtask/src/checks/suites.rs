@@ -40,6 +40,22 @@ pub(crate) fn end_to_end() -> Result<()> {
     run(&mut cargo(), Kind::EndToEnd)
 }
 
+/// The tests of what a span records, once more with the spans of the extension.
+pub(crate) fn fast_spans() -> Result<()> {
+    let mut command = cargo();
+    command.env("OTEL_ENHANCE_TEST_SPANS", "fast");
+    command.args(["test", "-p", TESTS]);
+    for target in [
+        "span_basics",
+        "span_semantics",
+        "span_shapes",
+        "ui_accepted",
+    ] {
+        command.args(["--test", target]);
+    }
+    show(&mut command)
+}
+
 pub(crate) fn interop(peers: &Peers) -> Result<()> {
     let mut command = cargo();
     command.envs(peers.locations()?);

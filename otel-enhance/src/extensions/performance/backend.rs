@@ -1,6 +1,7 @@
 //! The seam's side of the fast path: spans of annotated functions.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::{fmt, mem};
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
@@ -9,9 +10,10 @@ use super::clock::clock;
 use super::contents::Beginning;
 use super::desk;
 use super::provider::FastProvider;
-use super::span::FastSpan;
+use super::span::{FastSpan, SpanHandle};
 use super::tracer::{Candidate, decide};
-use crate::span::{Backend, SpanStart};
+use crate::span::private::SpanGuard;
+use crate::span::{Backend, SpanStart, spare};
 
 /// Starts spans of annotated functions in records.
 pub(crate) struct FastBackend {
@@ -25,8 +27,13 @@ impl FastBackend {
 }
 
 impl Backend for FastBackend {
+    #[inline]
     fn start(&self, span: &mut SpanStart, parent: &Context, base: &Context) -> Context {
         let hub = &self.provider.hub;
+        if hub.config.sampler.is_some() {
+            // It sees all attributes.
+            span.push_code();
+        }
         let decided = decide(hub, parent, || Candidate {
             name: &span.name,
             kind: &span.kind,
@@ -44,7 +51,7 @@ impl Backend for FastBackend {
             hub: hub.id,
             span_context: &span_context,
             parent: Some(active.span_context()).filter(|active| SpanContext::is_valid(active)),
-            name: std::mem::replace(&mut span.name, std::borrow::Cow::Borrowed("")),
+            name: mem::replace(&mut span.name, Cow::Borrowed("")),
             kind: span.kind.clone(),
             scope: span.scope,
             limits: hub.limits,
@@ -56,6 +63,9 @@ impl Backend for FastBackend {
             for attribute in span.attributes.drain(..) {
                 contents.set_attribute(attribute);
             }
+            if let Some(code) = span.code {
+                contents.set_code(code);
+            }
             for attribute in decided.attributes {
                 contents.set_attribute(attribute);
             }
@@ -63,8 +73,22 @@ impl Backend for FastBackend {
                 contents.set_links(std::mem::take(&mut span.links));
             }
         });
+        spare::give(mem::take(&mut span.attributes));
+        let handle = record.publish();
         span.is_recording = true;
-        base.with_span(FastSpan::recording(record.publish(), span_context))
+        span.handle = Some(SpanHandle(handle));
+        base.with_span(FastSpan::recording(handle, span_context))
+    }
+
+    fn enter(&self, span: &mut SpanStart) -> SpanGuard {
+        let context = Context::map_current(|current| self.start(span, current, current));
+        let guard = SpanGuard::attach(context);
+        if let Some(SpanHandle(handle)) = span.handle
+            && let Some(place) = guard.span_context()
+        {
+            desk::enter(place, handle);
+        }
+        guard
     }
 }
 

@@ -13,7 +13,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLimits, SpanLinks};
 use super::clock::{Moment, nanos_since_1970, system_time};
 use super::inline::Inline;
 use super::record::Record;
-use crate::span::Scope;
+use crate::span::{Code, Scope};
 
 /// Attributes that a span keeps in place.
 pub(super) const INLINE: usize = 4;
@@ -30,40 +30,56 @@ pub(super) struct Contents {
     parent_span_id: [u8; 8],
     /// Nanoseconds since 1970.
     start: u64,
-    time: Time,
+    /// While the span is open, what the monotonic clock showed when it began; then its end, in
+    /// nanoseconds since 1970.
+    time: u64,
 
     name: Cow<'static, str>,
     limits: &'static SpanLimits,
+    code: Option<&'static Code>,
     cold: Option<Box<Cold>>,
     scope: Scope,
+    /// How many attributes stand before those of `code`.
+    code_at: u8,
     kind: SpanKind,
     flags: TraceFlags,
-    parent_is_remote: bool,
-    status: Outcome,
-    /// Whether the hub hears of the span when it has ended.
-    pub(super) is_told: bool,
+    marks: Marks,
     inline: Inline<KeyValue, INLINE>,
 }
 
-const _: () = assert!(size_of::<Record<Contents>>() == 128 + INLINE * size_of::<KeyValue>() + 32);
+const _: () = assert!(size_of::<Record<Contents>>() == 384);
+const _: () = assert!(size_of::<Contents>() == 120 + INLINE * size_of::<KeyValue>());
 
-/// The second time of a span.
+/// What is either so or not so.
 #[derive(Clone, Copy)]
-enum Time {
-    /// It is open; at its start the monotonic clock showed this.
-    Monotonic(u64),
-    /// It is open, and its start was given by whoever made it.
-    Given,
-    /// It ended then, in nanoseconds since 1970.
-    Ended(u64),
-}
+struct Marks(u8);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Unset,
-    /// Its description is in the cold part.
-    Error,
-    Ok,
+impl Marks {
+    const NONE: Self = Self(0);
+    const PARENT_IS_REMOTE: Self = Self(1);
+    /// The hub hears of the span when it has ended.
+    const IS_TOLD: Self = Self(1 << 1);
+    /// Whoever made the span gave its start.
+    const START_IS_GIVEN: Self = Self(1 << 2);
+    /// The status is `Ok`; else it is what the cold part says.
+    const IS_OK: Self = Self(1 << 3);
+
+    #[inline(always)]
+    const fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    #[inline(always)]
+    const fn set(&mut self, mark: Self) {
+        self.0 |= mark.0;
+    }
+
+    #[inline(always)]
+    const fn set_if(&mut self, mark: Self, condition: bool) {
+        if condition {
+            self.set(mark);
+        }
+    }
 }
 
 /// What most spans do not have.
@@ -106,16 +122,16 @@ impl Contents {
             span_id: [0; 8],
             parent_span_id: [0; 8],
             start: 0,
-            time: Time::Given,
+            time: 0,
             name: Cow::Borrowed(""),
             limits: no_limits(),
+            code: None,
             cold: None,
             scope: Scope::NONE,
+            code_at: 0,
             kind: SpanKind::Internal,
             flags: TraceFlags::NOT_SAMPLED,
-            parent_is_remote: false,
-            status: Outcome::Unset,
-            is_told: false,
+            marks: Marks::NONE,
             inline: Inline::new(),
         }
     }
@@ -128,19 +144,24 @@ impl Contents {
         self.attributes = 0;
         self.trace_id = span_context.trace_id().to_bytes();
         self.span_id = span_context.span_id().to_bytes();
-        (self.parent_span_id, self.parent_is_remote) = match beginning.parent {
-            Some(parent) => (parent.span_id().to_bytes(), parent.is_remote()),
-            None => ([0; 8], false),
+        self.marks = Marks::NONE;
+        self.marks.set_if(Marks::IS_TOLD, beginning.is_told);
+        self.parent_span_id = match beginning.parent {
+            Some(parent) => {
+                self.marks
+                    .set_if(Marks::PARENT_IS_REMOTE, parent.is_remote());
+                parent.span_id().to_bytes()
+            }
+            None => [0; 8],
         };
         self.start = now.wall;
-        self.time = Time::Monotonic(now.monotonic);
+        self.time = now.monotonic;
+        self.code = None;
         self.name = beginning.name;
         self.limits = beginning.limits;
         self.scope = beginning.scope;
         self.kind = beginning.kind;
         self.flags = span_context.trace_flags();
-        self.status = Outcome::Unset;
-        self.is_told = beginning.is_told;
         if *span_context.trace_state() != TraceState::NONE {
             self.cold().trace_state = span_context.trace_state().clone();
         }
@@ -148,7 +169,7 @@ impl Contents {
 
     /// The span began at another time than now.
     pub(super) fn set_start(&mut self, start: SystemTime) {
-        self.time = Time::Given;
+        self.marks.set(Marks::START_IS_GIVEN);
         match nanos_since_1970(start) {
             Some(nanos) => self.start = nanos,
             None => self.cold().start = Some(start),
@@ -158,6 +179,12 @@ impl Contents {
     /// The scope where it has no number.
     pub(super) fn set_scope(&mut self, scope: InstrumentationScope) {
         self.cold().scope = Some(scope);
+    }
+
+    /// Whether the hub hears of the span.
+    #[inline(always)]
+    pub(super) fn is_told(&self) -> bool {
+        self.marks.has(Marks::IS_TOLD)
     }
 
     #[cold]
@@ -177,7 +204,30 @@ impl Contents {
         }
     }
 
-    pub(super) fn drop_attributes(&mut self, count: usize) {
+    /// The attributes of the span's function follow those that it has.
+    #[inline(always)]
+    pub(super) fn set_code(&mut self, code: &'static Code) {
+        const COUNT: u32 = Code::ATTRIBUTES as u32;
+        let fits = self.attributes.saturating_add(COUNT) <= self.limits.max_attributes_per_span;
+        if fits && let Ok(at) = u8::try_from(self.attributes) {
+            self.code = Some(code);
+            self.code_at = at;
+            self.attributes += COUNT;
+        } else {
+            self.set_whole_code(code);
+        }
+    }
+
+    #[cold]
+    fn set_whole_code(&mut self, code: &Code) {
+        let mut attributes = Vec::new();
+        code.push_to(&mut attributes);
+        for attribute in attributes {
+            self.set_attribute(attribute);
+        }
+    }
+
+    fn drop_attributes(&mut self, count: usize) {
         let dropped = &mut self.cold().dropped_attributes;
         *dropped = dropped.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
@@ -239,20 +289,14 @@ impl Contents {
     pub(super) fn set_status(&mut self, status: Status) {
         match status {
             Status::Unset => {}
-            Status::Ok => self.status = Outcome::Ok,
-            Status::Error { .. } => match self.status {
-                Outcome::Ok => {}
-                Outcome::Unset => {
-                    self.status = Outcome::Error;
-                    self.cold().error = status;
+            Status::Ok => self.marks.set(Marks::IS_OK),
+            Status::Error { .. } if self.marks.has(Marks::IS_OK) => {}
+            Status::Error { .. } => {
+                let error = &mut self.cold().error;
+                if status > *error {
+                    *error = status;
                 }
-                Outcome::Error => {
-                    let error = &mut self.cold().error;
-                    if status > *error {
-                        *error = status;
-                    }
-                }
-            },
+            }
         }
     }
 
@@ -263,11 +307,11 @@ impl Contents {
     /// The span ends now: its start plus its duration.
     #[inline(always)]
     pub(super) fn end(&mut self, now: Moment) {
-        let end = match self.time {
-            Time::Monotonic(start) => self.start + now.monotonic.saturating_sub(start),
-            Time::Given | Time::Ended(_) => now.wall,
+        self.time = if self.marks.has(Marks::START_IS_GIVEN) {
+            now.wall
+        } else {
+            self.start + now.monotonic.saturating_sub(self.time)
         };
-        self.time = Time::Ended(end);
     }
 
     /// The span ends at a given time. Whoever ends it through its context gives the system's, which may
@@ -276,18 +320,15 @@ impl Contents {
         const CLOCKS_DIFFER_NANOS: u64 = 100_000;
         match nanos_since_1970(end) {
             Some(mut nanos) => {
-                if matches!(self.time, Time::Monotonic(_))
+                if !self.marks.has(Marks::START_IS_GIVEN)
                     && nanos < self.start
                     && self.start - nanos < CLOCKS_DIFFER_NANOS
                 {
                     nanos = self.start;
                 }
-                self.time = Time::Ended(nanos);
+                self.time = nanos;
             }
-            None => {
-                self.time = Time::Ended(self.start);
-                self.cold().end = Some(end);
-            }
+            None => self.cold().end = Some(end),
         }
     }
 
@@ -324,10 +365,12 @@ impl Contents {
         let mut attributes = Vec::with_capacity(self.attributes as usize);
         self.inline.move_to(&mut attributes);
         attributes.extend(more);
-        let end_nanos = match self.time {
-            Time::Ended(end) => end,
-            Time::Given | Time::Monotonic(_) => self.start,
-        };
+        if let Some(code) = self.code {
+            let mut of_code = Vec::with_capacity(Code::ATTRIBUTES);
+            code.push_to(&mut of_code);
+            let at = usize::from(self.code_at);
+            attributes.splice(at..at, of_code);
+        }
         SpanData {
             span_context: SpanContext::new(
                 TraceId::from_bytes(self.trace_id),
@@ -337,11 +380,11 @@ impl Contents {
                 trace_state,
             ),
             parent_span_id: SpanId::from_bytes(self.parent_span_id),
-            parent_span_is_remote: self.parent_is_remote,
+            parent_span_is_remote: self.marks.has(Marks::PARENT_IS_REMOTE),
             span_kind: self.kind.clone(),
             name: std::mem::replace(&mut self.name, Cow::Borrowed("")),
             start_time: start.unwrap_or_else(|| system_time(self.start)),
-            end_time: end.unwrap_or_else(|| system_time(end_nanos)),
+            end_time: end.unwrap_or_else(|| system_time(self.time)),
             attributes,
             dropped_attributes_count: dropped_attributes,
             events: {
@@ -354,10 +397,10 @@ impl Contents {
                 (list.links, list.dropped_count) = (links, dropped_links);
                 list
             },
-            status: match self.status {
-                Outcome::Unset => Status::Unset,
-                Outcome::Error => error,
-                Outcome::Ok => Status::Ok,
+            status: if self.marks.has(Marks::IS_OK) {
+                Status::Ok
+            } else {
+                error
             },
             instrumentation_scope: scope.unwrap_or_else(|| scope_of(self.scope)),
         }

@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use opentelemetry::trace::SpanContext;
+
 use super::contents::Contents;
 use super::hub::{self, Hub};
 use super::pool;
@@ -30,8 +32,9 @@ struct Desk {
     seats: Vec<Seat>,
     free: Vec<Owned<Contents>>,
     refill: usize,
-    /// Spans of functions that are running, the innermost last.
-    entered: Vec<Option<Handle<Contents>>>,
+    /// Spans of functions that are running, the innermost last, by where the context of each has its
+    /// ids.
+    entered: Vec<(*const SpanContext, Handle<Contents>)>,
 }
 
 /// One hub's place at the desk.
@@ -115,7 +118,7 @@ fn one_vacant() -> Owned<Contents> {
 /// Takes a record whose span has ended to the span's hub.
 #[inline(always)]
 pub(super) fn deposit(mut record: Owned<Contents>) {
-    let (hub, is_told) = record.with(|contents| (contents.hub, contents.is_told));
+    let (hub, is_told) = record.with(|contents| (contents.hub, contents.is_told()));
     if !is_told {
         return recycle(record);
     }
@@ -156,30 +159,25 @@ pub(super) fn recycle(mut record: Owned<Contents>) {
     }
 }
 
-/// Remembers the span of a function that is entered; [`leave`] wants the result.
+/// Remembers the span of a function that is entered, until [`leave`].
 #[inline(always)]
-pub(super) fn enter(handle: Handle<Contents>) -> Option<u32> {
-    DESK.try_with(|desk| {
-        let mut desk = desk.try_borrow_mut().ok()?;
-        let place = u32::try_from(desk.entered.len()).ok()?;
-        desk.entered.push(Some(handle));
-        Some(place)
-    })
-    .ok()
-    .flatten()
+pub(super) fn enter(place: *const SpanContext, handle: Handle<Contents>) {
+    let _ = DESK.try_with(|desk| {
+        if let Ok(mut desk) = desk.try_borrow_mut() {
+            desk.entered.push((place, handle));
+        }
+    });
 }
 
-/// The span of a function that is left, whichever was entered since.
+/// The span of a function that is left.
 #[inline(always)]
-pub(super) fn leave(place: u32) -> Option<Handle<Contents>> {
+pub(super) fn leave(place: *const SpanContext) -> Option<Handle<Contents>> {
     DESK.try_with(|desk| {
         let mut desk = desk.try_borrow_mut().ok()?;
-        let handle = desk.entered.get_mut(place as usize)?.take();
-        // As a rule that was the last one.
-        while let Some(None) = desk.entered.last() {
-            desk.entered.pop();
+        match desk.entered.last() {
+            Some((entered, _)) if *entered == place => desk.entered.pop().map(|(_, handle)| handle),
+            _ => desk.leave_out_of_order(place),
         }
-        handle
     })
     .ok()
     .flatten()
@@ -194,6 +192,15 @@ impl Desk {
             refill: FIRST,
             entered: Vec::new(),
         }
+    }
+
+    /// As a rule there is nothing to find: spans that are not of the fast path are asked for, too.
+    fn leave_out_of_order(&mut self, place: *const SpanContext) -> Option<Handle<Contents>> {
+        let at = self
+            .entered
+            .iter()
+            .rposition(|(entered, _)| *entered == place)?;
+        Some(self.entered.remove(at).1)
     }
 
     #[inline(always)]

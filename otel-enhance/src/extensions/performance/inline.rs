@@ -32,7 +32,7 @@ impl<T, const N: usize> Inline<T, N> {
         }
     }
 
-    #[inline(always)]
+    #[cfg(test)]
     pub(super) fn as_slice(&self) -> &[T] {
         let initialised = &self.slots[..self.len as usize];
         // SAFETY: these slots are initialised, and `MaybeUninit<T>` is laid out as `T`.

@@ -41,17 +41,18 @@ pub use crate::config::DropPolicy;
 pub use crate::export::{ConnectionPoolExporter, ConnectionPoolExporterBuilder};
 pub use batch::{BatchOptimizedExporter, BatchOptimizedProcessor, BatchWatch, QueueLevel};
 
+pub(crate) use backend::FastBackend;
+pub(crate) use ended::Ended;
 pub(crate) use engine::{Engine, EngineProcessor, SpanEngine};
+pub(crate) use hub::{Batches, HubConfig, SpanSink};
 pub use ids::FastIdGenerator;
+pub(crate) use pool::PoolGuard;
+pub(crate) use provider::FastProvider;
 pub(crate) use queue::BatchQueue;
 pub(crate) use settings::bounds;
 pub use span::FastSpan;
+pub(crate) use span::{SpanHandle, end_entered};
 pub use tracer::FastTracer;
-pub(crate) use backend::FastBackend;
-pub(crate) use ended::Ended;
-pub(crate) use hub::{Batches, HubConfig, SpanSink};
-pub(crate) use pool::PoolGuard;
-pub(crate) use provider::FastProvider;
 
 #[cfg(all(test, not(otel_enhance_loom)))]
 mod tests;
