@@ -167,13 +167,18 @@ impl EnhancedPipeline {
     /// `OTEL_TRACES_SAMPLER_ARG`. Default: as the parent decided, and every root.
     pub fn with_sampler<S: ShouldSample + 'static>(mut self, sampler: S) -> Self {
         // The SDK takes any number for a ratio; as settings it is checked when the pipeline is installed.
-        if let Some(Sampler::TraceIdRatioBased(ratio)) = (&sampler as &dyn Any).downcast_ref() {
-            self.overrides.sampler = Some(SamplerChoice::TraceIdRatio(*ratio));
-            self.sampler = None;
-        } else {
-            self.overrides.sampler = None;
-            self.sampler = Some(Box::new(sampler));
-        }
+        // And of what is known the fast path need not ask.
+        let known = match (&sampler as &dyn Any).downcast_ref() {
+            Some(Sampler::TraceIdRatioBased(ratio)) => Some(SamplerChoice::TraceIdRatio(*ratio)),
+            Some(Sampler::AlwaysOn) => Some(SamplerChoice::AlwaysOn),
+            Some(Sampler::AlwaysOff) => Some(SamplerChoice::AlwaysOff),
+            _ => None,
+        };
+        self.sampler = match known {
+            Some(_) => None,
+            None => Some(Box::new(sampler)),
+        };
+        self.overrides.sampler = known;
         self
     }
 

@@ -165,7 +165,9 @@ mod fast {
     use super::{Parts, SpanQueue};
     use crate::InitError;
     use crate::config::SamplerChoice;
-    use crate::extensions::performance::{Batches, Ended, FastProvider, HubConfig, SpanSink};
+    use crate::extensions::performance::{
+        Batches, Ended, FastProvider, HubConfig, Sampling, SpanSink,
+    };
 
     /// Spans of one thread that wait for the collector, at most.
     const RING: usize = 512;
@@ -178,10 +180,13 @@ mod fast {
 
     pub(super) fn provider(parts: Parts<'_>) -> Result<FastProvider, InitError> {
         let settings = parts.settings;
-        let sampler = match parts.sampler {
-            Some(sampler) => Some(sampler.clone()),
-            None if settings.sampler == SamplerChoice::ParentBasedAlwaysOn => None,
-            None => Some(install::sampler(settings)),
+        let sampling = match (parts.sampler, settings.sampler) {
+            (Some(sampler), _) => Sampling::Asked(sampler.clone()),
+            (None, SamplerChoice::AlwaysOn) => Sampling::Always(true),
+            (None, SamplerChoice::AlwaysOff) => Sampling::Always(false),
+            (None, SamplerChoice::ParentBasedAlwaysOn) => Sampling::AsParent { roots: true },
+            (None, SamplerChoice::ParentBasedAlwaysOff) => Sampling::AsParent { roots: false },
+            (None, _) => Sampling::Asked(install::sampler(settings)),
         };
         let ring = (settings.batch.max_queue_size / PART_OF_QUEUE).clamp(1, RING);
         let batches = Batches {
@@ -189,7 +194,7 @@ mod fast {
             backlog: ring * BACKLOG,
         };
         let provider = FastProvider::new(HubConfig {
-            sampler,
+            sampling,
             ids: match parts.ids {
                 Some(ids) => Some(Box::new(ForeignIds(Arc::clone(ids)))),
                 None => None,

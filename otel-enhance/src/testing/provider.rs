@@ -55,7 +55,9 @@ mod fast {
     use opentelemetry_sdk::trace::SpanLimits;
 
     use super::{MarkingIds, Router};
-    use crate::extensions::performance::{Ended, FastBackend, FastProvider, HubConfig, SpanSink};
+    use crate::extensions::performance::{
+        Ended, FastBackend, FastProvider, HubConfig, Sampling, SpanSink,
+    };
 
     pub(super) fn is_asked_for() -> bool {
         std::env::var_os("OTEL_ENHANCE_TEST_SPANS").is_some_and(|value| value == "fast")
@@ -63,7 +65,7 @@ mod fast {
 
     pub(super) fn install() {
         let provider = FastProvider::new(HubConfig {
-            sampler: None,
+            sampling: Sampling::AsParent { roots: true },
             ids: Some(Box::new(MarkingIds)),
             limits: SpanLimits::default(),
             sink: Box::new(Router),

@@ -1,17 +1,20 @@
 //! The seam's side of the fast path: spans of annotated functions.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::{fmt, mem};
 
 use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, TraceContextExt as _};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceState};
 
 use super::clock::clock;
-use super::contents::Beginning;
+use super::contents::{Beginning, Contents};
 use super::desk;
+use super::hub::{Hub, Sampling};
+use super::ids;
 use super::provider::FastProvider;
 use super::span::{FastSpan, SpanHandle};
-use super::tracer::{Candidate, decide};
+use super::tracer::{Candidate, decide, parent_of};
 use crate::span::private::SpanGuard;
 use crate::span::{Backend, SpanStart, spare};
 
@@ -27,68 +30,156 @@ impl FastBackend {
 }
 
 impl Backend for FastBackend {
-    #[inline]
     fn start(&self, span: &mut SpanStart, parent: &Context, base: &Context) -> Context {
-        let hub = &self.provider.hub;
-        if hub.config.sampler.is_some() {
-            // It sees all attributes.
-            span.push_code();
-        }
-        let decided = decide(hub, parent, || Candidate {
-            name: &span.name,
-            kind: &span.kind,
-            attributes: &span.attributes,
-            links: &span.links,
-        });
-        let span_context = decided.span_context;
-        if !decided.is_recording {
-            // The context needs its ids and flags only, and no span on the heap.
-            return base.with_remote_span_context(span_context);
-        }
-        let active = parent.span();
-        let mut record = desk::take(hub, span_context.is_sampled());
-        let beginning = Beginning {
-            hub: hub.id,
-            span_context: &span_context,
-            parent: Some(active.span_context()).filter(|active| SpanContext::is_valid(active)),
-            name: mem::replace(&mut span.name, Cow::Borrowed("")),
-            kind: span.kind.clone(),
-            scope: span.scope,
-            limits: hub.limits,
-            is_told: hub.tells_of(&span_context),
-        };
-        let now = clock().now();
-        record.with(|contents| {
-            contents.begin(beginning, now);
-            for attribute in span.attributes.drain(..) {
-                contents.set_attribute(attribute);
-            }
-            if let Some(code) = span.code {
-                contents.set_code(code);
-            }
-            for attribute in decided.attributes {
-                contents.set_attribute(attribute);
-            }
-            if !span.links.is_empty() {
-                contents.set_links(std::mem::take(&mut span.links));
-            }
-        });
-        spare::give(mem::take(&mut span.attributes));
-        let handle = record.publish();
-        span.is_recording = true;
-        span.handle = Some(SpanHandle(handle));
-        base.with_span(FastSpan::recording(handle, span_context))
+        start(&self.provider.hub, span, parent, base)
     }
 
     fn enter(&self, span: &mut SpanStart) -> SpanGuard {
-        let context = Context::map_current(|current| self.start(span, current, current));
+        let hub = &self.provider.hub;
+        // Written over an empty one, which needs no destructor, instead of returned: a `Context` that
+        // comes back in a `Result` is moved in pieces, which stalls the processor.
+        let mut context = Context::new();
+        Context::map_current(|current| {
+            mem::forget(mem::replace(
+                &mut context,
+                start(hub, span, current, current),
+            ));
+        });
         let guard = SpanGuard::attach(context);
-        if let Some(SpanHandle(handle)) = span.handle
-            && let Some(place) = guard.span_context()
-        {
-            desk::enter(place, handle);
+        if let Some(place) = guard.span_context() {
+            desk::enter(place, span.handle.map(|SpanHandle(handle)| handle));
         }
         guard
+    }
+}
+
+#[inline(always)]
+fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context) -> Context {
+    let active = parent.span();
+    let active = active.span_context();
+    // What is decided without asking anybody is decided in registers: ids that are gathered in a struct
+    // are moved with it, in other pieces than they were written in, which stalls the processor.
+    let known = hub.decides_alone(parent) && *active.trace_state() == TraceState::NONE;
+    let Some(sampled) = hub.config.sampling.known(parent).filter(|_| known) else {
+        return start_asked(hub, span, parent, base);
+    };
+    let span_id = ids::span_id();
+    let (trace_id, parent_span_id, parent_is_remote, parent_flags) = if active.is_valid() {
+        (
+            active.trace_id(),
+            active.span_id(),
+            active.is_remote(),
+            active.trace_flags(),
+        )
+    } else {
+        (
+            ids::trace_id(),
+            SpanId::INVALID,
+            false,
+            TraceFlags::NOT_SAMPLED,
+        )
+    };
+    if !sampled {
+        // The context needs its ids and flags only, and no span on the heap.
+        return base.with_remote_span_context(SpanContext::new(
+            trace_id,
+            span_id,
+            TraceFlags::NOT_SAMPLED,
+            false,
+            TraceState::NONE,
+        ));
+    }
+    let flags = parent_flags.with_sampled(true);
+    let beginning = Beginning {
+        hub: hub.id,
+        trace_id,
+        span_id,
+        flags,
+        parent_span_id,
+        parent_is_remote,
+        name: mem::replace(&mut span.name, Cow::Borrowed("")),
+        kind: span.kind.clone(),
+        scope: span.scope,
+        limits: hub.limits,
+        is_told: true,
+    };
+    let mut record = desk::take(hub, true);
+    let now = clock().now();
+    record.with(|contents| {
+        contents.begin(beginning, now);
+        fill(contents, span);
+    });
+    let handle = record.publish();
+    span.is_recording = true;
+    span.handle = Some(SpanHandle(handle));
+    base.with_span(FastSpan::recording(
+        handle,
+        SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE),
+    ))
+}
+
+/// The same where a sampler or an id generator is asked, or there is a trace state.
+#[inline(never)]
+fn start_asked(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context) -> Context {
+    if let Sampling::Asked(_) = hub.config.sampling {
+        // It sees all attributes.
+        span.push_code();
+    }
+    let mut decided = decide(hub, parent, || Candidate {
+        name: &span.name,
+        kind: &span.kind,
+        attributes: &span.attributes,
+        links: &span.links,
+    });
+    if !decided.is_recording {
+        return base.with_remote_span_context(decided.into_span_context());
+    }
+    let mut record = desk::take(hub, decided.flags.is_sampled());
+    let (parent_span_id, parent_is_remote) = parent_of(parent);
+    let beginning = Beginning {
+        hub: hub.id,
+        trace_id: decided.trace_id,
+        span_id: decided.span_id,
+        flags: decided.flags,
+        parent_span_id,
+        parent_is_remote,
+        name: mem::replace(&mut span.name, Cow::Borrowed("")),
+        kind: span.kind.clone(),
+        scope: span.scope,
+        limits: hub.limits,
+        is_told: hub.tells_of(decided.flags),
+    };
+    let now = clock().now();
+    record.with(|contents| {
+        contents.begin(beginning, now);
+        if decided.trace_state != TraceState::NONE {
+            contents.set_trace_state(decided.trace_state.clone());
+        }
+        fill(contents, span);
+        for attribute in mem::take(&mut decided.attributes) {
+            contents.set_attribute(attribute);
+        }
+    });
+    let handle = record.publish();
+    span.is_recording = true;
+    span.handle = Some(SpanHandle(handle));
+    base.with_span(FastSpan::recording(handle, decided.into_span_context()))
+}
+
+/// Moves what the callsite has gathered into the record.
+#[inline(always)]
+fn fill(contents: &mut Contents, span: &mut SpanStart) {
+    if span.attributes.capacity() > 0 {
+        for attribute in span.attributes.drain(..) {
+            contents.set_attribute(attribute);
+        }
+        spare::give(mem::take(&mut span.attributes));
+    }
+    if let Some(code) = span.code {
+        contents.set_code(code);
+    }
+    if !span.links.is_empty() {
+        contents.set_links(mem::take(&mut span.links));
     }
 }
 

@@ -2,6 +2,7 @@
 //! box for whatever else happens to a span.
 
 use std::borrow::Cow;
+use std::mem;
 use std::time::SystemTime;
 
 use opentelemetry::trace::{
@@ -101,10 +102,14 @@ struct Cold {
 }
 
 /// What is known of a span when it starts.
-pub(super) struct Beginning<'a> {
+pub(super) struct Beginning {
     pub(super) hub: u32,
-    pub(super) span_context: &'a SpanContext,
-    pub(super) parent: Option<&'a SpanContext>,
+    pub(super) trace_id: TraceId,
+    pub(super) span_id: SpanId,
+    pub(super) flags: TraceFlags,
+    /// [`SpanId::INVALID`] for a root.
+    pub(super) parent_span_id: SpanId,
+    pub(super) parent_is_remote: bool,
     pub(super) name: Cow<'static, str>,
     pub(super) kind: SpanKind,
     pub(super) scope: Scope,
@@ -136,35 +141,32 @@ impl Contents {
         }
     }
 
-    /// A span begins in a vacant record.
+    /// A span begins in a vacant record: nothing is there that would have to be dropped, so nothing is
+    /// read. Another processor had the record last, and would have to be asked for it.
     #[inline(always)]
-    pub(super) fn begin(&mut self, beginning: Beginning<'_>, now: Moment) {
-        let span_context = beginning.span_context;
+    pub(super) fn begin(&mut self, beginning: Beginning, now: Moment) {
         self.hub = beginning.hub;
         self.attributes = 0;
-        self.trace_id = span_context.trace_id().to_bytes();
-        self.span_id = span_context.span_id().to_bytes();
-        self.marks = Marks::NONE;
-        self.marks.set_if(Marks::IS_TOLD, beginning.is_told);
-        self.parent_span_id = match beginning.parent {
-            Some(parent) => {
-                self.marks
-                    .set_if(Marks::PARENT_IS_REMOTE, parent.is_remote());
-                parent.span_id().to_bytes()
-            }
-            None => [0; 8],
-        };
+        self.trace_id = beginning.trace_id.to_bytes();
+        self.span_id = beginning.span_id.to_bytes();
+        self.parent_span_id = beginning.parent_span_id.to_bytes();
+        let mut marks = Marks::NONE;
+        marks.set_if(Marks::IS_TOLD, beginning.is_told);
+        marks.set_if(Marks::PARENT_IS_REMOTE, beginning.parent_is_remote);
+        self.marks = marks;
         self.start = now.wall;
         self.time = now.monotonic;
         self.code = None;
-        self.name = beginning.name;
+        mem::forget(mem::replace(&mut self.name, beginning.name));
         self.limits = beginning.limits;
         self.scope = beginning.scope;
         self.kind = beginning.kind;
-        self.flags = span_context.trace_flags();
-        if *span_context.trace_state() != TraceState::NONE {
-            self.cold().trace_state = span_context.trace_state().clone();
-        }
+        self.flags = beginning.flags;
+    }
+
+    /// A trace state that is not empty.
+    pub(super) fn set_trace_state(&mut self, trace_state: TraceState) {
+        self.cold().trace_state = trace_state;
     }
 
     /// The span began at another time than now.

@@ -34,7 +34,8 @@ struct Desk {
     refill: usize,
     /// Spans of functions that are running, the innermost last, by where the context of each has its
     /// ids.
-    entered: Vec<(*const SpanContext, Handle<Contents>)>,
+    /// `None`: the span does not record.
+    entered: Vec<(*const SpanContext, Option<Handle<Contents>>)>,
 }
 
 /// One hub's place at the desk.
@@ -161,7 +162,7 @@ pub(super) fn recycle(mut record: Owned<Contents>) {
 
 /// Remembers the span of a function that is entered, until [`leave`].
 #[inline(always)]
-pub(super) fn enter(place: *const SpanContext, handle: Handle<Contents>) {
+pub(super) fn enter(place: *const SpanContext, handle: Option<Handle<Contents>>) {
     let _ = DESK.try_with(|desk| {
         if let Ok(mut desk) = desk.try_borrow_mut() {
             desk.entered.push((place, handle));
@@ -169,9 +170,9 @@ pub(super) fn enter(place: *const SpanContext, handle: Handle<Contents>) {
     });
 }
 
-/// The span of a function that is left.
+/// The span of a function that is left; `None` if it was not entered on the fast path.
 #[inline(always)]
-pub(super) fn leave(place: *const SpanContext) -> Option<Handle<Contents>> {
+pub(super) fn leave(place: *const SpanContext) -> Option<Option<Handle<Contents>>> {
     DESK.try_with(|desk| {
         let mut desk = desk.try_borrow_mut().ok()?;
         match desk.entered.last() {
@@ -195,7 +196,10 @@ impl Desk {
     }
 
     /// As a rule there is nothing to find: spans that are not of the fast path are asked for, too.
-    fn leave_out_of_order(&mut self, place: *const SpanContext) -> Option<Handle<Contents>> {
+    fn leave_out_of_order(
+        &mut self,
+        place: *const SpanContext,
+    ) -> Option<Option<Handle<Contents>>> {
         let at = self
             .entered
             .iter()
@@ -205,10 +209,14 @@ impl Desk {
 
     #[inline(always)]
     fn vacant(&mut self) -> Option<Owned<Contents>> {
-        match self.free.pop() {
-            Some(record) => Some(record),
-            None => self.refill(),
+        let record = match self.free.pop() {
+            Some(record) => record,
+            None => self.refill()?,
+        };
+        if let Some(next) = self.free.last() {
+            next.prefetch();
         }
+        Some(record)
     }
 
     #[cold]

@@ -8,7 +8,8 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 use std::{cell::Cell, mem};
 
-use opentelemetry::trace::SpanContext;
+use opentelemetry::Context;
+use opentelemetry::trace::{TraceContextExt as _, TraceFlags};
 use opentelemetry_sdk::trace::{IdGenerator, ShouldSample, SpanLimits};
 
 use super::contents::Contents;
@@ -30,8 +31,7 @@ pub(crate) trait SpanSink: Send + Sync + fmt::Debug {
 /// How spans of a provider are made, and where they go.
 #[derive(Debug)]
 pub(crate) struct HubConfig {
-    /// `None`: as the parent, and every root.
-    pub(crate) sampler: Option<Box<dyn ShouldSample>>,
+    pub(crate) sampling: Sampling,
     /// `None`: random ids.
     pub(crate) ids: Option<Box<dyn IdGenerator>>,
     pub(crate) limits: SpanLimits,
@@ -40,6 +40,33 @@ pub(crate) struct HubConfig {
     pub(crate) batches: Option<Batches>,
     /// Whether the sink is told of spans that are recorded and not sampled.
     pub(crate) tells_unsampled: bool,
+}
+
+/// Which spans are recorded.
+#[derive(Debug)]
+pub(crate) enum Sampling {
+    /// As the parent, and every root or none: `Sampler::ParentBased(AlwaysOn)`, or `AlwaysOff`.
+    AsParent { roots: bool },
+    /// Every span, or none: `Sampler::AlwaysOn`, or `AlwaysOff`.
+    Always(bool),
+    /// What the sampler says.
+    Asked(Box<dyn ShouldSample>),
+}
+
+impl Sampling {
+    /// What the official samplers say, without being asked.
+    #[inline(always)]
+    pub(super) fn known(&self, parent: &Context) -> Option<bool> {
+        match self {
+            Self::AsParent { roots } => {
+                // A parent that is active and not valid is one.
+                let is_root = !parent.has_active_span();
+                Some((is_root && *roots) || (!is_root && parent.span().span_context().is_sampled()))
+            }
+            Self::Always(sampled) => Some(*sampled),
+            Self::Asked(_) => None,
+        }
+    }
 }
 
 /// Spans are told to the sink by a collector, many at once.
@@ -135,10 +162,16 @@ impl Hub {
         !self.is_immediate() && !self.is_closed()
     }
 
-    /// Whether the sink hears of a span of this context.
+    /// Whether a span under `parent` needs nobody's word but, perhaps, the sampler's.
     #[inline(always)]
-    pub(super) fn tells_of(&self, span_context: &SpanContext) -> bool {
-        span_context.is_sampled() || self.config.tells_unsampled
+    pub(super) fn decides_alone(&self, parent: &Context) -> bool {
+        !parent.is_telemetry_suppressed() && !self.is_closed() && self.config.ids.is_none()
+    }
+
+    /// Whether the sink hears of a span with these flags.
+    #[inline(always)]
+    pub(super) fn tells_of(&self, flags: TraceFlags) -> bool {
+        flags.is_sampled() || self.config.tells_unsampled
     }
 
     pub(super) fn ring_capacity(&self) -> usize {

@@ -1,18 +1,19 @@
 //! How a span starts.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, mem};
 
 use opentelemetry::trace::{
-    Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt as _, TraceFlags, Tracer,
+    Link, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags, TraceId,
+    TraceState, Tracer,
 };
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
-use opentelemetry_sdk::trace::SamplingDecision;
+use opentelemetry_sdk::trace::{SamplingDecision, ShouldSample};
 
 use super::clock::clock;
 use super::contents::Beginning;
 use super::desk;
-use super::hub::Hub;
+use super::hub::{Hub, Sampling};
 use super::ids;
 use super::span::FastSpan;
 use crate::span::Scope;
@@ -60,19 +61,34 @@ pub(super) struct Candidate<'a> {
 
 /// A decision about a span, with its ids.
 pub(super) struct Decided {
-    pub(super) span_context: SpanContext,
+    pub(super) trace_id: TraceId,
+    pub(super) span_id: SpanId,
+    pub(super) flags: TraceFlags,
+    pub(super) trace_state: TraceState,
     pub(super) is_recording: bool,
     /// What the sampler adds.
     pub(super) attributes: Vec<KeyValue>,
 }
 
 impl Decided {
-    fn nothing() -> Self {
-        Self {
-            span_context: SpanContext::empty_context(),
-            is_recording: false,
-            attributes: Vec::new(),
-        }
+    const NOTHING: Self = Self {
+        trace_id: TraceId::INVALID,
+        span_id: SpanId::INVALID,
+        flags: TraceFlags::NOT_SAMPLED,
+        trace_state: TraceState::NONE,
+        is_recording: false,
+        attributes: Vec::new(),
+    };
+
+    #[inline(always)]
+    pub(super) fn into_span_context(self) -> SpanContext {
+        SpanContext::new(
+            self.trace_id,
+            self.span_id,
+            self.flags,
+            false,
+            self.trace_state,
+        )
     }
 }
 
@@ -84,7 +100,7 @@ pub(super) fn decide<'a>(
     candidate: impl FnOnce() -> Candidate<'a>,
 ) -> Decided {
     if parent.is_telemetry_suppressed() || hub.is_closed() {
-        return Decided::nothing();
+        return Decided::NOTHING;
     }
     let config = &hub.config;
     let span_id = match &config.ids {
@@ -93,46 +109,72 @@ pub(super) fn decide<'a>(
     };
     let active = parent.span();
     let active = active.span_context();
-    let parent_context = active.is_valid().then_some(active);
-    let new_trace_id = || match &config.ids {
-        None => ids::trace_id(),
-        Some(generator) => generator.new_trace_id(),
+    let (trace_id, parent_flags) = if active.is_valid() {
+        (active.trace_id(), active.trace_flags())
+    } else {
+        let trace_id = match &config.ids {
+            None => ids::trace_id(),
+            Some(generator) => generator.new_trace_id(),
+        };
+        (trace_id, TraceFlags::default())
     };
-    let trace_id = parent_context.map_or_else(new_trace_id, SpanContext::trace_id);
-    let parent_flags = parent_context.map_or(TraceFlags::default(), SpanContext::trace_flags);
-    let (decision, attributes, trace_state) = match &config.sampler {
-        None => {
-            // `Sampler::ParentBased(AlwaysOn)`: a parent that is active and not valid counts.
-            let is_sampled = !parent.has_active_span() || active.is_sampled();
-            let decision = if is_sampled {
-                SamplingDecision::RecordAndSample
-            } else {
-                SamplingDecision::Drop
-            };
-            (decision, Vec::new(), active.trace_state().clone())
-        }
-        Some(sampler) => {
-            let candidate = candidate();
-            let result = sampler.should_sample(
-                Some(parent),
-                trace_id,
-                candidate.name,
-                candidate.kind,
-                candidate.attributes,
-                candidate.links,
-            );
-            (result.decision, result.attributes, result.trace_state)
-        }
+    let mut decided = Decided {
+        trace_id,
+        span_id,
+        ..Decided::NOTHING
     };
-    let (is_recording, flags) = match decision {
+    match (config.sampling.known(parent), &config.sampling) {
+        (Some(sampled), _) => {
+            decided.is_recording = sampled;
+            if sampled {
+                decided.flags = parent_flags.with_sampled(true);
+            }
+            if *active.trace_state() != TraceState::NONE {
+                decided.trace_state = active.trace_state().clone();
+            }
+        }
+        (None, Sampling::Asked(sampler)) => {
+            ask(&**sampler, &mut decided, parent, parent_flags, candidate());
+        }
+        (None, _) => {}
+    }
+    decided
+}
+
+#[inline(never)]
+fn ask(
+    sampler: &dyn ShouldSample,
+    decided: &mut Decided,
+    parent: &Context,
+    parent_flags: TraceFlags,
+    candidate: Candidate<'_>,
+) {
+    let result = sampler.should_sample(
+        Some(parent),
+        decided.trace_id,
+        candidate.name,
+        candidate.kind,
+        candidate.attributes,
+        candidate.links,
+    );
+    (decided.is_recording, decided.flags) = match result.decision {
         SamplingDecision::RecordAndSample => (true, parent_flags.with_sampled(true)),
         SamplingDecision::RecordOnly => (true, parent_flags.with_sampled(false)),
         SamplingDecision::Drop => (false, TraceFlags::default()),
     };
-    Decided {
-        span_context: SpanContext::new(trace_id, span_id, flags, false, trace_state),
-        is_recording,
-        attributes,
+    decided.attributes = result.attributes;
+    decided.trace_state = result.trace_state;
+}
+
+/// The valid span of a context: its id, and whether it is another process's.
+#[inline(always)]
+pub(super) fn parent_of(parent: &Context) -> (SpanId, bool) {
+    let active = parent.span();
+    let active = active.span_context();
+    if active.is_valid() {
+        (active.span_id(), active.is_remote())
+    } else {
+        (SpanId::INVALID, false)
     }
 }
 
@@ -150,35 +192,40 @@ impl Tracer for FastTracer {
         } = builder;
         let kind = span_kind.unwrap_or(SpanKind::Internal);
         let attributes = attributes.unwrap_or_default();
-        let decided = decide(&self.hub, parent, || Candidate {
+        let mut decided = decide(&self.hub, parent, || Candidate {
             name: &name,
             kind: &kind,
             attributes: &attributes,
             links: links.as_deref().unwrap_or_default(),
         });
-        let span_context = decided.span_context;
         if !decided.is_recording {
-            return FastSpan::silent(span_context);
+            return FastSpan::silent(decided.into_span_context());
         }
         let (scope, whole) = match &self.scope {
             NumberedScope::Numbered(scope) => (*scope, None),
             NumberedScope::Whole(scope) => (Scope::NONE, Some(scope)),
         };
-        let active = parent.span();
+        let (parent_span_id, parent_is_remote) = parent_of(parent);
         let beginning = Beginning {
             hub: self.hub.id,
-            span_context: &span_context,
-            parent: Some(active.span_context()).filter(|active| active.is_valid()),
+            trace_id: decided.trace_id,
+            span_id: decided.span_id,
+            flags: decided.flags,
+            parent_span_id,
+            parent_is_remote,
             name,
             kind,
             scope,
             limits: self.hub.limits,
-            is_told: self.hub.tells_of(&span_context),
+            is_told: self.hub.tells_of(decided.flags),
         };
-        let mut record = desk::take(&self.hub, span_context.is_sampled());
+        let mut record = desk::take(&self.hub, decided.flags.is_sampled());
         let now = clock().now();
         record.with(|contents| {
             contents.begin(beginning, now);
+            if decided.trace_state != TraceState::NONE {
+                contents.set_trace_state(decided.trace_state.clone());
+            }
             if let Some(start) = start_time {
                 contents.set_start(start);
             }
@@ -188,7 +235,7 @@ impl Tracer for FastTracer {
             for attribute in attributes {
                 contents.set_attribute(attribute);
             }
-            for attribute in decided.attributes {
+            for attribute in mem::take(&mut decided.attributes) {
                 contents.set_attribute(attribute);
             }
             if let Some(events) = events {
@@ -198,6 +245,6 @@ impl Tracer for FastTracer {
                 contents.set_links(links);
             }
         });
-        FastSpan::recording(record.publish(), span_context)
+        FastSpan::recording(record.publish(), decided.into_span_context())
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn new_enhanced_pipeline() -> EnhancedPipeline {
 }
 
 /// Ends `count` spans at `provider`.
-pub(crate) fn end_spans(provider: &SdkTracerProvider, count: usize) {
+pub(crate) fn end_spans(provider: &impl TracerProvider, count: usize) {
     let tracer = provider.tracer("program");
     for _ in 0..count {
         tracer.start("work").end();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
-use otel_enhance::TelemetryGuard;
+use otel_enhance::{TelemetryGuard, global};
 
 use crate::common::{Case, Counting, Outcome, end_spans, fact, new_enhanced_pipeline, report};
 use crate::traps::wait_for_a_signal;
@@ -45,7 +45,7 @@ fn installed() -> Result<TelemetryGuard, Box<dyn std::error::Error>> {
     let guard = new_enhanced_pipeline()
         .with_scheduled_delay(LONG)
         .install_batch()?;
-    end_spans(guard.tracer_provider(), SPANS);
+    end_spans(&global::tracer_provider(), SPANS);
     println!("ready");
     Ok(guard)
 }
@@ -82,15 +82,15 @@ fn panic_in_main() -> Outcome {
 
 /// Parent and child both leave by `exit`, with the guard they share by origin.
 fn fork_both_exit() -> Outcome {
-    let guard = installed()?;
+    let _guard = installed()?;
     match unix::fork()? {
         Forked::Child => {
-            end_spans(guard.tracer_provider(), 1);
+            end_spans(&global::tracer_provider(), 1);
             std::process::exit(0)
         }
         Forked::Parent(child) => {
             fact("child.code", child.wait()?);
-            end_spans(guard.tracer_provider(), 1);
+            end_spans(&global::tracer_provider(), 1);
             std::process::exit(7)
         }
     }

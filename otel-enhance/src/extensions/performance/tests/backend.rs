@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use opentelemetry::trace::{TraceContextExt as _, Tracer as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, ShouldSample, SpanData, SpanLimits};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanLimits};
 
-use super::super::FastBackend;
+use super::super::{FastBackend, Sampling};
 use super::{Told, close, provider};
 use crate::span::private::{Callsite, SpanKind};
 use crate::span::{Backend, ProviderBackend};
@@ -118,10 +118,13 @@ fn attributes_of_a_function_are_those_of_the_sdk_whatever_the_limit() {
                 let expected = comparable(told.take());
                 assert_eq!(expected.len(), 1);
 
-                let samplers: [Option<Box<dyn ShouldSample>>; 2] =
-                    [None, Some(Box::new(Sampler::AlwaysOn))];
-                for sampler in samplers {
-                    let fast = super::counted(&told, sampler, limits, None);
+                let samplings = [
+                    Sampling::AsParent { roots: true },
+                    Sampling::Always(true),
+                    Sampling::Asked(Box::new(Sampler::AlwaysOn)),
+                ];
+                for sampling in samplings {
+                    let fast = super::counted(&told, sampling, limits, None);
                     through(&FastBackend::new(fast.clone()), attributes, code);
                     assert_eq!(comparable(told.take()), expected);
                     close(&fast);

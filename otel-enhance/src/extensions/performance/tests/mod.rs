@@ -11,11 +11,9 @@ use std::time::{Duration, Instant};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{
-    IdGenerator, ShouldSample, Span, SpanData, SpanLimits, SpanProcessor,
-};
+use opentelemetry_sdk::trace::{IdGenerator, Span, SpanData, SpanLimits, SpanProcessor};
 
-use super::{Batches, Ended, FastProvider, HubConfig, SpanSink};
+use super::{Batches, Ended, FastProvider, HubConfig, Sampling, SpanSink};
 
 /// What a sink, or a processor, was told.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +102,7 @@ pub(super) const BATCHES: Batches = Batches {
 
 pub(super) fn config(told: &Told, batches: Option<Batches>) -> HubConfig {
     HubConfig {
-        sampler: None,
+        sampling: Sampling::AsParent { roots: true },
         ids: None,
         limits: SpanLimits::default(),
         sink: Box::new(told.clone()),
@@ -120,12 +118,12 @@ pub(super) fn provider(told: &Told, batches: Option<Batches>) -> FastProvider {
 /// A provider with counted ids.
 pub(super) fn counted(
     told: &Told,
-    sampler: Option<Box<dyn ShouldSample>>,
+    sampling: Sampling,
     limits: SpanLimits,
     batches: Option<Batches>,
 ) -> FastProvider {
     FastProvider::new(HubConfig {
-        sampler,
+        sampling,
         ids: Some(Box::<Counting>::default()),
         limits,
         ..config(told, batches)
