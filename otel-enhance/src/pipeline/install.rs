@@ -133,7 +133,7 @@ impl EnhancedPipeline {
                 one_by_one: matches!(batching, Batching::OneByOne),
                 has_processors: !self.processors.is_empty(),
                 end_processors: &end_processors,
-                sampler: self.sampler.as_ref(),
+                sampler: self.sampler.as_deref(),
                 ids: ids.as_ref(),
                 queue: installed.queue.as_ref(),
             },

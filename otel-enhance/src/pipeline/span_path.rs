@@ -56,7 +56,7 @@ pub(super) struct Parts<'a> {
     pub(super) one_by_one: bool,
     pub(super) has_processors: bool,
     pub(super) end_processors: &'a [SharedProcessor],
-    pub(super) sampler: Option<&'a Box<dyn ShouldSample>>,
+    pub(super) sampler: Option<&'a dyn ShouldSample>,
     pub(super) ids: Option<&'a Arc<dyn IdGenerator>>,
     pub(super) queue: Option<&'a SpanQueue>,
 }
@@ -79,12 +79,13 @@ impl SpanPath {
         }
     }
 
+    #[cfg_attr(
+        not(feature = "performance"),
+        expect(unused_variables, reason = "only the fast path needs them")
+    )]
     pub(super) fn choose(slots: &Slots, parts: Parts<'_>) -> Result<Self, InitError> {
         match slots.spans {
-            slots::Spans::Official => {
-                drop(parts);
-                Ok(Self::sdk(Spans::Sdk))
-            }
+            slots::Spans::Official => Ok(Self::sdk(Spans::Sdk)),
             #[cfg(feature = "performance")]
             slots::Spans::Records if parts.has_processors => Ok(Self::sdk(Spans::SdkForProcessor)),
             #[cfg(feature = "performance")]
@@ -170,18 +171,18 @@ mod fast {
     };
 
     /// Spans of one thread that wait for the collector, at most.
-    const RING: usize = 512;
+    const RING: usize = 1024;
     /// Of the queue's size this part may wait there, so that a small queue stays one.
     const PART_OF_QUEUE: usize = 16;
     /// Spans that wait for the collector beside the rings, in rings.
-    const BACKLOG: usize = 8;
+    const BACKLOG: usize = 4;
     /// The collector looks this often while spans end.
     const TICK: Duration = Duration::from_millis(50);
 
     pub(super) fn provider(parts: Parts<'_>) -> Result<FastProvider, InitError> {
         let settings = parts.settings;
         let sampling = match (parts.sampler, settings.sampler) {
-            (Some(sampler), _) => Sampling::Asked(sampler.clone()),
+            (Some(sampler), _) => Sampling::Asked(sampler.box_clone()),
             (None, SamplerChoice::AlwaysOn) => Sampling::Always(true),
             (None, SamplerChoice::AlwaysOff) => Sampling::Always(false),
             (None, SamplerChoice::ParentBasedAlwaysOn) => Sampling::AsParent { roots: true },

@@ -20,9 +20,9 @@
 //! and a look at the account take what has ended until then along; a thread that ends leaves nothing
 //! behind.
 //!
-//! **Memory.** A record takes 384 bytes, a ring 4 KiB (less with a small queue) for each thread that ends
+//! **Memory.** A record takes 384 bytes, a ring 8 KiB (less with a small queue) for each thread that ends
 //! spans. Records are used again and never freed: there are as many as spans ever were open or waiting at
-//! once, and up to 128 for each thread that starts spans. In front of the queue at most 512 spans a thread
+//! once, and up to 128 for each thread that starts spans. In front of the queue at most 1024 spans a thread
 //! wait, and 4096 of all threads besides; beyond those, whoever ends spans puts them into the queue itself.
 //!
 //! **Time.** Where the processor's tick counter is usable, start and end come from it, corrected every

@@ -8,7 +8,7 @@ fn handle_after_the_end_finds_nothing_even_when_the_record_is_used_again() {
     assert!(!first.is_live());
     assert!(first.lock().is_none());
     assert!(first.end(|_| unreachable!()).is_none());
-    assert_eq!(owned.with(|list| std::mem::take(list)), [1, 2, 3]);
+    assert_eq!(owned.with(std::mem::take), [1, 2, 3]);
 
     let second = owned.publish();
     assert!(second.is_live() && !first.is_live());
