@@ -186,43 +186,6 @@ fn official_program_beside_a_processor_exports_what_it_exports_on_the_plain_sdk(
 }
 
 #[test]
-fn official_program_on_the_fast_path_with_tight_limits_exports_what_it_exports_on_the_plain_sdk() {
-    alone(
-        "official_program_on_the_fast_path_with_tight_limits_exports_what_it_exports_on_the_plain_sdk",
-        &[],
-        || {
-            let limits = SpanLimits {
-                max_attributes_per_span: 5,
-                max_events_per_span: 2,
-                max_links_per_span: 1,
-                max_attributes_per_event: 1,
-                max_attributes_per_link: 0,
-            };
-            let plain = plain(Sampler::AlwaysOn, limits);
-            let loopback = Loopback::start();
-            let guard = otel_enhance::init!(
-                exporter = otlp_http,
-                endpoint = loopback.http(),
-                sampler = Sampler::AlwaysOn,
-                limits(
-                    attributes_per_span = 5,
-                    events_per_span = 2,
-                    links_per_span = 1,
-                    attributes_per_event = 1,
-                    attributes_per_link = 0,
-                ),
-                performance,
-            )
-            .unwrap();
-            assert_eq!(guard.spans(), Spans::Fast);
-            official::program();
-            guard.shutdown().unwrap();
-            equal(&plain, &comparable(&loopback), 100);
-        },
-    );
-}
-
-#[test]
 fn official_program_with_limits_and_a_ratio_exports_what_it_exports_on_the_plain_sdk() {
     alone(
         "official_program_with_limits_and_a_ratio_exports_what_it_exports_on_the_plain_sdk",

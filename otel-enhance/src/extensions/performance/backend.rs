@@ -15,7 +15,7 @@ use super::ids;
 use super::provider::FastProvider;
 use super::span::{FastSpan, SpanHandle};
 use super::tracer::{Candidate, decide, parent_of};
-use crate::span::private::SpanGuard;
+use crate::span::private::{OpenSpan, SpanGuard};
 use crate::span::{Backend, SpanStart, spare};
 
 /// Starts spans of annotated functions in records.
@@ -50,6 +50,17 @@ impl Backend for FastBackend {
             desk::enter(place, span.handle.map(|SpanHandle(handle)| handle));
         }
         guard
+    }
+
+    fn open(&self, span: &mut SpanStart, open: &mut OpenSpan) {
+        let hub = &self.provider.hub;
+        Context::map_current(|current| {
+            open.start(|| {
+                let context = start(hub, span, current, current);
+                (context, span.is_recording)
+            });
+        });
+        open.set_handle(span.handle);
     }
 }
 
