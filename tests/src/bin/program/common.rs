@@ -11,7 +11,7 @@ use bytes::Bytes;
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use otel_enhance::export::DropReason;
 use otel_enhance::{EnhancedPipeline, TelemetryGuard};
 
