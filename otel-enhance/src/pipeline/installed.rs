@@ -21,6 +21,14 @@ use crate::span::Registration;
 /// `shutdown()` and `force_flush()` wait as long as the SDK's do, unless told otherwise.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Of the caller's timeout a part may have gone to what came first: the error names the whole of it.
+fn within(timeout: Duration, result: OTelSdkResult) -> OTelSdkResult {
+    match result {
+        Err(OTelSdkError::Timeout(_)) => Err(OTelSdkError::Timeout(timeout)),
+        result => result,
+    }
+}
+
 /// A report waits so long for spans that are being collected.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -61,9 +69,9 @@ impl Installed {
         }
         let deadline = Instant::now() + timeout;
         self.path.collect(deadline);
-        let timeout = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(Instant::now());
         match &self.queue {
-            Some(queue) => queue.flush(timeout),
+            Some(queue) => within(timeout, queue.flush(left)),
             None => Ok(()),
         }
     }
@@ -94,7 +102,8 @@ impl Installed {
         }
         let deadline = Instant::now() + timeout;
         self.path.close(deadline);
-        let provider = match self.provider.shutdown_with_timeout(timeout) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let provider = match self.provider.shutdown_with_timeout(left) {
             // By whom does not matter.
             Err(OTelSdkError::AlreadyShutdown) => Ok(()),
             result => result,
@@ -105,7 +114,7 @@ impl Installed {
         // Waits where another thread was first, and knows how it went.
         let result = queue.close(deadline.saturating_duration_since(Instant::now()));
         self.say_what_was_lost();
-        result.and(provider)
+        within(timeout, result).and(provider)
     }
 
     /// The same where no lock of the application may be waited for.

@@ -95,6 +95,8 @@ pub(super) struct Hub {
     collector: OnceLock<Thread>,
 }
 
+/// Between two looks at the deadline.
+const SPANS_BETWEEN_LOOKS: usize = 64;
 /// Between two looks whether another thread still collects.
 const RETRY: Duration = Duration::from_millis(1);
 
@@ -253,15 +255,16 @@ impl Hub {
     }
 
     /// Tells the sink of every span that has ended before this was called, and says how many there
-    /// were. A sink that calls this again, while it is told of a span, changes nothing; nor does
-    /// whoever finds another thread collecting until `deadline`.
+    /// were. What would take longer than until `deadline` is left for later. A sink that calls this
+    /// again, while it is told of a span, changes nothing; nor does whoever finds another thread
+    /// collecting until `deadline`.
     pub(super) fn collect(&self, deadline: Instant) -> usize {
         if self.is_foreign() || COLLECTING.replace(true) {
             return 0;
         }
         let collected = self
             .alone_until(deadline)
-            .map(|_alone| self.collect_alone());
+            .map(|_alone| self.collect_alone(deadline));
         COLLECTING.set(false);
         collected.unwrap_or(0)
     }
@@ -277,7 +280,7 @@ impl Hub {
         }
     }
 
-    fn collect_alone(&self) -> usize {
+    fn collect_alone(&self, deadline: Instant) -> usize {
         let mut started = self.started.swap(0, Ordering::Relaxed);
         let mut collected = 0;
         // What was handed over is older than what is in the rings.
@@ -295,11 +298,33 @@ impl Hub {
         if started > 0 {
             self.config.sink.started(started);
         }
-        for record in batches.into_iter().flatten() {
+        let mut records = batches.into_iter().flatten();
+        while let Some(record) = records.next() {
             collected += 1;
             self.tell(record);
+            // A queue that lets its callers wait may take longer than they have.
+            if collected % SPANS_BETWEEN_LOOKS == 0 && Instant::now() >= deadline {
+                break;
+            }
         }
+        // Older than what has been handed over meanwhile.
+        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        backlog.splice(0..0, records);
         collected
+    }
+}
+
+impl Drop for Hub {
+    /// What a shutdown has left behind.
+    fn drop(&mut self) {
+        let backlog = self
+            .backlog
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        for record in backlog.iter_mut() {
+            record.with(Contents::clear);
+        }
+        super::pool::give(backlog.drain(..));
     }
 }
 

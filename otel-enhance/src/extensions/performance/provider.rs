@@ -38,7 +38,7 @@ impl FastProvider {
             while !hub.is_closed() {
                 std::thread::park_timeout(wait);
                 // Nobody else has reason to collect for long.
-                let deadline = Instant::now() + tick;
+                let deadline = Instant::now() + IDLE;
                 wait = if hub.collect(deadline) == 0 {
                     IDLE.max(tick)
                 } else {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use opentelemetry::trace::{TraceContextExt as _, Tracer as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
 
-use super::{BATCHES, Batches, Told, close, collect, provider};
+use super::super::{Ended, FastProvider, HubConfig, SpanSink};
+use super::{BATCHES, Batches, Told, close, collect, config, provider};
 
 fn numbered(number: u64) -> KeyValue {
     KeyValue::new("number", i64::try_from(number).unwrap())
@@ -184,5 +185,51 @@ fn writes_through_a_context_while_it_ends_reach_that_span_or_none() {
         );
     }
     assert!(written.load(Ordering::Relaxed) > 0);
+    close(&provider);
+}
+
+/// Takes its time.
+#[derive(Debug)]
+struct Slow(Told);
+
+impl SpanSink for Slow {
+    fn started(&self, spans: u64) {
+        SpanSink::started(&self.0, spans);
+    }
+
+    fn ended(&self, span: Ended) {
+        std::thread::sleep(Duration::from_millis(1));
+        SpanSink::ended(&self.0, span);
+    }
+
+    fn forked(&self) {}
+}
+
+#[test]
+fn collection_past_its_deadline_leaves_the_rest_for_the_next() {
+    let told = Told::default();
+    let provider = FastProvider::new(HubConfig {
+        sink: Box::new(Slow(told.clone())),
+        ..config(
+            &told,
+            Some(Batches {
+                ring: 256,
+                ..BATCHES
+            }),
+        )
+    });
+    let tracer = provider.tracer("test");
+    for _ in 0..200 {
+        drop(tracer.start("one of many"));
+    }
+    provider.collect(Instant::now());
+    let first = told.take();
+    assert!((1..200).contains(&first.len()), "{}", first.len());
+    collect(&provider);
+    let second = told.take();
+    assert_eq!(first.len() + second.len(), 200);
+    // In order.
+    assert!(first.last().unwrap().start_time <= second[0].start_time);
+    assert!(second.is_sorted_by_key(|span| span.start_time));
     close(&provider);
 }
