@@ -299,7 +299,7 @@ impl Hub {
             self.config.sink.started(started);
         }
         let mut records = batches.into_iter().flatten();
-        while let Some(record) = records.next() {
+        for record in records.by_ref() {
             collected += 1;
             self.tell(record);
             // A queue that lets its callers wait may take longer than they have.
