@@ -56,7 +56,8 @@ fn processor_of_ended_spans_is_told_of_each_on_the_fast_path() {
                 .clone();
             assert_eq!(names, ["inner", "outer"]);
             // Spans by hand, on the global provider and on the SDK's own.
-            global::tracer("by hand").start("fast").end();
+            global::tracer("by hand").start("boxed").end();
+            guard.tracer("by hand").start("fast").end();
             guard.tracer_provider().tracer("by hand").start("sdk").end();
             guard.shutdown().unwrap();
             let mut names = quiet
@@ -65,7 +66,7 @@ fn processor_of_ended_spans_is_told_of_each_on_the_fast_path() {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
             names.sort();
-            assert_eq!(names, ["fast", "inner", "outer", "sdk"]);
+            assert_eq!(names, ["boxed", "fast", "inner", "outer", "sdk"]);
         },
     );
 }

@@ -1,8 +1,10 @@
 //! The handle to an installed pipeline.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -11,6 +13,7 @@ use super::installed::Installed;
 use super::span_path::Spans;
 use crate::config::Diagnostics;
 use crate::export::DeliveryReport;
+use crate::wrappers::EnhancedTracer;
 
 /// Keeps telemetry installed; flushes and ends it when it is shut down or dropped.
 ///
@@ -124,6 +127,27 @@ impl TelemetryGuard {
     #[must_use]
     pub fn spans(&self) -> Spans {
         self.installed.path.spans()
+    }
+
+    /// A tracer for spans written by hand, which are what those of annotated functions are: see
+    /// [`spans`](Self::spans).
+    ///
+    /// ```
+    /// use otel_enhance::trace::{Span, Tracer};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let guard = otel_enhance::new_enhanced_pipeline()
+    ///     .with_no_exporter()
+    ///     .install_batch()?;
+    /// let tracer = guard.tracer("shop");
+    /// tracer.start("checkout").end();
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn tracer(&self, name: impl Into<Cow<'static, str>>) -> EnhancedTracer {
+        let scope = InstrumentationScope::builder(name).build();
+        self.installed.path.tracer(&self.installed.provider, scope)
     }
 
     /// The official provider, for tracers of one's own. With `OTEL_SDK_DISABLED=true` it records

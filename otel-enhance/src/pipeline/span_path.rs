@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use opentelemetry::InstrumentationScope;
+use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::{
     IdGenerator, SdkTracerProvider, ShouldSample, SpanProcessor, TracerProviderBuilder,
 };
@@ -17,6 +19,7 @@ use crate::config::Settings;
 #[cfg(feature = "performance")]
 use crate::extensions::performance::{FastBackend, FastProvider};
 use crate::span::{self, ProviderBackend, Registration};
+use crate::wrappers::EnhancedTracer;
 
 /// What the spans of a pipeline are made of. See
 /// [`TelemetryGuard::spans`](super::TelemetryGuard::spans).
@@ -132,6 +135,22 @@ impl SpanPath {
             return provider.with_span_processor(fast::Beside::new(fast.clone(), processor));
         }
         provider.with_span_processor(processor)
+    }
+
+    pub(super) fn tracer(
+        &self,
+        provider: &SdkTracerProvider,
+        scope: InstrumentationScope,
+    ) -> EnhancedTracer {
+        #[cfg(feature = "performance")]
+        {
+            match &self.fast {
+                Some(fast) => EnhancedTracer::Fast(fast.tracer_with_scope(scope)),
+                None => EnhancedTracer::Sdk(provider.tracer_with_scope(scope)),
+            }
+        }
+        #[cfg(not(feature = "performance"))]
+        provider.tracer_with_scope(scope)
     }
 
     pub(super) fn set_global(&self, provider: &SdkTracerProvider, id: u64) {

@@ -26,10 +26,15 @@
 //! ```
 
 mod exporter;
+#[cfg(feature = "performance")]
+mod tracer;
 
 pub use crate::pipeline::EnhancedPipeline;
 pub use exporter::{DeliveryWatch, EnhancedExporter};
 
-/// An official tracer for spans written by hand. Without the extension `performance`, which this
-/// version does not have yet, it is the SDK's.
+#[cfg(feature = "performance")]
+pub use tracer::{EnhancedSpan, EnhancedTracer};
+
+/// An official tracer for spans written by hand. Without the extension `performance` it is the SDK's.
+#[cfg(not(feature = "performance"))]
 pub type EnhancedTracer = opentelemetry_sdk::trace::SdkTracer;
