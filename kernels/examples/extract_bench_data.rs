@@ -52,6 +52,18 @@ fn values(corpus: &Corpus) -> String {
     corpus
         .values
         .iter()
+        .map(|value| without_scratch_folders(value))
         .map(|value| value.replace('\\', "\\\\").replace('\n', "\\n") + "\n")
         .collect()
+}
+
+/// Stack traces name the scratch folder that a service was recorded in: `/tmp/NAME/` becomes `/srv/`.
+fn without_scratch_folders(value: &str) -> String {
+    let mut parts = value.split("/tmp/");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str("/srv/");
+        text.push_str(part.split_once('/').map_or(part, |(_, rest)| rest));
+    }
+    text
 }
