@@ -38,35 +38,33 @@ pub struct Inbox {
 impl Inbox {
     /// Over HTTP.
     ///
-    /// # Panics
+    /// # Errors
     ///
     /// If it cannot be started.
-    #[must_use]
-    pub fn http() -> Self {
+    pub fn http() -> io::Result<Self> {
         Self::start(|builder| builder.with_http("127.0.0.1:0"))
     }
 
     /// Over gRPC.
     ///
-    /// # Panics
+    /// # Errors
     ///
     /// If it cannot be started.
-    #[must_use]
-    pub fn grpc() -> Self {
+    pub fn grpc() -> io::Result<Self> {
         Self::start(|builder| builder.with_grpc("127.0.0.1:0"))
     }
 
-    fn start(with: impl FnOnce(ReceiverBuilder) -> ReceiverBuilder) -> Self {
+    fn start(with: impl FnOnce(ReceiverBuilder) -> ReceiverBuilder) -> io::Result<Self> {
         let store = Store::new();
         let receiver = with(Receiver::builder().with_handler(store.clone()))
             .start_blocking()
-            .unwrap();
+            .map_err(io::Error::other)?;
         let endpoint = receiver.http_endpoint().or(receiver.grpc_endpoint());
-        Self {
+        Ok(Self {
             store,
-            endpoint: endpoint.unwrap().to_owned(),
+            endpoint: endpoint.unwrap_or_default().to_owned(),
             _receiver: receiver,
-        }
+        })
     }
 
     /// Its URL.

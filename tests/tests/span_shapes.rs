@@ -1,5 +1,4 @@
 //! `#[enhanced_trace]` on every shape of function.
-#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::future::Future;
 use std::pin::Pin;
@@ -372,7 +371,7 @@ fn function_that_tracks_its_caller_sees_the_line_of_the_call() {
 }
 
 #[enhanced_trace(capture(key))]
-fn find_or_last<'a>(values: &'a mut Vec<(u32, String)>, key: u32) -> Option<&'a mut String> {
+fn find_or_last(values: &mut [(u32, String)], key: u32) -> Option<&mut String> {
     if let Some(at) = values.iter().position(|(known, _)| *known == key) {
         return Some(&mut values[at].1);
     }

@@ -92,7 +92,7 @@ fn fork() {
     assert_eq!(plain.fact("child.shutdown_failed"), "true");
     assert!(plain.number("child.blocked_ms") >= 500, "{plain:?}");
 
-    let http = Inbox::http();
+    let http = Inbox::http().unwrap();
     let ours = run(program("fork", Side::Ours).sending_to(&http));
     assert_eq!(ours.fact("child.code"), "0", "{ours:?}");
     assert_ne!(ours.fact("child.id"), ours.fact("parent.id"));
@@ -108,12 +108,12 @@ fn fork() {
 
 #[test]
 fn process_exit() {
-    let grpc = Inbox::grpc();
+    let grpc = Inbox::grpc().unwrap();
     let plain = run(program("process_exit", Side::Plain).sending_to(&grpc));
     assert_eq!(plain.status.code(), Some(7), "{plain:?}");
     assert_eq!(grpc.store.span_count(), 0);
 
-    let http = Inbox::http();
+    let http = Inbox::http().unwrap();
     let ours = run(program("process_exit", Side::Ours).sending_to(&http));
     assert_eq!(ours.status.code(), Some(7), "{ours:?}");
     http.store.wait_for_spans(1, ARRIVAL).unwrap();
@@ -121,7 +121,7 @@ fn process_exit() {
 
 #[test]
 fn sigterm() {
-    let grpc = Inbox::grpc();
+    let grpc = Inbox::grpc().unwrap();
     let plain = program("sigterm", Side::Plain)
         .sending_to(&grpc)
         .start()
@@ -131,7 +131,7 @@ fn sigterm() {
     plain.finish().unwrap();
     assert_eq!(grpc.store.span_count(), 0);
 
-    let http = Inbox::http();
+    let http = Inbox::http().unwrap();
     let ours = program("sigterm", Side::Ours)
         .sending_to(&http)
         .start()
@@ -211,7 +211,7 @@ fn env_headers_override() {
     let plain = run(program("env_headers_override", Side::Plain).env(variable, value));
     assert_eq!(plain.fact("header.x-team"), "env", "{plain:?}");
 
-    let http = Inbox::http();
+    let http = Inbox::http().unwrap();
     let ours = run(program("env_headers_override", Side::Ours)
         .sending_to(&http)
         .env(variable, value));
@@ -227,7 +227,7 @@ fn protocol_env_with_http() {
     let plain = run(program("protocol_env_with_http", Side::Plain).env(variable, "grpc"));
     assert_eq!(plain.fact("built"), "false", "{plain:?}");
 
-    let http = Inbox::http();
+    let http = Inbox::http().unwrap();
     let ours = run(program("protocol_env_with_http", Side::Ours)
         .sending_to(&http)
         .env(variable, "grpc"));
@@ -239,7 +239,7 @@ fn protocol_env_with_http() {
 #[test]
 fn endpoint_path() {
     assert_eq!(alone("endpoint_path", Side::Plain).fact("path"), "/");
-    let http = Inbox::http();
+    let http = Inbox::http().unwrap();
     let ours = run(program("endpoint_path", Side::Ours).env("PROGRAM_ENDPOINT", http.endpoint()));
     assert_eq!(ours.number("exported"), 1, "{ours:?}");
     // The receiver knows `/v1/traces` alone.
@@ -248,7 +248,7 @@ fn endpoint_path() {
 
 #[test]
 fn grpc_outside_runtime() {
-    let grpc = Inbox::grpc();
+    let grpc = Inbox::grpc().unwrap();
     let plain = run(program("grpc_outside_runtime", Side::Plain).sending_to(&grpc));
     assert_eq!(plain.fact("panicked"), "true", "{plain:?}");
     let ours = run(program("grpc_outside_runtime", Side::Ours).sending_to(&grpc));
@@ -263,7 +263,7 @@ fn grpc_outside_runtime() {
 
 #[test]
 fn current_thread_shutdown() {
-    let grpc = Inbox::grpc();
+    let grpc = Inbox::grpc().unwrap();
     let plain = run(program("current_thread_shutdown", Side::Plain).sending_to(&grpc));
     assert_eq!(plain.fact("shutdown_failed"), "true", "{plain:?}");
     assert!(plain.number("blocked_ms") >= 500, "{plain:?}");

@@ -28,7 +28,7 @@ fn aborted(ran: &Ran) -> bool {
 
 #[test]
 fn http_json_feature() {
-    let http = Inbox::http();
+    let http = Inbox::http().unwrap();
     let plain = run("http_json_feature", Side::Plain, &http);
     assert!(plain.status.success(), "{plain:?}");
     let ours = run("http_json_feature", Side::Ours, &http);
@@ -40,7 +40,7 @@ fn http_json_feature() {
 
 #[test]
 fn reqwest_client_feature() {
-    let http = Inbox::http();
+    let http = Inbox::http().unwrap();
     let plain = run("reqwest_client_feature", Side::Plain, &http);
     assert!(aborted(&plain), "{plain:?}");
     assert!(plain.stderr.contains("no reactor running"), "{plain:?}");
@@ -51,7 +51,7 @@ fn reqwest_client_feature() {
 
 #[test]
 fn simple_on_tokio() {
-    let http = Inbox::http();
+    let http = Inbox::http().unwrap();
     let plain = run("simple_on_tokio", Side::Plain, &http);
     assert!(aborted(&plain), "{plain:?}");
     assert_eq!(http.store.span_count(), 0);
@@ -103,7 +103,7 @@ fn second_tls_provider() {
 
 #[test]
 fn panic_abort_delivers_ended_spans_and_counts_open_ones() {
-    let http = Inbox::http();
+    let http = Inbox::http().unwrap();
     let ran = run("panic_abort", Side::Ours, &http);
     assert!(aborted(&ran), "{ran:?}");
     assert!(
