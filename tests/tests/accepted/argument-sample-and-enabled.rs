@@ -23,6 +23,11 @@ fn on(number: u32) {
     let _ = number;
 }
 
+#[enhanced_trace(name = "moved", enabled = !text.is_empty())]
+fn moved(text: String) -> String {
+    text
+}
+
 pub(crate) fn main() {
     let capture = testing::capture();
     all();
@@ -31,5 +36,7 @@ pub(crate) fn main() {
     off();
     on(1);
     on(2);
-    capture.assert_names(&["all", "computed", "on"]);
+    moved(String::new());
+    assert_eq!(moved("x".to_owned()), "x");
+    capture.assert_names(&["all", "computed", "on", "moved"]);
 }

@@ -115,12 +115,14 @@ fn value(
         None => block,
     };
     let is_enabled = start::is_enabled(arguments);
+    // Asked before the closure takes the arguments, which the condition may name.
     quote_spanned! {Span::mixed_site()=>
+        let #enabled = #is_enabled;
         let function = #private::once(move |#enabled: bool| #returns {
             #start
             #body
         });
-        if #is_enabled { #private::with_span(function) } else { function(false) }
+        if #enabled { #private::with_span(function) } else { function(false) }
     }
 }
 
