@@ -13,9 +13,16 @@ fn evens(limit: u32) -> impl Iterator<Item = u32> + Clone {
     (0..limit).filter(|n| n % 2 == 0)
 }
 
+/// That the lifetimes are one is known from the signature alone.
+#[enhanced_trace(name = "same")]
+fn same() -> impl for<'a> Fn(&'a str) -> &'a str {
+    |text| text
+}
+
 pub(crate) fn main() {
     let capture = testing::capture();
     assert_eq!(join(1, evens(5)), "1,0,2,4");
+    assert_eq!(same()("x"), "x");
     capture.assert_span("join").has("first", "1");
-    capture.assert_names(&["evens", "join"]);
+    capture.assert_names(&["evens", "join", "same"]);
 }

@@ -102,7 +102,7 @@ fn value(
     } = names;
     let returns = returns(&function.sig.output);
     let record = record(arguments, names);
-    if record.is_none() && tracks_caller(function) {
+    if record.is_none() && (tracks_caller(function) || returns_impl(&function.sig.output)) {
         let start = start::unless_told(arguments, names, start);
         return quote_spanned!(Span::mixed_site()=> #start let _span = #span; #block);
     }
@@ -130,6 +130,15 @@ fn value(
 fn tracks_caller(function: &Function) -> bool {
     let is_one = |attr: &syn::Attribute| attr.path().is_ident("track_caller");
     function.attrs.iter().any(is_one)
+}
+
+/// A closure cannot say `impl Trait`, and what is inferred for it knows less: in
+/// `-> impl Fn(&str) -> &str`, that the two lifetimes are one.
+fn returns_impl(output: &ReturnType) -> bool {
+    match output {
+        ReturnType::Default => false,
+        ReturnType::Type(_, ty) => &inferred(ty) != &**ty,
+    }
 }
 
 /// The return type of a closure.
