@@ -1,5 +1,6 @@
 //! `#[enhanced_trace]` on every shape of function.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -403,4 +404,47 @@ fn bodies_that_give_away_what_they_borrowed_or_own_keep_doing_so() {
     assert_eq!(consume((vec![1], vec![2, 3]), &mut by), [1, 2, 3]);
     assert_eq!(by, 3);
     assert_eq!(capture.spans().len(), 3);
+}
+
+/// Writes its name when it is dropped.
+struct Dropped<'a>(&'static str, &'a RefCell<String>);
+
+impl Drop for Dropped<'_> {
+    fn drop(&mut self) {
+        self.1.borrow_mut().push_str(self.0);
+    }
+}
+
+#[test]
+fn arguments_of_an_annotated_function_are_dropped_last_to_first() {
+    #[enhanced_trace]
+    fn used(a: Dropped<'_>, b: Dropped<'_>) -> usize {
+        a.0.len() + b.0.len()
+    }
+    #[enhanced_trace(ret)]
+    fn recorded(a: Dropped<'_>, b: Dropped<'_>) -> i64 {
+        i64::from(a.0.is_empty() || b.0.is_empty())
+    }
+    #[enhanced_trace(fields(first = a.0))]
+    fn held(a: Dropped<'_>, _b: Dropped<'_>, (c, d): (Dropped<'_>, Dropped<'_>)) -> usize {
+        a.0.len() + c.0.len() + d.0.len()
+    }
+    #[enhanced_trace]
+    async fn waited(a: Dropped<'_>, _b: Dropped<'_>) -> usize {
+        tokio::task::yield_now().await;
+        a.0.len()
+    }
+    let written = RefCell::new(String::new());
+    let new = |name| Dropped(name, &written);
+    used(new("a"), new("b"));
+    assert_eq!(written.take(), "ba");
+    recorded(new("a"), new("b"));
+    assert_eq!(written.take(), "ba");
+    held(new("a"), new("b"), (new("c"), new("d")));
+    assert_eq!(written.take(), "dcba");
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(waited(new("a"), new("b")));
+    assert_eq!(written.take(), "ba");
 }

@@ -33,8 +33,13 @@ pub(crate) struct Binding {
 impl Function {
     /// All names the arguments bind, in order; `self` and the parts of patterns included.
     pub(crate) fn bindings(&self) -> Vec<Binding> {
+        self.bindings_of(|_| true)
+    }
+
+    /// The names that those arguments bind which `is_asked` picks.
+    pub(crate) fn bindings_of(&self, is_asked: fn(&FnArg) -> bool) -> Vec<Binding> {
         let mut found = Vec::new();
-        for input in &self.sig.inputs {
+        for input in self.sig.inputs.iter().filter(|input| is_asked(input)) {
             match input {
                 FnArg::Receiver(receiver) => found.push(Binding {
                     name: Ident::new("self", receiver.self_token.span),

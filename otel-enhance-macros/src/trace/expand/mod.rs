@@ -4,6 +4,7 @@
 //! ours have the hygiene of `mixed_site`: the body cannot see them.
 
 mod boxed;
+mod order;
 mod start;
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
@@ -106,20 +107,27 @@ fn value(
         let start = start::unless_told(arguments, names, start);
         return quote_spanned!(Span::mixed_site()=> #start let _span = #span; #block);
     }
+    let taken = order::taken(function);
+    let inner = if taken.is_empty() {
+        block.clone()
+    } else {
+        quote_spanned!(Span::mixed_site()=> { #taken #block })
+    };
     let body = match record {
         Some(record) => quote_spanned! {Span::mixed_site()=>
-            let #output = #private::call(move || #returns #block);
+            #start
+            let #output = #private::call(move || #returns #inner);
             #span.finish(&#output, #record);
             #output
         },
-        None => block,
+        // Taken before the span starts, whose attributes may name them in another order.
+        None => quote_spanned!(Span::mixed_site()=> #taken #start #block),
     };
     let is_enabled = start::is_enabled(arguments);
     // Asked before the closure takes the arguments, which the condition may name.
     quote_spanned! {Span::mixed_site()=>
         let #enabled = #is_enabled;
         let function = #private::once(move |#enabled: bool| #returns {
-            #start
             #body
         });
         if #enabled { #private::with_span(function) } else { function(false) }
@@ -174,7 +182,8 @@ fn future_of_body(arguments: &Arguments, function: &Function, names: &Names) -> 
         _ => TokenStream::new(),
     };
     let Names { private, .. } = names;
-    let body = quote_spanned!(Span::mixed_site()=> async move { #typed #block });
+    let taken = order::taken(function);
+    let body = quote_spanned!(Span::mixed_site()=> async move { #taken #typed #block });
     let made = match record(arguments, names) {
         Some(record) => {
             quote_spanned!(Span::mixed_site()=> #private::Instrumented::new_with(#body, #record))
