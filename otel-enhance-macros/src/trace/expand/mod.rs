@@ -164,17 +164,15 @@ fn returns(output: &ReturnType) -> TokenStream {
 /// An `async fn`: span and parent are taken at the first poll.
 fn future_of_body(arguments: &Arguments, function: &Function, names: &Names) -> TokenStream {
     let block = block(function);
-    // An `async` block cannot say what it yields, and `?` needs to know.
+    // An `async` block cannot say what it yields, and `?` needs to know. Without an `allow`: a crate
+    // that forbids the lint would be warned of it.
     let typed = match output::of(&function.sig) {
         Output::Value(ty) => {
             let ty = inferred(ty);
             quote_spanned! {Span::mixed_site()=>
-                #[allow(
-                    unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop,
-                    clippy::let_with_type_underscore, clippy::needless_return
-                )]
-                if false {
-                    let output: #ty = loop {};
+                if let ::core::option::Option::Some(output) =
+                    ::core::option::Option::<#ty>::None
+                {
                     return output;
                 }
             }
