@@ -1,7 +1,8 @@
 //! What it costs to turn batches of spans into the bytes of OTLP requests: the official transform and
 //! prost, and the encoder of the extension `simd`, in one process and in turns.
 //!
-//! `cargo bench -p otel-enhance --features simd --bench encode -- [options]`
+//! `cargo bench -p otel-enhance --features simd --bench encode -- [options]`; with the feature `otlp-json`,
+//! JSON as well (`<case>/json`), where the official side is the transform and serde.
 //!
 //! - `--corpora DIR`: recorded requests as well, in `DIR/<corpus>/<process>.pbld.zst`.
 //! - `--rounds N` (default 15), `--case NAME`: a shorter run.
@@ -18,9 +19,9 @@
 //! `ours-encoding`. An exporter is given spans and has to free them, whatever it makes of them:
 //! `freeing` is what dropping the batch costs alone, measured in the same turn, and `ours-encoding` is
 //! ours, and the ratio, with that taken off both sides. `SpanData` that nobody makes, as on the fast path
-//! of `performance`, costs no freeing. The limit is for `ours-encoding`.
+//! of `performance`, costs no freeing. The limit is for `ours-encoding` of protobuf.
 //!
-//! Both sides' bytes are compared before anything is timed.
+//! Both sides' requests are compared before anything is timed.
 
 #![expect(
     clippy::print_stdout,
@@ -40,6 +41,7 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 use otel_enhance::extensions::simd::SpanEncoder;
 use prost::Message;
@@ -49,36 +51,87 @@ use crate::stats::{median, quantile};
 
 const AIM: f64 = 12.0;
 
-fn official(batch: Vec<SpanData>, resource: &ResourceAttributesWithSchema) -> Vec<u8> {
-    let request = ExportTraceServiceRequest {
-        resource_spans: group_spans_by_resource_and_scope(batch, resource),
-    };
-    request.encode_to_vec()
+/// What is written.
+#[derive(Clone, Copy, PartialEq)]
+enum Format {
+    Protobuf,
+    #[cfg(feature = "otlp-json")]
+    Json,
+}
+
+impl Format {
+    const ALL: &[Self] = &[
+        Self::Protobuf,
+        #[cfg(feature = "otlp-json")]
+        Self::Json,
+    ];
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Protobuf => "",
+            #[cfg(feature = "otlp-json")]
+            Self::Json => "/json",
+        }
+    }
+
+    fn encoder(self, resource: &Resource) -> SpanEncoder {
+        match self {
+            Self::Protobuf => SpanEncoder::protobuf(resource),
+            #[cfg(feature = "otlp-json")]
+            Self::Json => SpanEncoder::json(resource),
+        }
+    }
+
+    fn official(self, batch: Vec<SpanData>, resource: &ResourceAttributesWithSchema) -> Vec<u8> {
+        let request = ExportTraceServiceRequest {
+            resource_spans: group_spans_by_resource_and_scope(batch, resource),
+        };
+        match self {
+            Self::Protobuf => request.encode_to_vec(),
+            #[cfg(feature = "otlp-json")]
+            Self::Json => serde_json::to_vec(&request).expect("the messages are JSON"),
+        }
+    }
+
+    fn equal(self, ours: &[u8], theirs: &[u8]) -> bool {
+        match self {
+            Self::Protobuf => ours == theirs,
+            #[cfg(feature = "otlp-json")]
+            Self::Json => {
+                let read = |bytes| -> serde_json::Value {
+                    serde_json::from_slice(bytes).expect("what was written is JSON")
+                };
+                read(ours) == read(theirs)
+            }
+        }
+    }
 }
 
 /// A stream, and both encoders for it.
 struct Sides<'a> {
+    format: Format,
     stream: &'a Stream,
     resource: ResourceAttributesWithSchema,
     encoder: SpanEncoder,
 }
 
 impl<'a> Sides<'a> {
-    fn new(stream: &'a Stream) -> Self {
+    fn new(stream: &'a Stream, format: Format) -> Self {
         Self {
+            format,
             stream,
             resource: (&stream.resource).into(),
-            encoder: SpanEncoder::protobuf(&stream.resource),
+            encoder: format.encoder(&stream.resource),
         }
     }
 
-    /// The bytes, which are equal on both sides.
+    /// The official bytes, to which ours are equal: to the byte, or as JSON.
     fn compare(&mut self) -> usize {
         let mut bytes = 0;
         for batch in &self.stream.batches {
-            let theirs = official(batch.clone(), &self.resource);
+            let theirs = self.format.official(batch.clone(), &self.resource);
             let ours = self.encoder.encode(batch.clone());
-            assert!(*ours == *theirs, "the bytes differ");
+            assert!(self.format.equal(&ours, &theirs), "the requests differ");
             bytes += theirs.len();
         }
         bytes
@@ -111,7 +164,7 @@ impl<'a> Sides<'a> {
     }
 
     fn time_official(&self, batch: Vec<SpanData>) -> Duration {
-        time(|| drop(black_box(official(batch, &self.resource))))
+        time(|| drop(black_box(self.format.official(batch, &self.resource))))
     }
 }
 
@@ -172,7 +225,10 @@ fn main() -> ExitCode {
     }
     let mut kept = true;
     for corpus in &corpora {
-        kept &= measure(corpus, rounds) >= AIM;
+        for format in Format::ALL {
+            let ratio = measure(corpus, *format, rounds);
+            kept &= ratio >= AIM || *format != Format::Protobuf;
+        }
     }
     if kept {
         println!("limit kept: at least {AIM} times as fast in every case");
@@ -194,8 +250,12 @@ struct Rounds {
 }
 
 /// Prints the lines of a corpus; returns how many times as fast our encoding is.
-fn measure(corpus: &Corpus, rounds: usize) -> f64 {
-    let mut sides: Vec<Sides<'_>> = corpus.streams.iter().map(Sides::new).collect();
+fn measure(corpus: &Corpus, format: Format, rounds: usize) -> f64 {
+    let sides = corpus
+        .streams
+        .iter()
+        .map(|stream| Sides::new(stream, format));
+    let mut sides: Vec<Sides<'_>> = sides.collect();
     let bytes: usize = sides.iter_mut().map(Sides::compare).sum();
     let spans = corpus.spans();
     let mut times = Rounds::default();
@@ -209,7 +269,7 @@ fn measure(corpus: &Corpus, rounds: usize) -> f64 {
         times.ours.push(per_span(sum.ours));
         times.freeing.push(per_span(sum.freeing));
     }
-    let case = &corpus.name;
+    let case = &format!("{}{}", corpus.name, format.suffix());
     println!(
         "case={case} impl=official ns_per_span={:.0} freeing={:.0} spans={spans} bytes_per_span={:.1}",
         median(&mut times.official.clone()),

@@ -10,13 +10,14 @@ use std::io::Write;
 use opentelemetry::trace::{Event, Link, SpanId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::Resource;
+use otel_enhance_kernels::hex;
 
 use super::batch::{Format, Frame};
 use super::buffer::Buffer;
 use super::span::{
     EncodeSpan, ValueRef, each_element, flags, kind_number, status_parts, unix_nanos, visit_all,
 };
-use super::text::{put_escaped, put_hex, put_integer, put_text, put_unsigned};
+use super::text::{put_escaped, put_integer, put_text, put_unsigned};
 
 /// The format.
 #[derive(Debug, Default)]
@@ -72,14 +73,14 @@ impl Format for Json {
 
     fn span<S: EncodeSpan>(&mut self, out: &mut Buffer, span: &S) {
         out.put_slice(br#"{"traceId":""#);
-        put_hex(out, &span.trace_id().to_bytes());
+        out.put_array(hex::trace_id(&span.trace_id().to_bytes()));
         out.put_slice(br#"","spanId":""#);
-        put_hex(out, &span.span_id().to_bytes());
+        out.put_array(hex::span_id(&span.span_id().to_bytes()));
         out.put_slice(br#"","traceState":"#);
         put_trace_state(out, span.trace_state());
         out.put_slice(br#","parentSpanId":""#);
         if span.parent_span_id() != SpanId::INVALID {
-            put_hex(out, &span.parent_span_id().to_bytes());
+            out.put_array(hex::span_id(&span.parent_span_id().to_bytes()));
         }
         out.put_slice(br#"","flags":"#);
         let flags = flags(span.trace_flags(), span.parent_span_is_remote());
@@ -154,9 +155,9 @@ fn put_event(out: &mut Buffer, event: &Event) {
 fn put_link(out: &mut Buffer, link: &Link) {
     let context = &link.span_context;
     out.put_slice(br#"{"traceId":""#);
-    put_hex(out, &context.trace_id().to_bytes());
+    out.put_array(hex::trace_id(&context.trace_id().to_bytes()));
     out.put_slice(br#"","spanId":""#);
-    put_hex(out, &context.span_id().to_bytes());
+    out.put_array(hex::span_id(&context.span_id().to_bytes()));
     out.put_slice(br#"","traceState":"#);
     put_trace_state(out, context.trace_state());
     put_attributes(out, &link.attributes);

@@ -1,18 +1,8 @@
 //! The parts of JSON that OTLP needs.
 
+use otel_enhance_kernels::json::first_escape;
+
 use super::buffer::Buffer;
-
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
-/// Two digits for each byte, in lower case.
-pub(super) fn put_hex(out: &mut Buffer, bytes: &[u8]) {
-    for byte in bytes {
-        out.put_array([
-            DIGITS[usize::from(byte >> 4)],
-            DIGITS[usize::from(byte & 15)],
-        ]);
-    }
-}
 
 pub(super) fn put_integer(out: &mut Buffer, value: i64) {
     if value < 0 {
@@ -46,26 +36,13 @@ pub(super) fn put_text(out: &mut Buffer, text: &str) {
 /// Part of a text.
 pub(super) fn put_escaped(out: &mut Buffer, text: &str) {
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| ESCAPED[usize::from(*byte)]) {
+    while let Some(at) = first_escape(rest) {
         out.put_slice(&rest[..at]);
         put_escape(out, rest[at]);
         rest = &rest[at + 1..];
     }
     out.put_slice(rest);
 }
-
-/// Control characters, quotes and backslashes; whatever is part of a longer character is none of them.
-static ESCAPED: [bool; 256] = {
-    let mut escaped = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        escaped[byte] = true;
-        byte += 1;
-    }
-    escaped[b'"' as usize] = true;
-    escaped[b'\\' as usize] = true;
-    escaped
-};
 
 #[cold]
 fn put_escape(out: &mut Buffer, byte: u8) {
@@ -74,9 +51,16 @@ fn put_escape(out: &mut Buffer, byte: u8) {
         b'\n' => out.put_array(*b"\\n"),
         b'\r' => out.put_array(*b"\\r"),
         b'\t' => out.put_array(*b"\\t"),
+        // A control character: its number is below 0x20.
         _ => {
             out.put_array(*b"\\u00");
-            put_hex(out, &[byte]);
+            let low = byte & 15;
+            let digit = if low < 10 {
+                b'0' + low
+            } else {
+                b'a' + low - 10
+            };
+            out.put_array([b'0' + (byte >> 4), digit]);
         }
     }
 }
