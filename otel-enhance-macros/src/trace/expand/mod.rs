@@ -145,7 +145,7 @@ fn tracks_caller(function: &Function) -> bool {
 fn returns_impl(output: &ReturnType) -> bool {
     match output {
         ReturnType::Default => false,
-        ReturnType::Type(_, ty) => &inferred(ty) != &**ty,
+        ReturnType::Type(_, ty) => inferred(ty) != **ty,
     }
 }
 
