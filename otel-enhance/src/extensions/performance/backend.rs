@@ -181,9 +181,7 @@ fn start_asked(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Co
 #[inline(always)]
 fn fill(contents: &mut Contents, span: &mut SpanStart) {
     if span.attributes.capacity() > 0 {
-        for attribute in span.attributes.drain(..) {
-            contents.set_attribute(attribute);
-        }
+        contents.set_attributes(&mut span.attributes);
         spare::give(mem::take(&mut span.attributes));
     }
     if let Some(code) = span.code {

@@ -206,6 +206,20 @@ impl Contents {
         }
     }
 
+    /// All of `attributes`, which is empty then.
+    #[inline(always)]
+    pub(super) fn set_attributes(&mut self, attributes: &mut Vec<KeyValue>) {
+        let count = u32::try_from(attributes.len()).unwrap_or(u32::MAX);
+        let total = self.attributes.saturating_add(count);
+        if total <= self.limits.max_attributes_per_span && self.inline.take_all(attributes) {
+            self.attributes = total;
+        } else {
+            for attribute in attributes.drain(..) {
+                self.set_attribute(attribute);
+            }
+        }
+    }
+
     /// The attributes of the span's function follow those that it has.
     #[inline(always)]
     pub(super) fn set_code(&mut self, code: &'static Code) {

@@ -32,6 +32,27 @@ impl<T, const N: usize> Inline<T, N> {
         }
     }
 
+    /// Moves all values of `list` here, if they fit; says whether they did.
+    #[inline(always)]
+    pub(super) fn take_all(&mut self, list: &mut Vec<T>) -> bool {
+        let at = self.len as usize;
+        let count = list.len();
+        if count > N - at {
+            return false;
+        }
+        // SAFETY: `at + count` is at most `N`, so the slots are there; list and slots are different
+        // memory, because both are borrowed mutably. With a length of 0 the list no longer owns what
+        // is now here.
+        unsafe {
+            list.set_len(0);
+            let slots = self.slots.as_mut_ptr().add(at).cast::<T>();
+            std::ptr::copy_nonoverlapping(list.as_ptr(), slots, count);
+        }
+        // At most `N`.
+        self.len += count as u32;
+        true
+    }
+
     #[cfg(test)]
     pub(super) fn as_slice(&self) -> &[T] {
         let initialised = &self.slots[..self.len as usize];
@@ -93,6 +114,18 @@ mod tests {
         assert_eq!(Rc::strong_count(&counted), 1);
 
         assert!(inline.push((4, Rc::clone(&counted))).is_ok());
+        inline.clear();
+        assert_eq!(Rc::strong_count(&counted), 1);
+
+        let mut list = vec![(6, Rc::clone(&counted)), (7, Rc::clone(&counted))];
+        assert!(inline.push((5, Rc::clone(&counted))).is_ok());
+        assert!(!inline.take_all(&mut list));
+        assert_eq!((list.len(), inline.as_slice().len()), (2, 1));
+        inline.clear();
+        assert!(inline.take_all(&mut list));
+        assert_eq!((list.len(), inline.as_slice()[1].0), (0, 7));
+        drop(list);
+        assert_eq!(Rc::strong_count(&counted), 3);
         inline.clear();
         assert_eq!(Rc::strong_count(&counted), 1);
         assert!(inline.push((5, Rc::clone(&counted))).is_ok());
