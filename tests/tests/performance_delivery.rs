@@ -172,7 +172,7 @@ fn shutdown_while_every_export_hangs_keeps_its_deadline_and_counts_what_is_left(
         let took = begun.elapsed();
         // Long before the export timeout of 30 s would have ended them.
         assert!(
-            took >= timeout && took < Duration::from_secs(20),
+            took >= timeout && took < Duration::from_secs(5),
             "{took:?}"
         );
         assert!(error.to_string().contains("300ms"), "{error}");
