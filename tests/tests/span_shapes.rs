@@ -1,4 +1,5 @@
 //! `#[enhanced_trace]` on every shape of function.
+#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::cell::RefCell;
 use std::future::Future;

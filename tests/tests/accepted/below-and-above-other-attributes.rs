@@ -5,10 +5,11 @@ use otel_enhance::{enhanced_trace, testing};
 #[enhanced_trace(name = "pay")]
 #[inline(never)]
 /// Documented below, too.
-#[expect(clippy::unnecessary_wraps, reason = "an example")]
+#[expect(clippy::let_and_return, reason = "an example")]
 #[deprecated]
 pub(crate) fn pay(total: u32) -> Option<u32> {
-    Some(total)
+    let paid = Some(total);
+    paid
 }
 
 #[enhanced_trace(name = "lints")]

@@ -7,7 +7,7 @@ mod boxed;
 mod order;
 mod start;
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::visit_mut::VisitMut;
 use syn::{Ident, Path, ReturnType, Type};
@@ -43,7 +43,8 @@ pub(crate) fn expand(arguments: &Arguments, function: &Function) -> TokenStream 
     };
     let callsite = start::callsite(arguments, function, &names);
     quote_spanned! {Span::mixed_site()=>
-        #(#attrs)* #vis #sig {
+        // The braces of a body on one line look needless behind the start of the span.
+        #(#attrs)* #[allow(unused_braces)] #vis #sig {
             #(#inner_attrs)*
             #callsite
             #body
@@ -76,12 +77,13 @@ impl Names {
     }
 }
 
-/// The body in its braces. Where the user wrote them they are ours, because around a body of one
-/// expression they look needless behind the start of the span.
+/// The body in its braces, which stay the user's: lints look at where a block was written.
 fn block(function: &Function) -> TokenStream {
-    let mut block = Group::new(Delimiter::Brace, function.body.clone());
-    block.set_span(function.brace.span.join().resolved_at(Span::mixed_site()));
-    TokenTree::from(block).into()
+    let mut tokens = TokenStream::new();
+    function
+        .brace
+        .surround(&mut tokens, |tokens| tokens.extend(function.body.clone()));
+    tokens
 }
 
 /// A function that runs to its end. It is a closure that is told whether it has a span, called in
