@@ -39,6 +39,9 @@ const BASELINE_NANOS: u64 = 1_000_000_000;
 const CLOSE_NANOS: u64 = 1_000;
 const ATTEMPTS: u32 = 5;
 
+/// So often a thread looks whether another has taken the next anchor: some 10 µs.
+const PATIENCE: u32 = 200;
+
 /// The wall clock was set if it is further than this from where it was.
 const STEP_NANOS: u64 = 1_000;
 
@@ -180,12 +183,7 @@ impl<S: TimeSource> Clock<S> {
         let mut baseline = match self.keeper.try_lock() {
             Ok(baseline) => baseline,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                return Moment {
-                    wall: reading.wall,
-                    monotonic: reading.monotonic.max(self.floor()),
-                };
-            }
+            Err(TryLockError::WouldBlock) => return self.while_another_asks(),
         };
         // Under the lock the anchor is whole.
         let old = self.anchor.load();
@@ -201,6 +199,27 @@ impl<S: TimeSource> Clock<S> {
         }
         self.set_anchor(new);
         new.after(0)
+    }
+
+    /// Another thread takes the anchor. It needs a microsecond, after which this thread goes by that
+    /// anchor, too: its own reading may be ahead of it by what two readings differ, and its next one
+    /// would go back. If the other thread was interrupted, it goes without, and stays behind by as much.
+    fn while_another_asks(&self) -> Moment {
+        for _ in 0..PATIENCE {
+            std::hint::spin_loop();
+            if let Some(anchor) = self.anchor() {
+                let ticks = self.source.ticks().wrapping_sub(anchor.ticks);
+                if ticks <= anchor.span {
+                    return anchor.after(ticks);
+                }
+            }
+        }
+        let reading = read(&self.source);
+        let monotonic = reading.monotonic.saturating_sub(CLOSE_NANOS);
+        Moment {
+            wall: reading.wall,
+            monotonic: monotonic.max(self.floor()),
+        }
     }
 
     /// What no later reading may be below: the last time of the anchor that has run out.

@@ -209,14 +209,10 @@ impl Desk {
 
     #[inline(always)]
     fn vacant(&mut self) -> Option<Owned<Contents>> {
-        let record = match self.free.pop() {
-            Some(record) => record,
-            None => self.refill()?,
-        };
-        if let Some(next) = self.free.last() {
-            next.prefetch();
+        match self.free.pop() {
+            Some(record) => Some(record),
+            None => self.refill(),
         }
-        Some(record)
     }
 
     #[cold]

@@ -34,10 +34,6 @@ unsafe impl<T: Send> Sync for Record<T> {}
 /// How often a lock is tried before the thread gives way: its holder writes one field.
 const SPINS: u32 = 64;
 
-/// So many bytes of a record are written for every span.
-#[cfg(target_arch = "x86_64")]
-const PREFETCHED: usize = 128;
-
 impl<T: Send> Record<T> {
     fn new(contents: T) -> Self {
         Self {
@@ -87,19 +83,6 @@ impl<T: Send> Owned<T> {
             // after it has changed the generation.
             f(unsafe { &mut *contents })
         })
-    }
-
-    /// Says that the record will be written soon: whoever had it last has it in its cache.
-    #[inline(always)]
-    pub(super) fn prefetch(&self) {
-        #[cfg(target_arch = "x86_64")]
-        for line in (0..PREFETCHED).step_by(64) {
-            let line = std::ptr::from_ref(self.0).cast::<u8>().wrapping_add(line);
-            // SAFETY: a hint, which reads and writes nothing; processors that do not know it ignore it.
-            unsafe {
-                std::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags));
-            }
-        }
     }
 
     /// For a queue of pointers.
