@@ -97,7 +97,7 @@ pub(super) fn take(hub: &Arc<Hub>, sampled: bool) -> Owned<Contents> {
         // The thread is being torn down.
         Ok(None) | Err(_) => {
             if sampled {
-                hub.started_elsewhere();
+                hub.started_elsewhere(1);
             }
             one_vacant()
         }
@@ -344,12 +344,12 @@ impl Seat {
     #[cold]
     fn hand_over(&mut self, record: Owned<Contents>) -> Next {
         let mut records = Vec::with_capacity(self.hub.ring_capacity() + 1);
-        self.shelf
-            .lock()
-            .consumer
-            .drain(|record| records.push(record));
+        // Locked until they are handed over: a collector that finds the ring empty finds them there.
+        let mut shelved = self.shelf.lock();
+        shelved.consumer.drain(|record| records.push(record));
         records.push(record);
         self.hub.hand_over(&mut records);
+        drop(shelved);
         if records.is_empty() {
             Next::Nothing
         } else {
@@ -363,17 +363,19 @@ impl Seat {
         let mut shelved = self.shelf.lock();
         shelved.consumer.drain(|record| records.push(record));
         let started = self.shelf.newly_started(&mut shelved);
-        drop(shelved);
-        self.hub.remove_shelf(&self.shelf, started);
+        self.hub.started_elsewhere(started);
         if self.hub.is_closed() {
             for record in &mut records {
                 record.with(Contents::clear);
             }
-            pool::give(records);
+            pool::give(records.drain(..));
         } else {
+            // Before the lock is given up, as above.
             self.hub.hand_over(&mut records);
-            self.hub.hand_now(records);
         }
+        drop(shelved);
+        self.hub.hand_now(records);
+        self.hub.remove_shelf(&self.shelf);
     }
 }
 

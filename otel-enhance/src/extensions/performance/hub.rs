@@ -187,17 +187,16 @@ impl Hub {
         self.config.sink.forked();
     }
 
-    /// A span starts on a thread that is being torn down.
-    pub(super) fn started_elsewhere(&self) {
-        self.started.fetch_add(1, Ordering::Relaxed);
+    /// Spans of a thread that is being torn down.
+    pub(super) fn started_elsewhere(&self, spans: u64) {
+        self.started.fetch_add(spans, Ordering::Relaxed);
     }
 
     pub(super) fn add_shelf(&self, shelf: Arc<Shelf>) {
         self.lock_shelves().push(shelf);
     }
 
-    pub(super) fn remove_shelf(&self, shelf: &Arc<Shelf>, started: u64) {
-        self.started.fetch_add(started, Ordering::Relaxed);
+    pub(super) fn remove_shelf(&self, shelf: &Arc<Shelf>) {
         let mut shelves = self.lock_shelves();
         if let Some(at) = shelves.iter().position(|other| Arc::ptr_eq(other, shelf)) {
             shelves.swap_remove(at);
@@ -280,11 +279,15 @@ impl Hub {
         }
     }
 
+    fn take_backlog(&self) -> Vec<Owned<Contents>> {
+        mem::take(&mut *self.backlog.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn collect_alone(&self, deadline: Instant) -> usize {
         let mut started = self.started.swap(0, Ordering::Relaxed);
         let mut collected = 0;
         // What was handed over is older than what is in the rings.
-        let backlog = mem::take(&mut *self.backlog.lock().unwrap_or_else(PoisonError::into_inner));
+        let backlog = self.take_backlog();
         let shelves = self.lock_shelves().clone();
         let mut batches = vec![backlog];
         for shelf in shelves {
@@ -295,6 +298,8 @@ impl Hub {
             drop(shelved);
             batches.push(records);
         }
+        // What threads took out of their rings meanwhile.
+        batches.push(self.take_backlog());
         if started > 0 {
             self.config.sink.started(started);
         }
