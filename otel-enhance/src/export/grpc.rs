@@ -7,11 +7,15 @@
 
 #[cfg(any(feature = "simd", feature = "performance"))]
 mod encoded;
+#[cfg(any(feature = "simd", feature = "performance"))]
+mod raw;
 #[cfg(test)]
 mod tests;
 
 #[cfg(any(feature = "simd", feature = "performance"))]
 pub(super) use encoded::carrier;
+#[cfg(feature = "performance")]
+pub(super) use raw::RawGrpc;
 
 use std::error::Error;
 use std::fmt;

@@ -1,8 +1,5 @@
 //! One request over HTTP or gRPC, from its bytes to what the receiver said.
 
-#[cfg(feature = "otlp-grpc")]
-mod grpc;
-
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -21,7 +18,7 @@ pub(super) enum Wire {
     #[cfg(feature = "otlp-http")]
     Http(Box<super::super::http::RawHttp>),
     #[cfg(feature = "otlp-grpc")]
-    Grpc(Box<grpc::RawGrpc>),
+    Grpc(Box<super::super::grpc::RawGrpc>),
 }
 
 /// What a receiver said of a request that it took.
@@ -49,7 +46,7 @@ impl Wire {
             }
             #[cfg(feature = "otlp-grpc")]
             Protocol::Grpc => {
-                let grpc = grpc::RawGrpc::new(settings, connector)?;
+                let grpc = super::super::grpc::RawGrpc::new(settings, connector)?;
                 Ok(Self::Grpc(Box::new(grpc)))
             }
             #[cfg(not(all(feature = "otlp-http", feature = "otlp-grpc")))]

@@ -11,15 +11,15 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Status, client};
 
-use super::super::super::connect::{Connector, unready_to_trouble};
-use super::super::super::grpc::{endpoint, from_status, metadata};
-use super::super::super::retry::Trouble;
+use super::super::connect::{Connector, unready_to_trouble};
+use super::super::retry::Trouble;
+use super::{compression, endpoint, from_status, metadata};
 use crate::InitError;
 use crate::config::OtlpSettings;
 
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
-pub(crate) struct RawGrpc {
+pub(in crate::export) struct RawGrpc {
     client: client::Grpc<Channel>,
     metadata: MetadataMap,
     connector: Connector,
@@ -27,21 +27,15 @@ pub(crate) struct RawGrpc {
 
 impl RawGrpc {
     /// Must be called with our runtime entered, where the channel's worker is spawned.
-    pub(super) fn new(settings: &OtlpSettings, connector: Connector) -> Result<Self, InitError> {
+    pub(in crate::export) fn new(
+        settings: &OtlpSettings,
+        connector: Connector,
+    ) -> Result<Self, InitError> {
         let channel = endpoint(&settings.endpoint)?.connect_with_connector_lazy(connector.clone());
-        let client = client::Grpc::new(channel);
-        let client = match settings.compression {
-            #[cfg(feature = "gzip")]
-            crate::config::Compression::Gzip => client
-                .send_compressed(tonic::codec::CompressionEncoding::Gzip)
-                .accept_compressed(tonic::codec::CompressionEncoding::Gzip),
-            #[cfg(feature = "zstd")]
-            crate::config::Compression::Zstd => client
-                .send_compressed(tonic::codec::CompressionEncoding::Zstd)
-                .accept_compressed(tonic::codec::CompressionEncoding::Zstd),
-            // An encoding that this build lacks was refused before.
-            _ => client,
-        };
+        let mut client = client::Grpc::new(channel);
+        if let Some(encoding) = compression(settings) {
+            client = client.send_compressed(encoding).accept_compressed(encoding);
+        }
         Ok(Self {
             client,
             metadata: metadata(&settings.headers)?,
@@ -49,7 +43,7 @@ impl RawGrpc {
         })
     }
 
-    pub(super) async fn attempt(
+    pub(in crate::export) async fn attempt(
         &self,
         body: &Bytes,
     ) -> Result<ExportTraceServiceResponse, Trouble> {
@@ -58,6 +52,7 @@ impl RawGrpc {
             .map_err(|error| unready_to_trouble(&error))?;
         let mut request = tonic::Request::new(body.clone());
         *request.metadata_mut() = self.metadata.clone();
+        // A client is a handle on the channel: cloning it is how calls are made from `&self`.
         let mut client = self.client.clone();
         let answered = async {
             client
