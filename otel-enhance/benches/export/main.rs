@@ -27,6 +27,7 @@ mod driver;
 mod process;
 mod receiver;
 mod sender;
+#[path = "../span/stats.rs"]
 mod stats;
 
 fn main() {
