@@ -84,21 +84,35 @@ impl<F: Format> BatchEncoder<F> {
         }
     }
 
-    /// The bytes of the spans so far: of a request, all but what stands around them.
-    #[cfg(feature = "performance")]
-    pub(crate) fn spans_len(&self) -> usize {
-        self.runs.last().map_or(0, |run| run.end - self.start)
-    }
-
     /// Adds a span to the batch.
     #[inline]
     pub(crate) fn push<S: EncodeSpan>(&mut self, span: &S) {
-        let scope = self.scopes.find(span.scope(), F::scope);
+        let scope = self.begin_run(span.scope());
+        self.format.span(&mut self.arena, span);
+        self.end_run(scope);
+    }
+
+    /// Adds spans of one scope that this format has written elsewhere.
+    #[cfg(feature = "performance")]
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(crate) fn push_written(&mut self, scope: &InstrumentationScope, spans: &[u8]) {
+        let scope = self.begin_run(scope);
+        self.arena.put_slice(spans);
+        self.end_run(scope);
+    }
+
+    #[inline(always)]
+    fn begin_run(&mut self, scope: &InstrumentationScope) -> u32 {
+        let scope = self.scopes.find(scope, F::scope);
         if self.runs.is_empty() {
             self.start = AROUND + self.resource.len() + self.scopes.frame(scope).len();
             self.arena.set_position(self.start);
         }
-        self.format.span(&mut self.arena, span);
+        scope
+    }
+
+    #[inline(always)]
+    fn end_run(&mut self, scope: u32) {
         let end = self.arena.position();
         match self.runs.last_mut() {
             Some(run) if run.scope == scope => run.end = end,

@@ -72,40 +72,25 @@ impl SpanEncoder {
         }
     }
 
-    /// Adds a span to the request that [`finish`](Self::finish) ends, from wherever its parts are kept.
+    /// Adds spans of one scope, written by a [`SpanWriter`](super::SpanWriter) of the same format, to the
+    /// request that [`finish`](Self::finish) ends.
     #[cfg(feature = "performance")]
-    #[expect(
-        dead_code,
-        reason = "for records that are no `SpanData`: the fast path's"
-    )]
-    pub(crate) fn push<S: super::EncodeSpan>(&mut self, span: &S) {
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(crate) fn push_written(
+        &mut self,
+        scope: &opentelemetry::InstrumentationScope,
+        spans: &[u8],
+    ) {
         match &mut self.inner {
-            Encoding::Protobuf(encoder) => encoder.push(span),
+            Encoding::Protobuf(encoder) => encoder.push_written(scope, spans),
             #[cfg(feature = "otlp-json")]
-            Encoding::Json(encoder) => encoder.push(span),
-        }
-    }
-
-    /// The bytes of the spans since the last request: of the next one, all but what stands around them.
-    #[cfg(feature = "performance")]
-    #[expect(
-        dead_code,
-        reason = "for records that are no `SpanData`: the fast path's"
-    )]
-    pub(crate) fn spans_len(&self) -> usize {
-        match &self.inner {
-            Encoding::Protobuf(encoder) => encoder.spans_len(),
-            #[cfg(feature = "otlp-json")]
-            Encoding::Json(encoder) => encoder.spans_len(),
+            Encoding::Json(encoder) => encoder.push_written(scope, spans),
         }
     }
 
     /// The request of the spans since the last one.
     #[cfg(feature = "performance")]
-    #[expect(
-        dead_code,
-        reason = "for records that are no `SpanData`: the fast path's"
-    )]
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     pub(crate) fn finish(&mut self) -> Bytes {
         match &mut self.inner {
             Encoding::Protobuf(encoder) => encoder.finish(),

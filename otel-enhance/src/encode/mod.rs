@@ -15,17 +15,18 @@ mod scopes;
 mod span;
 #[cfg(test)]
 #[cfg(feature = "otlp-http")]
-mod tests;
+pub(crate) mod tests;
 #[cfg(feature = "otlp-json")]
 mod text;
 mod wire;
+#[cfg(feature = "performance")]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+mod writer;
 
 pub use encoder::SpanEncoder;
 #[cfg(feature = "performance")]
-pub(crate) use span::EncodeSpan;
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub(crate) use span::{EncodeSpan, ValueRef, unix_nanos};
 #[cfg(feature = "performance")]
-#[expect(
-    unused_imports,
-    reason = "for records that are no `SpanData`: the fast path's"
-)]
-pub(crate) use span::ValueRef;
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub(crate) use writer::SpanWriter;

@@ -91,7 +91,7 @@ pub(super) fn each_element<'a>(array: &'a Array, mut visit: impl FnMut(ValueRef<
 
 /// Nanoseconds since the Unix epoch; 0 for earlier times, as the official transform has it.
 #[inline(always)]
-pub(super) fn unix_nanos(time: SystemTime) -> u64 {
+pub(crate) fn unix_nanos(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     // Wraps in the year 2554, as the official transform does.
     since

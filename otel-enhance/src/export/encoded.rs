@@ -23,6 +23,8 @@ use super::sink::{Failure, Outcome, Sink};
 use crate::InitError;
 use crate::config::{OtlpSettings, Protocol};
 use crate::encode::SpanEncoder;
+#[cfg(feature = "performance")]
+use crate::encode::SpanWriter;
 
 /// Brings requests to one destination. Several may be under way at once.
 pub(crate) trait Carrier: Send + Sync + fmt::Debug {
@@ -79,6 +81,33 @@ impl EncodedSink {
         self.carrier.deliver(request, batch.len() as u64).await
     }
 
+    /// What writes spans as this sink's requests have them.
+    #[cfg(feature = "performance")]
+    pub(crate) fn writer(&self) -> SpanWriter {
+        match self.protocol {
+            #[cfg(feature = "otlp-json")]
+            Protocol::HttpJson => SpanWriter::json(),
+            _ => SpanWriter::protobuf(),
+        }
+    }
+
+    /// A request of the spans that `push` adds.
+    #[cfg(feature = "performance")]
+    pub(crate) fn request(&self, push: impl FnOnce(&mut SpanEncoder)) -> Bytes {
+        let mut encoder = lock(&self.encoder);
+        push(&mut encoder);
+        encoder.finish()
+    }
+
+    /// As [`Sink::export`], with a request that has been made.
+    #[cfg(feature = "performance")]
+    pub(super) fn export_request(&self, request: Bytes, spans: u64) -> BoxFuture<'_, Outcome> {
+        match self.closed() {
+            Some(closed) => Box::pin(std::future::ready(closed)),
+            None => self.carrier.deliver(request, spans),
+        }
+    }
+
     /// As [`Sink::set_resource`], for a sink that is shared.
     pub(crate) fn replace_resource(&self, resource: &Resource) {
         *lock(&self.encoder) = encoder(self.protocol, resource);
@@ -131,5 +160,10 @@ impl Sink for EncodedSink {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.replace_resource(resource);
+    }
+
+    #[cfg(feature = "performance")]
+    fn encoded(&self) -> Option<&EncodedSink> {
+        Some(self)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, select};
 use opentelemetry::Context;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -92,6 +92,35 @@ impl ErasedExporter {
         let runtime = self.inner.shared.runtime.clone();
         let exported = Arc::clone(&self.inner).export(batch);
         runtime.enter_each_poll(exported).await
+    }
+
+    /// Its only sink, if that takes requests which our encoder has written.
+    #[cfg(feature = "performance")]
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(crate) fn encoded(&self) -> Option<&super::encoded::EncodedSink> {
+        match &self.inner.outlets[..] {
+            [only] => only.sink.encoded(),
+            _ => None,
+        }
+    }
+
+    /// Exports a request with so many spans, which have been made for [`encoded`](Self::encoded); on a
+    /// plain thread.
+    #[cfg(feature = "performance")]
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(crate) async fn export_request(&self, request: bytes::Bytes, spans: u64) -> OTelSdkResult {
+        let inner = &self.inner;
+        let [outlet] = &inner.outlets[..] else {
+            return Ok(());
+        };
+        let Some(sink) = outlet.sink.encoded() else {
+            return Ok(());
+        };
+        let export = || sink.export_request(request, spans);
+        let runtime = inner.shared.runtime.clone();
+        runtime
+            .enter_each_poll(inner.export_to(outlet, spans, export))
+            .await
     }
 
     /// Calls every sink, with our runtime entered, whatever the earlier ones answer.
@@ -205,15 +234,22 @@ impl Inner {
         let Some((last, first)) = self.outlets.split_last() else {
             return Ok(());
         };
+        let spans = batch.len() as u64;
         for outlet in first {
-            result = result.and(self.export_to(outlet, batch.clone()).await);
+            let export = || outlet.sink.export(batch.clone());
+            result = result.and(self.export_to(outlet, spans, export).await);
         }
-        result.and(self.export_to(last, batch).await)
+        let export = || last.sink.export(batch);
+        result.and(self.export_to(last, spans, export).await)
     }
 
-    async fn export_to(&self, outlet: &Outlet, batch: Vec<SpanData>) -> OTelSdkResult {
-        let spans = batch.len() as u64;
-        let outcome = self.outcome(outlet, batch).await;
+    async fn export_to<'a>(
+        &self,
+        outlet: &Outlet,
+        spans: u64,
+        export: impl FnOnce() -> BoxFuture<'a, Outcome>,
+    ) -> OTelSdkResult {
+        let outcome = self.outcome(export).await;
         let delivery = &self.shared.delivery;
         let dropped_so_far = || delivery.report().dropped_total();
         let log = &self.shared.log;
@@ -254,7 +290,7 @@ impl Inner {
     }
 
     /// The sink's outcome, or what stopped it.
-    async fn outcome(&self, outlet: &Outlet, batch: Vec<SpanData>) -> Outcome {
+    async fn outcome<'a>(&self, export: impl FnOnce() -> BoxFuture<'a, Outcome>) -> Outcome {
         let shutdown_deadline = || {
             let what = "shutdown's deadline passed";
             Outcome::Dropped(Failure::new(
@@ -265,9 +301,7 @@ impl Inner {
         if self.shared.runtime.is_cut_off() {
             return shutdown_deadline();
         }
-        let mut export = AssertUnwindSafe(outlet.sink.export(batch))
-            .catch_unwind()
-            .boxed();
+        let mut export = AssertUnwindSafe(export()).catch_unwind().boxed();
         let stopped = async {
             let cut_off = std::pin::pin!(self.shared.runtime.cut_off_reached());
             tokio::time::timeout(self.timeout, cut_off).await.is_ok()

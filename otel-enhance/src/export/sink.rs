@@ -52,6 +52,13 @@ pub(crate) trait Sink: Send + Sync + fmt::Debug {
     fn shutdown(&self) -> OTelSdkResult;
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult;
     fn set_resource(&mut self, resource: &Resource);
+
+    /// The sink itself, if it takes requests that our encoder has written.
+    #[cfg(feature = "performance")]
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    fn encoded(&self) -> Option<&super::encoded::EncodedSink> {
+        None
+    }
 }
 
 /// Boxes an exporter given in code.

@@ -14,7 +14,7 @@ use super::installed::Installed;
 use super::processor::{ForeignIds, ForeignProcessor, SharedProcessor};
 use super::queue::ExportQueue;
 use super::slot::{self, Reservation};
-use super::slots::{Coding, Encoder, Queue, Slots, Transport};
+use super::slots::{self, Coding, Encoder, Queue, Slots, Transport};
 use super::span_path::{Parts, SpanPath, Spans};
 use super::span_queue::SpanQueue;
 use crate::config::{self, Env, ExporterKind, Settings};
@@ -23,7 +23,7 @@ use crate::export::report::Delivery;
 use crate::export::runtime::ExportRuntime;
 use crate::export::{LimitsHook, Shared, Sink};
 #[cfg(feature = "performance")]
-use crate::extensions::performance::{self, BatchQueue, Engine, SpanEngine};
+use crate::extensions::performance::{self, BatchQueue, Engine};
 use crate::{InitError, export, lifecycle};
 
 static INSTALLS: AtomicU64 = AtomicU64::new(0);
@@ -110,6 +110,7 @@ impl EnhancedPipeline {
         lifecycle::arm(self.exit_handler).map_err(InitError::Runtime)?;
         installed.queue = build_queue(
             self.slots,
+            !self.processors.is_empty(),
             self.exporter,
             &settings,
             &installed.log,
@@ -218,6 +219,7 @@ fn set_propagators(settings: &Settings, in_code: Option<Vec<Propagator>>) {
 /// Exporter and queue, or `None` where nothing is exported.
 fn build_queue(
     slots: Slots,
+    has_processors: bool,
     custom: Option<CustomExporter>,
     settings: &Settings,
     log: &Log,
@@ -233,7 +235,7 @@ fn build_queue(
         return Ok(None);
     }
     let Slots {
-        spans: _,
+        spans,
         queue,
         encoder,
         coding: Coding::Official,
@@ -268,8 +270,10 @@ fn build_queue(
         }
         #[cfg(feature = "performance")]
         Queue::Pipelined => {
-            let engine = pipelined(exporter, settings, delivery, runtime)?;
-            Ok(Some(SpanQueue::Pipelined(engine)))
+            let is_fast = matches!(spans, slots::Spans::Records) && !has_processors;
+            Ok(Some(pipelined(
+                is_fast, exporter, settings, delivery, runtime,
+            )?))
         }
     }
 }
@@ -277,11 +281,12 @@ fn build_queue(
 /// The queue of the extension `performance`, with its first thread.
 #[cfg(feature = "performance")]
 fn pipelined(
+    is_fast: bool,
     mut exporter: export::ErasedExporter,
     settings: &Settings,
     delivery: Arc<Delivery>,
     runtime: ExportRuntime,
-) -> Result<Arc<SpanEngine>, InitError> {
+) -> Result<SpanQueue, InitError> {
     use opentelemetry_sdk::trace::SpanExporter as _;
 
     let tuning = settings.performance.unwrap_or_default();
@@ -293,8 +298,18 @@ fn pipelined(
     let bounds = performance::bounds(&tuning, &settings.batch, in_flight)?;
     exporter.set_resource(&settings.resource);
     let account = Arc::new(Account::new(Arc::clone(&delivery), usize::MAX));
+    // The SDK's spans end on the application's threads, which must not encode.
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    if is_fast && exporter.encoded().is_some() {
+        let written = performance::WrittenDelivery::new(exporter, settings.limits);
+        let queue = BatchQueue::new(bounds, tuning.drop_policy);
+        let engine = Arc::new(Engine::new(queue, written, account, delivery, runtime));
+        engine.start().map_err(InitError::Runtime)?;
+        return Ok(SpanQueue::Written(engine));
+    }
+    let _ = is_fast;
     let queue = BatchQueue::new(bounds, tuning.drop_policy);
     let engine = Arc::new(Engine::new(queue, exporter, account, delivery, runtime));
     engine.start().map_err(InitError::Runtime)?;
-    Ok(engine)
+    Ok(SpanQueue::Pipelined(engine))
 }

@@ -263,6 +263,13 @@ mod fast {
             }
         }
 
+        fn all_ended(&self, spans: &mut dyn Iterator<Item = Ended>) {
+            match &self.queue {
+                Some(queue) if self.processors.is_empty() => queue.take_all(spans),
+                _ => spans.for_each(|span| self.ended(span)),
+            }
+        }
+
         fn forked(&self) {
             if let Some(queue) = &self.queue {
                 // It counts the span, and lets nothing in.

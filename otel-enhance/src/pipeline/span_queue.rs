@@ -12,13 +12,25 @@ use super::account::Account;
 use super::queue::{AccountingProcessor, ExportQueue};
 use super::span_path::SpanPath;
 #[cfg(feature = "performance")]
-use crate::extensions::performance::{BatchWatch, EngineProcessor, SpanEngine};
+use crate::export::ErasedExporter;
+
+#[cfg(feature = "performance")]
+use crate::extensions::performance::{
+    BatchWatch, Deliver as _, Ended, EngineProcessor, SpanEngine,
+};
+#[cfg(feature = "performance")]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+use crate::extensions::performance::{WrittenDelivery, WrittenEngine};
 
 #[derive(Clone, Debug)]
 pub(super) enum SpanQueue {
     Official(Arc<ExportQueue>),
     #[cfg(feature = "performance")]
     Pipelined(Arc<SpanEngine>),
+    /// Of spans that are written as they come in.
+    #[cfg(feature = "performance")]
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    Written(Arc<WrittenEngine>),
 }
 
 impl SpanQueue {
@@ -27,6 +39,9 @@ impl SpanQueue {
             Self::Official(queue) => &queue.account,
             #[cfg(feature = "performance")]
             Self::Pipelined(engine) => &engine.account,
+            #[cfg(feature = "performance")]
+            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+            Self::Written(engine) => &engine.account,
         }
     }
 
@@ -35,7 +50,21 @@ impl SpanQueue {
     pub(super) fn take(&self, span: SpanData) {
         match self {
             Self::Official(queue) => queue.take(span),
-            Self::Pipelined(engine) => engine.take(span),
+            Self::Pipelined(engine) => ErasedExporter::accept(engine, span),
+            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+            Self::Written(engine) => WrittenDelivery::accept(engine, span),
+        }
+    }
+
+    /// The same, many at once.
+    #[cfg(feature = "performance")]
+    pub(super) fn take_all(&self, spans: &mut dyn Iterator<Item = Ended>) {
+        match self {
+            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+            Self::Written(engine) => engine.take_all(spans),
+            _ => spans
+                .filter_map(Ended::into_span_data)
+                .for_each(|span| self.take(span)),
         }
     }
 
@@ -44,6 +73,9 @@ impl SpanQueue {
             Self::Official(queue) => queue.flush(timeout),
             #[cfg(feature = "performance")]
             Self::Pipelined(engine) => engine.flush(timeout),
+            #[cfg(feature = "performance")]
+            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+            Self::Written(engine) => engine.flush(timeout),
         }
     }
 
@@ -52,6 +84,9 @@ impl SpanQueue {
             Self::Official(queue) => queue.close(timeout),
             #[cfg(feature = "performance")]
             Self::Pipelined(engine) => engine.close(timeout),
+            #[cfg(feature = "performance")]
+            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+            Self::Written(engine) => engine.close(timeout),
         }
     }
 
@@ -60,6 +95,9 @@ impl SpanQueue {
         match self {
             Self::Official(_) => None,
             Self::Pipelined(engine) => Some(engine.watch()),
+            #[cfg(feature = "performance")]
+            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+            Self::Written(engine) => Some(engine.watch()),
         }
     }
 
@@ -77,13 +115,24 @@ impl SpanQueue {
                 beside.attach(provider, AccountingProcessor(Arc::clone(queue)))
             }
             #[cfg(feature = "performance")]
-            Self::Pipelined(engine) => beside.attach(
-                provider,
-                EngineProcessor {
-                    engine: Arc::clone(engine),
+            Self::Pipelined(engine) => {
+                let engine = Arc::clone(engine);
+                let processor = EngineProcessor {
+                    engine,
                     default_timeout,
-                },
-            ),
+                };
+                beside.attach(provider, processor)
+            }
+            #[cfg(feature = "performance")]
+            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+            Self::Written(engine) => {
+                let engine = Arc::clone(engine);
+                let processor = EngineProcessor {
+                    engine,
+                    default_timeout,
+                };
+                beside.attach(provider, processor)
+            }
         }
     }
 }

@@ -25,6 +25,14 @@ impl Code {
         }
     }
 
+    /// Their values.
+    #[cfg(feature = "performance")]
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    #[inline(always)]
+    pub(crate) const fn parts(&self) -> (&'static str, &'static str, u32) {
+        (self.function, self.file, self.line)
+    }
+
     /// Appends them.
     #[inline(always)]
     pub fn push_to(&self, attributes: &mut Vec<KeyValue>) {

@@ -9,20 +9,21 @@ use opentelemetry::InstrumentationScope;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Scope(u32);
 
-static SCOPES: RwLock<Vec<InstrumentationScope>> = RwLock::new(Vec::new());
+/// They are never freed: each number stands for one for as long as the process runs.
+static SCOPES: RwLock<Vec<&'static InstrumentationScope>> = RwLock::new(Vec::new());
 
 impl Scope {
     /// The scope of this name and version, the same number for the same pair.
     pub(crate) fn intern(name: &'static str, version: Option<&'static str>) -> Self {
         let same =
-            |scope: &InstrumentationScope| scope.name() == name && scope.version() == version;
+            |scope: &&InstrumentationScope| scope.name() == name && scope.version() == version;
         let mut scopes = SCOPES.write().unwrap_or_else(PoisonError::into_inner);
         let index = scopes.iter().position(same).unwrap_or_else(|| {
             let builder = InstrumentationScope::builder(name);
-            scopes.push(match version {
+            scopes.push(Box::leak(Box::new(match version {
                 Some(version) => builder.with_version(version).build(),
                 None => builder.build(),
-            });
+            })));
             scopes.len() - 1
         });
         Self(u32::try_from(index).unwrap_or(u32::MAX))
@@ -34,13 +35,13 @@ impl Scope {
     pub(crate) fn of(official: &InstrumentationScope) -> Option<Self> {
         const MOST: usize = 1024;
         let known =
-            |scopes: &[InstrumentationScope]| scopes.iter().position(|scope| scope == official);
+            |scopes: &[&InstrumentationScope]| scopes.iter().position(|scope| *scope == official);
         let known_before = known(&SCOPES.read().unwrap_or_else(PoisonError::into_inner));
         let index = known_before.or_else(|| {
             let mut scopes = SCOPES.write().unwrap_or_else(PoisonError::into_inner);
             known(&scopes).or_else(|| {
                 (scopes.len() < MOST).then(|| {
-                    scopes.push(official.clone());
+                    scopes.push(Box::leak(Box::new(official.clone())));
                     scopes.len() - 1
                 })
             })
@@ -57,9 +58,17 @@ impl Scope {
     pub fn to_instrumentation_scope(self) -> InstrumentationScope {
         let scopes = SCOPES.read().unwrap_or_else(PoisonError::into_inner);
         match scopes.get(self.0 as usize) {
-            Some(scope) => scope.clone(),
+            Some(scope) => (*scope).clone(),
             None => InstrumentationScope::default(),
         }
+    }
+
+    /// The same, kept for ever; `None` for the number of no scope.
+    #[cfg(feature = "performance")]
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(crate) fn official(self) -> Option<&'static InstrumentationScope> {
+        let scopes = SCOPES.read().unwrap_or_else(PoisonError::into_inner);
+        scopes.get(self.0 as usize).copied()
     }
 }
 

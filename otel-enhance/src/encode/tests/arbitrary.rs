@@ -193,7 +193,7 @@ fn scope() -> impl Strategy<Value = InstrumentationScope> {
         })
 }
 
-fn span() -> impl Strategy<Value = SpanData> {
+pub(crate) fn span() -> impl Strategy<Value = SpanData> {
     (
         (
             context(),
@@ -222,7 +222,7 @@ fn span() -> impl Strategy<Value = SpanData> {
         })
 }
 
-pub(super) fn resource() -> impl Strategy<Value = Resource> {
+pub(crate) fn resource() -> impl Strategy<Value = Resource> {
     (attributes(5), prop_oneof![Just(String::new()), text()]).prop_map(|(attributes, url)| {
         Resource::builder_empty()
             .with_schema_url(attributes, url)

@@ -1,6 +1,6 @@
 //! The official transform with prost and serde is the measure of every encoder.
 
-mod arbitrary;
+pub(crate) mod arbitrary;
 mod golden;
 #[cfg(feature = "otlp-json")]
 mod json;
@@ -16,7 +16,7 @@ use proptest::test_runner::Config as ProptestConfig;
 use super::batch::{BatchEncoder, Format};
 
 /// As many cases as `PROPTEST_CASES` says, or few enough for a build without optimisation.
-fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     let mut config = ProptestConfig::default();
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = 64;

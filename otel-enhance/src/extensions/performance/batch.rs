@@ -1,5 +1,6 @@
 //! Our queue in front of an exporter of the application's, on a provider of the application's.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,10 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
-use super::engine::{Engine, EngineProcessor, SpanEngine};
-use super::queue::BatchQueue;
+use super::engine::{Deliver, Engine, EngineProcessor, SpanEngine};
+use super::queue::{BatchQueue, Bounds, Level};
 use super::settings;
+use super::store::Store;
 use crate::InitError;
 use crate::config::{self, DropPolicy, Env, Overrides, Tuning};
 use crate::export::log::{Log, ReportKind};
@@ -214,7 +216,7 @@ impl fmt::Debug for BatchOptimizedExporter {
 /// The processor that [`BatchOptimizedExporter::build`] makes.
 #[derive(Debug)]
 pub struct BatchOptimizedProcessor {
-    inner: EngineProcessor,
+    inner: EngineProcessor<VecDeque<SpanData>, ErasedExporter>,
 }
 
 impl BatchOptimizedProcessor {
@@ -229,7 +231,7 @@ impl BatchOptimizedProcessor {
 /// [`BatchOptimizedProcessor::watch`] and [`TelemetryGuard::queue`](crate::TelemetryGuard::queue).
 #[derive(Clone, Debug)]
 pub struct BatchWatch {
-    queue: Arc<BatchQueue<SpanData>>,
+    queue: Arc<dyn Levelled>,
     account: Arc<Account>,
 }
 
@@ -261,10 +263,27 @@ impl BatchWatch {
     }
 }
 
-impl SpanEngine {
+/// A queue of whatever items, for those who only look at it.
+trait Levelled: Send + Sync + fmt::Debug {
+    fn level(&self) -> Level;
+    fn bounds(&self) -> &Bounds;
+}
+
+impl<S: Store> Levelled for BatchQueue<S> {
+    fn level(&self) -> Level {
+        self.level()
+    }
+
+    fn bounds(&self) -> &Bounds {
+        self.bounds()
+    }
+}
+
+impl<S: Store, E: Deliver<S>> Engine<S, E> {
     pub(crate) fn watch(&self) -> BatchWatch {
+        let queue: Arc<BatchQueue<S>> = Arc::clone(&self.queue);
         BatchWatch {
-            queue: Arc::clone(&self.queue),
+            queue,
             account: Arc::clone(&self.account),
         }
     }

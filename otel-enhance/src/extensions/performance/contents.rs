@@ -1,6 +1,9 @@
 //! What a record holds of a span: two cache lines that every span fills, four attributes in place, and a
 //! box for whatever else happens to a span.
 
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+mod encode;
+
 use std::borrow::Cow;
 use std::mem;
 use std::time::SystemTime;

@@ -24,6 +24,15 @@ impl Ended {
         Self(Some(record))
     }
 
+    /// Calls `read` with what is in the record, which is free then.
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    #[inline(always)]
+    pub(super) fn read(mut self, read: impl FnOnce(&mut Contents)) {
+        if let Some(record) = self.0.as_mut() {
+            record.with(read);
+        }
+    }
+
     /// What an official span hands to an official processor.
     pub(crate) fn into_span_data(mut self) -> Option<SpanData> {
         let record = self.0.as_mut()?;

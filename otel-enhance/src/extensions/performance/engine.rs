@@ -4,6 +4,7 @@
 //! with a blocking client work as well as asynchronous ones, and one that hangs holds up nobody else.
 //! Threads are started when they are needed; one more than exports run waits for the next batch.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +19,7 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::queue::{BatchQueue, Pushed, Refusal, Ticket};
-use super::weight::Weigh;
+use super::store::Store;
 use crate::export::report::Delivery;
 use crate::export::runtime::{
     ExportRuntime, block_on, is_exporting, mark_exporting, panic_message,
@@ -32,13 +33,36 @@ const GRACE: Duration = Duration::from_millis(100);
 const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Takes batches, and keeps the account of what became of their items.
-pub(crate) trait Deliver<T>: Send + Sync + fmt::Debug + 'static {
-    fn deliver(&self, batch: Vec<T>) -> impl Future<Output = ()> + Send;
+pub(crate) trait Deliver<S: Store>: Send + Sync + fmt::Debug + Sized + 'static {
+    /// A batch as it is exported.
+    type Load: Send;
+
+    /// Takes so many items out of `chunks`.
+    fn load(&self, chunks: &mut [S], items: usize) -> Self::Load;
+    fn deliver(&self, load: Self::Load) -> impl Future<Output = ()> + Send;
+    /// An official span has ended.
+    fn accept(engine: &Arc<Engine<S, Self>>, span: SpanData);
     fn force_flush(&self) -> OTelSdkResult;
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult;
 }
 
-impl Deliver<SpanData> for ErasedExporter {
+impl Deliver<VecDeque<SpanData>> for ErasedExporter {
+    type Load = Vec<SpanData>;
+
+    fn load(&self, chunks: &mut [VecDeque<SpanData>], items: usize) -> Vec<SpanData> {
+        let mut batch = Vec::with_capacity(items);
+        for chunk in chunks {
+            batch.extend(chunk.drain(..));
+        }
+        batch
+    }
+
+    fn accept(engine: &Arc<SpanEngine>, span: SpanData) {
+        if span.span_context.is_sampled() && engine.account.admit() {
+            engine.push(span);
+        }
+    }
+
     async fn deliver(&self, batch: Vec<SpanData>) {
         // The account and the log have what went wrong.
         let _ = self.export(batch).await;
@@ -55,11 +79,11 @@ impl Deliver<SpanData> for ErasedExporter {
 
 /// A queue with its threads.
 #[derive(Debug)]
-pub(crate) struct Engine<T, E> {
-    pub(crate) queue: Arc<BatchQueue<T>>,
+pub(crate) struct Engine<S, E> {
+    pub(crate) queue: Arc<BatchQueue<S>>,
     pub(crate) account: Arc<Account>,
     delivery: Arc<Delivery>,
-    exporter: E,
+    pub(super) exporter: E,
     runtime: ExportRuntime,
     started: AtomicBool,
     closing: AtomicBool,
@@ -73,13 +97,13 @@ enum Outcome {
     TimedOut(Duration),
 }
 
-impl<T, E> Engine<T, E>
+impl<S, E> Engine<S, E>
 where
-    T: Weigh + Send + fmt::Debug + 'static,
-    E: Deliver<T>,
+    S: Store,
+    E: Deliver<S>,
 {
     pub(crate) fn new(
-        queue: BatchQueue<T>,
+        queue: BatchQueue<S>,
         exporter: E,
         account: Arc<Account>,
         delivery: Arc<Delivery>,
@@ -115,19 +139,34 @@ where
     }
 
     /// A sampled item that has ended, and that the account has admitted.
-    pub(crate) fn push(self: &Arc<Self>, item: T) {
+    pub(crate) fn push(self: &Arc<Self>, item: S::Item<'_>) {
+        self.start_late();
+        match self.queue.push(item, !is_exporting()) {
+            Pushed::Kept => {}
+            Pushed::Evicted(out) => {
+                self.delivery
+                    .dropped(DropReason::QueueFull, out.len() as u64);
+            }
+            Pushed::Refused(refusal) => self.delivery.dropped(refusal.reason(), 1),
+        }
+    }
+
+    /// The same with many items.
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(crate) fn push_all<'a>(self: &Arc<Self>, items: impl IntoIterator<Item = S::Item<'a>>) {
+        self.start_late();
+        let refused = |refusal: Refusal| self.delivery.dropped(refusal.reason(), 1);
+        let evicted = self.queue.push_all(items, !is_exporting(), refused);
+        if evicted > 0 {
+            self.delivery.dropped(DropReason::QueueFull, evicted as u64);
+        }
+    }
+
+    fn start_late(self: &Arc<Self>) {
         if !self.started.load(Ordering::Acquire) {
             // Tried again with the next one: until then it waits.
             let _ = self.start();
         }
-        let (reason, items) = match self.queue.push(item, !is_exporting()) {
-            Pushed::Kept => return,
-            Pushed::Evicted(out) => (DropReason::QueueFull, out.len()),
-            Pushed::Refused(Refusal::Items) => (DropReason::QueueFull, 1),
-            Pushed::Refused(Refusal::Bytes) => (DropReason::QueueMemory, 1),
-            Pushed::Refused(Refusal::Closed) => (DropReason::AfterShutdown, 1),
-        };
-        self.delivery.dropped(reason, items as u64);
     }
 
     /// Starts a thread that the queue has counted.
@@ -146,13 +185,15 @@ where
         mark_exporting(true);
         // Leaves the queue even if an export unwinds, so that another thread may take its place.
         let _working = Working(&self.queue);
-        while let Some(batch) = self.queue.next() {
+        while let Some(mut batch) = self.queue.next() {
             let _taken = Taken(&self.queue, batch.ticket);
             if batch.wants_worker {
                 // Without it the next batch waits for this one; the next need tries again.
                 let _ = self.spawn_worker();
             }
-            block_on(self.exporter.deliver(batch.items));
+            let load = self.exporter.load(&mut batch.chunks, batch.ticket.items);
+            self.queue.recycle(batch.chunks);
+            block_on(self.exporter.deliver(load));
         }
     }
 
@@ -273,42 +314,43 @@ fn deadline_after(timeout: Duration) -> Instant {
     now.checked_add(timeout).unwrap_or(now + FOREVER)
 }
 
-struct Working<'a, T: Weigh>(&'a BatchQueue<T>);
+struct Working<'a, S: Store>(&'a BatchQueue<S>);
 
-impl<T: Weigh> Drop for Working<'_, T> {
+impl<S: Store> Drop for Working<'_, S> {
     fn drop(&mut self) {
         self.0.worker_ended();
     }
 }
 
-struct Taken<'a, T: Weigh>(&'a BatchQueue<T>, Ticket);
+struct Taken<'a, S: Store>(&'a BatchQueue<S>, Ticket);
 
-impl<T: Weigh> Drop for Taken<'_, T> {
+impl<S: Store> Drop for Taken<'_, S> {
     fn drop(&mut self) {
         self.0.completed(self.1);
     }
 }
 
-/// The engine behind the SDK's spans.
-pub(crate) type SpanEngine = Engine<SpanData, ErasedExporter>;
-
-impl SpanEngine {
-    /// A span has ended.
-    pub(crate) fn take(self: &Arc<Self>, span: SpanData) {
-        if span.span_context.is_sampled() && self.account.admit() {
-            self.push(span);
+impl Refusal {
+    fn reason(self) -> DropReason {
+        match self {
+            Self::Items => DropReason::QueueFull,
+            Self::Bytes => DropReason::QueueMemory,
+            Self::Closed => DropReason::AfterShutdown,
         }
     }
 }
 
-/// The provider's handle to the engine.
+/// The engine in front of exporters that want the official `SpanData`.
+pub(crate) type SpanEngine = Engine<VecDeque<SpanData>, ErasedExporter>;
+
+/// The provider's handle to an engine.
 #[derive(Debug)]
-pub(crate) struct EngineProcessor {
-    pub(crate) engine: Arc<SpanEngine>,
+pub(crate) struct EngineProcessor<S, E> {
+    pub(crate) engine: Arc<Engine<S, E>>,
     pub(crate) default_timeout: Duration,
 }
 
-impl opentelemetry_sdk::trace::SpanProcessor for EngineProcessor {
+impl<S: Store, E: Deliver<S>> opentelemetry_sdk::trace::SpanProcessor for EngineProcessor<S, E> {
     fn on_start(&self, span: &mut opentelemetry_sdk::trace::Span, _: &Context) {
         if span.span_context().is_sampled() {
             self.engine.account.span_started();
@@ -316,7 +358,7 @@ impl opentelemetry_sdk::trace::SpanProcessor for EngineProcessor {
     }
 
     fn on_end(&self, span: SpanData) {
-        self.engine.take(span);
+        E::accept(&self.engine, span);
     }
 
     fn force_flush(&self) -> OTelSdkResult {

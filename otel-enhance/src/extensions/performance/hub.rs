@@ -24,6 +24,12 @@ pub(crate) trait SpanSink: Send + Sync + fmt::Debug {
     fn started(&self, spans: u64);
     /// A span has ended.
     fn ended(&self, span: Ended);
+    /// Spans have ended.
+    fn all_ended(&self, spans: &mut dyn Iterator<Item = Ended>) {
+        for span in spans {
+            self.ended(span);
+        }
+    }
     /// A span has ended in a forked child of the process that started it.
     fn forked(&self);
 }
@@ -225,19 +231,18 @@ impl Hub {
 
     /// Tells the sink of spans, on the thread that ended them.
     pub(super) fn hand_now(&self, records: impl IntoIterator<Item = Owned<Contents>>) {
-        for record in records {
-            if self.is_closed() {
-                desk::recycle(record);
-            } else {
-                self.tell(record);
-            }
+        if self.is_closed() {
+            records.into_iter().for_each(desk::recycle);
+        } else {
+            self.tell(records.into_iter());
         }
     }
 
-    fn tell(&self, record: Owned<Contents>) {
-        let ended = Ended::new(record);
+    fn tell(&self, records: impl Iterator<Item = Owned<Contents>>) {
+        let mut spans = records.map(Ended::new);
+        let mut tell = || self.config.sink.all_ended(&mut spans);
         // A sink that panics is a processor of the user's: it costs the span.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.config.sink.ended(ended)));
+        while catch_unwind(AssertUnwindSafe(&mut tell)).is_err() {}
     }
 
     /// The collector is to be woken by [`Hub::wake`].
@@ -303,12 +308,14 @@ impl Hub {
         if started > 0 {
             self.config.sink.started(started);
         }
+        let mut left: usize = batches.iter().map(Vec::len).sum();
         let mut records = batches.into_iter().flatten();
-        for record in records.by_ref() {
-            collected += 1;
-            self.tell(record);
+        while left > 0 {
+            let now = left.min(SPANS_BETWEEN_LOOKS);
+            self.tell(records.by_ref().take(now));
+            (left, collected) = (left - now, collected + now);
             // A queue that lets its callers wait may take longer than they have.
-            if collected % SPANS_BETWEEN_LOOKS == 0 && Instant::now() >= deadline {
+            if Instant::now() >= deadline {
                 break;
             }
         }

@@ -20,6 +20,11 @@
 //! and a look at the account take what has ended until then along; a thread that ends leaves nothing
 //! behind.
 //!
+//! **Bytes at once.** Where a pipeline exports OTLP over a transport of ours, the thread that collects
+//! records writes them as OTLP there and then: a record is free again while it is still in the processor's
+//! cache, and what waits in the queue is as large as on the wire. `SpanData` is made for official
+//! exporters, for those given in code, and for end processors.
+//!
 //! **Memory.** A record takes 384 bytes, a ring 8 KiB (less with a small queue) for each thread that ends
 //! spans. Records are used again and never freed: there are as many as spans ever were open or waiting at
 //! once, and up to 128 for each thread that starts spans. In front of the queue at most 1024 spans a thread
@@ -62,10 +67,15 @@ mod record;
 mod ring;
 mod settings;
 mod span;
+mod store;
 mod sync;
 mod ticks;
 mod tracer;
 mod weight;
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+mod write;
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+mod written;
 
 pub use crate::config::DropPolicy;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
@@ -74,7 +84,7 @@ pub use batch::{BatchOptimizedExporter, BatchOptimizedProcessor, BatchWatch, Que
 
 pub(crate) use backend::FastBackend;
 pub(crate) use ended::Ended;
-pub(crate) use engine::{Engine, EngineProcessor, SpanEngine};
+pub(crate) use engine::{Deliver, Engine, EngineProcessor, SpanEngine};
 pub(crate) use hub::{Batches, HubConfig, Sampling, SpanSink};
 pub use ids::FastIdGenerator;
 pub(crate) use pool::PoolGuard;
@@ -84,6 +94,8 @@ pub(crate) use settings::bounds;
 pub use span::FastSpan;
 pub(crate) use span::{SpanHandle, end_entered};
 pub use tracer::FastTracer;
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub(crate) use write::{WrittenDelivery, WrittenEngine};
 
 #[cfg(all(test, not(otel_enhance_loom)))]
 mod tests;

@@ -8,12 +8,11 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use self::state::{Chunk, State};
-use super::weight::Weigh;
+use super::store::Store;
 use crate::config::DropPolicy;
 
 /// The bounds of a queue and of the batches that leave it.
@@ -35,10 +34,10 @@ pub(crate) struct Bounds {
 
 /// A queue with many producers, drained by up to [`Bounds::in_flight`] workers.
 #[derive(Debug)]
-pub(crate) struct BatchQueue<T> {
+pub(crate) struct BatchQueue<S> {
     bounds: Bounds,
     policy: DropPolicy,
-    state: Mutex<State<T>>,
+    state: Mutex<State<S>>,
     /// Workers wait here for something to take.
     work: Condvar,
     /// Producers wait here for room, if the policy has them wait.
@@ -49,10 +48,10 @@ pub(crate) struct BatchQueue<T> {
 
 /// What became of an item that was pushed.
 #[derive(Debug)]
-pub(crate) enum Pushed<T> {
+pub(crate) enum Pushed<S> {
     Kept,
     /// It is in, and these older ones are out for it.
-    Evicted(Vec<T>),
+    Evicted(S),
     Refused(Refusal),
 }
 
@@ -69,8 +68,9 @@ pub(crate) enum Refusal {
 
 /// Items to be exported together. Their bytes count until [`BatchQueue::completed`].
 #[derive(Debug)]
-pub(crate) struct Batch<T> {
-    pub(crate) items: Vec<T>,
+pub(crate) struct Batch<S> {
+    /// To be given to [`BatchQueue::recycle`] when they have been read.
+    pub(crate) chunks: Vec<S>,
     pub(crate) ticket: Ticket,
     /// Nobody is left to take the next batch, and there may be one more worker.
     pub(crate) wants_worker: bool,
@@ -81,7 +81,7 @@ pub(crate) struct Batch<T> {
 pub(crate) struct Ticket {
     /// The position of its first item among all that were ever let in.
     start: u64,
-    items: usize,
+    pub(crate) items: usize,
     bytes: usize,
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct Level {
     pub(crate) peak_bytes: usize,
 }
 
-impl<T: Weigh> BatchQueue<T> {
+impl<S: Store> BatchQueue<S> {
     pub(crate) fn new(mut bounds: Bounds, policy: DropPolicy) -> Self {
         // Else a queue could be full with less than a batch in it.
         bounds.batch_items = bounds.batch_items.clamp(1, bounds.items.max(1));
@@ -119,42 +119,82 @@ impl<T: Weigh> BatchQueue<T> {
 
     /// Lets `item` in, as far as the policy and the bounds allow. `may_wait` is false where a wait
     /// would be for oneself: on a thread that exports.
-    pub(crate) fn push(&self, item: T, may_wait: bool) -> Pushed<T> {
-        let weight = item.weight();
+    pub(crate) fn push(&self, item: S::Item<'_>, may_wait: bool) -> Pushed<S> {
+        let mut evicted = S::default();
+        let (state, refused) = self.let_in(self.lock(), item, may_wait, &mut evicted);
+        self.unlock(state, evicted.len() > 0);
+        match refused {
+            Some(refusal) => Pushed::Refused(refusal),
+            None if evicted.len() == 0 => Pushed::Kept,
+            None => Pushed::Evicted(evicted),
+        }
+    }
+
+    /// The same with many items at once, each for itself. `refused` hears of each that is not let in;
+    /// how many others are out for those that are.
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(crate) fn push_all<'a>(
+        &self,
+        items: impl IntoIterator<Item = S::Item<'a>>,
+        may_wait: bool,
+        mut refused: impl FnMut(Refusal),
+    ) -> usize {
+        let mut evicted = S::default();
         let mut state = self.lock();
-        let mut evicted = Vec::new();
+        for item in items {
+            let (locked, refusal) = self.let_in(state, item, may_wait, &mut evicted);
+            state = locked;
+            if let Some(refusal) = refusal {
+                refused(refusal);
+            }
+        }
+        self.unlock(state, evicted.len() > 0);
+        evicted.len()
+    }
+
+    fn let_in<'q>(
+        &'q self,
+        mut state: MutexGuard<'q, State<S>>,
+        item: S::Item<'_>,
+        may_wait: bool,
+        evicted: &mut S,
+    ) -> (MutexGuard<'q, State<S>>, Option<Refusal>) {
+        let weight = S::weight(&item);
         let mut deadline = None;
         loop {
             if state.closed {
-                return Pushed::Refused(Refusal::Closed);
+                return (state, Some(Refusal::Closed));
             }
             let Some(lack) = state.lacks_room(&self.bounds, weight) else {
-                break;
+                state.append(item, weight);
+                return (state, None);
             };
-            let wake = state.crowd();
-            if wake {
+            if state.crowd() {
                 self.work.notify_one();
             }
             match self.policy {
                 DropPolicy::Oldest if state.could_fit(&self.bounds, weight) => {
-                    evicted.extend(state.evict());
+                    state.evict(evicted);
                 }
                 DropPolicy::Block { deadline: wait } if may_wait => {
                     let until = *deadline.get_or_insert_with(|| Instant::now() + wait);
                     let left = until.saturating_duration_since(Instant::now());
                     if left.is_zero() || weight > self.bounds.bytes {
-                        return Pushed::Refused(lack);
+                        return (state, Some(lack));
                     }
                     state.blocked += 1;
                     state = wait_timeout(&self.room, state, left).0;
                     state.blocked -= 1;
                 }
-                _ => return Pushed::Refused(lack),
+                _ => return (state, Some(lack)),
             }
         }
-        state.append(item, weight);
+    }
+
+    /// Wakes whom items that were let in, or evicted, concern.
+    fn unlock(&self, mut state: MutexGuard<'_, State<S>>, has_evicted: bool) {
         let wake_worker = state.should_wake(&self.bounds);
-        let wake_flush = !evicted.is_empty() && state.flushing > 0;
+        let wake_flush = has_evicted && state.flushing > 0;
         drop(state);
         if wake_worker {
             self.work.notify_one();
@@ -162,16 +202,11 @@ impl<T: Weigh> BatchQueue<T> {
         if wake_flush {
             self.progress.notify_all();
         }
-        if evicted.is_empty() {
-            Pushed::Kept
-        } else {
-            Pushed::Evicted(evicted)
-        }
     }
 
     /// Waits for the next batch; `None` when the queue is closed and empty. Every batch must be
     /// given back by [`BatchQueue::completed`].
-    pub(crate) fn next(&self) -> Option<Batch<T>> {
+    pub(crate) fn next(&self) -> Option<Batch<S>> {
         let mut state = self.lock();
         loop {
             let now = Instant::now();
@@ -218,22 +253,16 @@ impl<T: Weigh> BatchQueue<T> {
             self.room.notify_all();
         }
         Some(Batch {
-            items: self.unpack(chunks, ticket.items),
+            chunks,
             ticket,
             wants_worker,
         })
     }
 
-    /// Moves the items of `chunks` into one list, outside of the lock, and gives the chunks back.
-    fn unpack(&self, chunks: Vec<Chunk<T>>, items: usize) -> Vec<T> {
-        let mut list = Vec::with_capacity(items);
-        let mut empty = Vec::with_capacity(chunks.len());
-        for mut chunk in chunks {
-            list.extend(chunk.items.drain(..));
-            empty.push(chunk.items);
-        }
-        self.lock().recycle(empty);
-        list
+    /// Gives the chunks of a batch back, for their memory.
+    pub(crate) fn recycle(&self, mut chunks: Vec<S>) {
+        chunks.iter_mut().for_each(S::clear);
+        self.lock().recycle(chunks);
     }
 
     /// The export of a batch is over, whatever came of it.
@@ -292,7 +321,7 @@ impl<T: Weigh> BatchQueue<T> {
         self.work.notify_all();
         self.room.notify_all();
         self.progress.notify_all();
-        discarded.iter().map(|chunk| chunk.items.len()).sum()
+        discarded.iter().map(Chunk::len).sum()
     }
 
     /// Counts a worker that is about to start, if there may be one.
@@ -312,16 +341,16 @@ impl<T: Weigh> BatchQueue<T> {
         self.lock().level()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, State<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn wait_timeout<'a, S>(
+fn wait_timeout<'a, T>(
     condvar: &Condvar,
-    guard: MutexGuard<'a, S>,
+    guard: MutexGuard<'a, T>,
     timeout: Duration,
-) -> (MutexGuard<'a, S>, bool) {
+) -> (MutexGuard<'a, T>, bool) {
     let (guard, result) = condvar
         .wait_timeout(guard, timeout)
         .unwrap_or_else(PoisonError::into_inner);

@@ -1,8 +1,9 @@
 //! What the queue's mutex guards.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{Bounds, Level, Refusal, Ticket, VecDeque, Weigh};
+use super::{Bounds, Level, Refusal, Store, Ticket};
 
 /// The most items of a chunk: few enough to move one by one, many enough to be rare.
 const CHUNK: usize = 256;
@@ -10,11 +11,11 @@ const CHUNK: usize = 256;
 const FIRST_BATCH: usize = 4;
 
 #[derive(Debug)]
-pub(super) struct State<T> {
+pub(super) struct State<S> {
     /// Oldest first. The last one is being filled.
-    chunks: VecDeque<Chunk<T>>,
+    chunks: VecDeque<Chunk<S>>,
     /// Emptied chunks, for their memory.
-    spare: Vec<VecDeque<T>>,
+    spare: Vec<S>,
     /// A batch's worth.
     spare_max: usize,
     chunk_items: usize,
@@ -49,12 +50,18 @@ pub(super) struct State<T> {
 }
 
 #[derive(Debug)]
-pub(super) struct Chunk<T> {
-    pub(super) items: VecDeque<T>,
+pub(super) struct Chunk<S> {
+    items: S,
     bytes: usize,
 }
 
-impl<T: Weigh> State<T> {
+impl<S: Store> Chunk<S> {
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+}
+
+impl<S: Store> State<S> {
     pub(super) fn new(bounds: &Bounds) -> Self {
         // Whole chunks make a batch, so a batch is cut into equal ones.
         let chunks = bounds.batch_items.div_ceil(CHUNK);
@@ -99,7 +106,7 @@ impl<T: Weigh> State<T> {
         self.waiting > 0 && weight <= bounds.bytes.saturating_sub(in_flight)
     }
 
-    pub(super) fn append(&mut self, item: T, weight: usize) {
+    pub(super) fn append(&mut self, item: S::Item<'_>, weight: usize) {
         let fits = self.chunks.back().is_some_and(|last| {
             last.items.len() < self.chunk_items && last.bytes + weight <= self.chunk_bytes
         });
@@ -108,7 +115,7 @@ impl<T: Weigh> State<T> {
             self.chunks.push_back(Chunk { items, bytes: 0 });
         }
         if let Some(last) = self.chunks.back_mut() {
-            last.items.push_back(item);
+            last.items.push(item);
             last.bytes += weight;
         }
         self.waiting += 1;
@@ -119,20 +126,23 @@ impl<T: Weigh> State<T> {
     }
 
     /// Throws the oldest item out.
-    pub(super) fn evict(&mut self) -> Option<T> {
-        let first = self.chunks.front_mut()?;
-        let item = first.items.pop_front()?;
-        let weight = item.weight();
+    pub(super) fn evict(&mut self, evicted: &mut S) {
+        let Some(first) = self.chunks.front_mut() else {
+            return;
+        };
+        let Some(weight) = first.items.move_oldest(evicted) else {
+            return;
+        };
         first.bytes -= weight;
-        if first.items.is_empty()
-            && let Some(empty) = self.chunks.pop_front()
+        if first.len() == 0
+            && let Some(mut empty) = self.chunks.pop_front()
         {
+            empty.items.clear();
             self.recycle(vec![empty.items]);
         }
         self.waiting -= 1;
         self.waiting_bytes -= weight;
         self.held_bytes -= weight;
-        Some(item)
     }
 
     /// Somebody found no room; whether a worker is to be woken for that.
@@ -165,7 +175,7 @@ impl<T: Weigh> State<T> {
     }
 
     /// Takes the oldest chunks that make a batch.
-    pub(super) fn take(&mut self, bounds: &Bounds) -> (Vec<Chunk<T>>, Ticket) {
+    pub(super) fn take(&mut self, bounds: &Bounds) -> (Vec<S>, Ticket) {
         let mut ticket = Ticket {
             start: self.pushed - self.waiting as u64,
             items: 0,
@@ -180,7 +190,7 @@ impl<T: Weigh> State<T> {
             }
             ticket.items += next.items.len();
             ticket.bytes += next.bytes;
-            taken.extend(self.chunks.pop_front());
+            taken.extend(self.chunks.pop_front().map(|chunk| chunk.items));
         }
         self.waiting -= ticket.items;
         self.waiting_bytes -= ticket.bytes;
@@ -192,7 +202,7 @@ impl<T: Weigh> State<T> {
     }
 
     /// Keeps the memory of emptied chunks.
-    pub(super) fn recycle(&mut self, empty: Vec<VecDeque<T>>) {
+    pub(super) fn recycle(&mut self, empty: Vec<S>) {
         let wanted = self.spare_max.saturating_sub(self.spare.len());
         self.spare.extend(empty.into_iter().take(wanted));
     }
@@ -212,7 +222,7 @@ impl<T: Weigh> State<T> {
             && self.in_flight.iter().all(|out| out.start >= target)
     }
 
-    pub(super) fn clear(&mut self) -> VecDeque<Chunk<T>> {
+    pub(super) fn clear(&mut self) -> VecDeque<Chunk<S>> {
         self.held_bytes -= self.waiting_bytes;
         self.waiting = 0;
         self.waiting_bytes = 0;

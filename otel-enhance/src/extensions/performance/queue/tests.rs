@@ -1,8 +1,12 @@
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+use super::super::weight::Weigh;
 use super::*;
+
+type Items = VecDeque<Item>;
 
 /// An item with a number and a weight of its own.
 #[derive(Debug, PartialEq)]
@@ -25,11 +29,17 @@ fn bounds() -> Bounds {
     }
 }
 
-fn numbers(batch: &Batch<Item>) -> Vec<u64> {
-    batch.items.iter().map(|item| item.0).collect()
+impl Batch<Items> {
+    fn items(&self) -> Vec<&Item> {
+        self.chunks.iter().flatten().collect()
+    }
 }
 
-fn push_all(queue: &BatchQueue<Item>, items: impl IntoIterator<Item = u64>) {
+fn numbers(batch: &Batch<Items>) -> Vec<u64> {
+    batch.items().iter().map(|item| item.0).collect()
+}
+
+fn push_all(queue: &BatchQueue<Items>, items: impl IntoIterator<Item = u64>) {
     for number in items {
         assert!(matches!(queue.push(Item(number, 10), false), Pushed::Kept));
     }
@@ -37,12 +47,12 @@ fn push_all(queue: &BatchQueue<Item>, items: impl IntoIterator<Item = u64>) {
 
 #[test]
 fn items_come_out_in_order_in_batches_within_their_bounds() {
-    let queue = BatchQueue::new(bounds(), DropPolicy::Newest);
+    let queue = BatchQueue::<Items>::new(bounds(), DropPolicy::Newest);
     push_all(&queue, 0..250);
     queue.close();
     let mut seen = Vec::new();
     while let Some(batch) = queue.next() {
-        assert!(batch.items.len() <= 100, "{}", batch.items.len());
+        assert!(batch.items().len() <= 100, "{}", batch.items().len());
         seen.extend(numbers(&batch));
         queue.completed(batch.ticket);
     }
@@ -56,7 +66,7 @@ fn batch_is_cut_by_bytes_and_a_heavy_item_goes_alone() {
         batch_bytes: 1600,
         ..bounds()
     };
-    let queue = BatchQueue::new(limits, DropPolicy::Newest);
+    let queue = BatchQueue::<Items>::new(limits, DropPolicy::Newest);
     for number in 0..100 {
         assert!(matches!(queue.push(Item(number, 50), false), Pushed::Kept));
     }
@@ -65,10 +75,10 @@ fn batch_is_cut_by_bytes_and_a_heavy_item_goes_alone() {
     let mut items = 0;
     let mut heavy_alone = false;
     while let Some(batch) = queue.next() {
-        let bytes: usize = batch.items.iter().map(Weigh::weight).sum();
-        assert!(bytes <= 1600 || batch.items.len() == 1, "{bytes}");
-        heavy_alone |= batch.items == [Item(100, 20_000)];
-        items += batch.items.len();
+        let bytes: usize = batch.items().iter().map(|item| item.weight()).sum();
+        assert!(bytes <= 1600 || batch.items().len() == 1, "{bytes}");
+        heavy_alone |= batch.items() == [&Item(100, 20_000)];
+        items += batch.items().len();
         queue.completed(batch.ticket);
     }
     assert_eq!(items, 101);
@@ -81,7 +91,7 @@ fn bytes_in_flight_count_until_the_batch_is_completed() {
         bytes: 1000,
         ..bounds()
     };
-    let queue = BatchQueue::new(limits, DropPolicy::Newest);
+    let queue = BatchQueue::<Items>::new(limits, DropPolicy::Newest);
     for number in 0..10 {
         assert!(matches!(queue.push(Item(number, 100), false), Pushed::Kept));
     }
@@ -100,7 +110,7 @@ fn full_queue_told_to_drop_the_newest_keeps_the_oldest() {
         items: 5,
         ..bounds()
     };
-    let queue = BatchQueue::new(limits, DropPolicy::Newest);
+    let queue = BatchQueue::<Items>::new(limits, DropPolicy::Newest);
     push_all(&queue, 0..5);
     assert!(matches!(
         queue.push(Item(5, 10), false),
@@ -115,7 +125,7 @@ fn full_queue_told_to_drop_the_oldest_keeps_the_newest() {
         items: 5,
         ..bounds()
     };
-    let queue = BatchQueue::new(limits, DropPolicy::Oldest);
+    let queue = BatchQueue::<Items>::new(limits, DropPolicy::Oldest);
     push_all(&queue, 0..5);
     match queue.push(Item(5, 10), false) {
         Pushed::Evicted(out) => assert_eq!(out, [Item(0, 10)]),
@@ -130,7 +140,7 @@ fn heavy_item_evicts_as_many_as_it_needs_and_none_if_that_were_in_vain() {
         bytes: 1000,
         ..bounds()
     };
-    let queue = BatchQueue::new(limits, DropPolicy::Oldest);
+    let queue = BatchQueue::<Items>::new(limits, DropPolicy::Oldest);
     for number in 0..10 {
         assert!(matches!(queue.push(Item(number, 100), false), Pushed::Kept));
     }
@@ -152,7 +162,10 @@ fn blocked_producer_goes_on_when_a_batch_is_taken() {
         ..bounds()
     };
     let deadline = Duration::from_secs(60);
-    let queue = Arc::new(BatchQueue::new(limits, DropPolicy::Block { deadline }));
+    let queue = Arc::new(BatchQueue::<Items>::new(
+        limits,
+        DropPolicy::Block { deadline },
+    ));
     push_all(&queue, 0..5);
     let producer = thread::spawn({
         let queue = Arc::clone(&queue);
@@ -160,7 +173,7 @@ fn blocked_producer_goes_on_when_a_batch_is_taken() {
     });
     // A producer that finds no room asks for a batch to be taken, however small.
     let batch = queue.next().unwrap();
-    assert_eq!(batch.items.len(), 5);
+    assert_eq!(batch.items().len(), 5);
     assert!(producer.join().unwrap());
 }
 
@@ -171,7 +184,7 @@ fn blocked_producer_gives_up_at_its_deadline() {
         ..bounds()
     };
     let deadline = Duration::from_millis(50);
-    let queue = BatchQueue::new(limits, DropPolicy::Block { deadline });
+    let queue = BatchQueue::<Items>::new(limits, DropPolicy::Block { deadline });
     push_all(&queue, 0..1);
     let begun = Instant::now();
     let refused = queue.push(Item(1, 10), true);
@@ -191,7 +204,10 @@ fn closing_lets_blocked_producers_go() {
         ..bounds()
     };
     let deadline = Duration::from_secs(3600);
-    let queue = Arc::new(BatchQueue::new(limits, DropPolicy::Block { deadline }));
+    let queue = Arc::new(BatchQueue::<Items>::new(
+        limits,
+        DropPolicy::Block { deadline },
+    ));
     push_all(&queue, 0..1);
     let producer = thread::spawn({
         let queue = Arc::clone(&queue);
@@ -207,9 +223,9 @@ fn few_items_wait_for_the_delay_and_no_longer() {
     let delay = Duration::from_millis(80);
     let limits = Bounds { delay, ..bounds() };
     let begun = Instant::now();
-    let queue = BatchQueue::new(limits, DropPolicy::Newest);
+    let queue = BatchQueue::<Items>::new(limits, DropPolicy::Newest);
     push_all(&queue, 0..3);
-    assert_eq!(queue.next().unwrap().items.len(), 3);
+    assert_eq!(queue.next().unwrap().items().len(), 3);
     assert!(begun.elapsed() >= delay);
 }
 
@@ -219,7 +235,7 @@ fn batches_grow_with_the_number_of_those_in_flight() {
         in_flight: 4,
         ..bounds()
     };
-    let queue = Arc::new(BatchQueue::new(limits, DropPolicy::Newest));
+    let queue = Arc::new(BatchQueue::<Items>::new(limits, DropPolicy::Newest));
     let mut tickets = Vec::new();
     for smallest in [25, 50, 100, 100] {
         let waiting = thread::spawn({
@@ -231,7 +247,7 @@ fn batches_grow_with_the_number_of_those_in_flight() {
         }
         push_all(&queue, 0..smallest);
         let batch = waiting.join().unwrap();
-        assert_eq!(batch.items.len() as u64, smallest);
+        assert_eq!(batch.items().len() as u64, smallest);
         tickets.push(batch.ticket);
     }
     for ticket in tickets {
@@ -241,7 +257,7 @@ fn batches_grow_with_the_number_of_those_in_flight() {
 
 #[test]
 fn flush_waits_for_the_batch_that_was_out_before_it_and_for_no_later_one() {
-    let queue = Arc::new(BatchQueue::new(bounds(), DropPolicy::Newest));
+    let queue = Arc::new(BatchQueue::<Items>::new(bounds(), DropPolicy::Newest));
     push_all(&queue, 0..25);
     let first = queue.next().unwrap();
     push_all(&queue, 25..30);
@@ -256,7 +272,7 @@ fn flush_waits_for_the_batch_that_was_out_before_it_and_for_no_later_one() {
     });
     // The five do not wait for company any more.
     let second = queue.next().unwrap();
-    assert_eq!(second.items.len(), 5);
+    assert_eq!(second.items().len(), 5);
     queue.completed(second.ticket);
     push_all(&queue, 30..31);
     thread::sleep(Duration::from_millis(20));
@@ -268,7 +284,7 @@ fn flush_waits_for_the_batch_that_was_out_before_it_and_for_no_later_one() {
 
 #[test]
 fn flush_of_a_batch_that_never_ends_returns_at_its_deadline() {
-    let queue = BatchQueue::new(bounds(), DropPolicy::Newest);
+    let queue = BatchQueue::<Items>::new(bounds(), DropPolicy::Newest);
     push_all(&queue, 0..100);
     let _hanging = queue.next().unwrap();
     let begun = Instant::now();
@@ -278,7 +294,7 @@ fn flush_of_a_batch_that_never_ends_returns_at_its_deadline() {
 
 #[test]
 fn discarding_counts_what_waited_and_ends_the_workers() {
-    let queue = BatchQueue::new(bounds(), DropPolicy::Newest);
+    let queue = BatchQueue::<Items>::new(bounds(), DropPolicy::Newest);
     push_all(&queue, 0..100);
     let out = queue.next().unwrap();
     push_all(&queue, 100..107);
@@ -308,7 +324,7 @@ fn every_item_under_load_is_taken_evicted_or_refused_exactly_once() {
             in_flight: 3,
             delay: Duration::from_millis(1),
         };
-        let queue = Arc::new(BatchQueue::<Item>::new(limits, policy));
+        let queue = Arc::new(BatchQueue::<Items>::new(limits, policy));
         let lost = AtomicUsize::new(0);
         let seen = Mutex::new(vec![false; (PRODUCERS * EACH) as usize]);
         thread::scope(|scope| {
@@ -317,7 +333,7 @@ fn every_item_under_load_is_taken_evicted_or_refused_exactly_once() {
                     scope.spawn(|| {
                         while let Some(batch) = queue.next() {
                             let mut seen = seen.lock().unwrap();
-                            for item in &batch.items {
+                            for item in batch.items() {
                                 assert!(!std::mem::replace(&mut seen[item.0 as usize], true));
                             }
                             drop(seen);
