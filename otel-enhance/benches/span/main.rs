@@ -9,6 +9,8 @@
 //! - `--rounds N` (default 20), `--case NAME`, `--impl NAME`: a shorter run.
 //! - `--no-instructions`: leave valgrind out.
 //! - `--strict`: fail if a limit of the project is missed.
+//! - `--whole-only`, first: only what the whole process spends, exporting threads included (`whole.rs`,
+//!   with `performance`).
 //! - `--check`: the self-test of the harness: one short round; every case must make the spans it says.
 //!
 //! All implementations call a function that is not inlined and adds 1, around which the span is; all
@@ -29,6 +31,8 @@ mod fastrace_spans;
 mod plain;
 mod stats;
 mod tracing_spans;
+#[cfg(all(feature = "performance", feature = "otlp-http"))]
+mod whole;
 mod worker;
 
 use std::process::ExitCode;
@@ -39,5 +43,24 @@ fn main() -> ExitCode {
         worker::run(&arguments[1..]);
         return ExitCode::SUCCESS;
     }
-    driver::run(&arguments)
+    #[cfg(all(feature = "performance", feature = "otlp-http"))]
+    match arguments.first().map(String::as_str) {
+        Some("--whole") => {
+            whole::work(&arguments[1..]);
+            return ExitCode::SUCCESS;
+        }
+        Some("--whole-only") => return whole::run(&arguments),
+        _ => {}
+    }
+    let spans = driver::run(&arguments);
+    #[cfg(all(feature = "performance", feature = "otlp-http"))]
+    if !arguments.iter().any(|argument| argument == "--check") {
+        let whole = whole::run(&arguments);
+        return if spans == ExitCode::SUCCESS {
+            whole
+        } else {
+            spans
+        };
+    }
+    spans
 }

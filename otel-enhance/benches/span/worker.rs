@@ -201,6 +201,10 @@ impl SpanProcessor for Count {
 
 /// The provider of a state, the same for each implementation on the SDK.
 pub(crate) fn provider(state: State) -> Option<SdkTracerProvider> {
+    #[cfg(all(feature = "performance", feature = "otlp-http"))]
+    if let Some(provider) = crate::whole::provider() {
+        return Some(provider);
+    }
     let builder = SdkTracerProvider::builder();
     let builder = if is_counting() {
         builder.with_span_processor(Count)
