@@ -103,3 +103,50 @@ fn environment_that_exports_to_the_console_does_not_stop_a_service_with_simd() {
         },
     );
 }
+
+#[test]
+fn instruction_set_that_cannot_be_had_is_reported_with_what_would_be_right() {
+    for (value, right) in [
+        ("avx3", "no instruction set"),
+        ("AVX512", "no kernels"),
+        ("neon", "lacks"),
+        (" ", ""),
+        ("scalar", ""),
+    ] {
+        if right == "lacks" && cfg!(target_arch = "aarch64") {
+            continue;
+        }
+        alone(
+            "instruction_set_that_cannot_be_had_is_reported_with_what_would_be_right",
+            &[("OTEL_ENHANCE_SIMD", value)],
+            || {
+                let guard = otel_enhance::init!(exporter = none, error_handler = |_| {}).unwrap();
+                let said: Vec<String> = guard
+                    .diagnostics()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect();
+                let value = std::env::var("OTEL_ENHANCE_SIMD").unwrap();
+                let right = match value.as_str() {
+                    "avx3" => "no instruction set",
+                    "AVX512" => "no kernels",
+                    "neon" => "lacks",
+                    _ => {
+                        assert_eq!(said, [""; 0]);
+                        return;
+                    }
+                };
+                assert_eq!(said.len(), 1, "{said:?}");
+                for part in [
+                    "OTEL_ENHANCE_SIMD",
+                    &value,
+                    right,
+                    "expected `scalar`",
+                    "holds",
+                ] {
+                    assert!(said[0].contains(part), "{said:?}");
+                }
+            },
+        );
+    }
+}

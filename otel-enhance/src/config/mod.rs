@@ -19,6 +19,8 @@ pub(crate) mod propagator;
 mod resolve;
 pub(crate) mod sampler;
 mod settings;
+#[cfg(feature = "simd")]
+mod simd;
 #[cfg(test)]
 mod tests;
 

@@ -48,6 +48,8 @@ pub(crate) fn resolve(
             reader.report(name, super::env::shown(&text), advice);
         }
     }
+    #[cfg(feature = "simd")]
+    super::simd::diagnose(&mut reader);
     let disabled = reader.boolean(&["OTEL_SDK_DISABLED"]);
     let resource = resource::resolve(&overrides, &mut reader)?;
     let exporters = exporters::resolve(&overrides, &mut reader)?;
