@@ -234,7 +234,7 @@ pub(crate) fn limits(
     )
 }
 
-fn settings(
+pub(crate) fn settings(
     input: ParseStream<'_>,
     key: &Ident,
     example: &str,

@@ -8,6 +8,7 @@ mod lists;
 mod model;
 mod parse;
 mod performance;
+mod simd;
 mod validate;
 
 use proc_macro2::{TokenStream, TokenTree};

@@ -8,7 +8,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Error, Ident, Lit, token};
 
 use super::model::Pipeline;
-use super::{choices, durations, lists, performance};
+use super::{choices, durations, lists, performance, simd};
 use crate::arguments::{self, Errors, Given};
 
 /// Every argument, in the order of the documentation.
@@ -133,11 +133,7 @@ fn one(
             arguments::flag(input, &key)?;
             pipeline.simple = Some(at);
         }
-        "simd" => {
-            arguments::flag(input, &key)?;
-            pipeline.require("simd", at);
-            pipeline.call("with_simd_optimization", at, quote!(true));
-        }
+        "simd" => simd::simd(input, &key, pipeline, errors)?,
         "performance" => performance::performance(input, &key, facade, pipeline, errors)?,
         extension => extend(input, &key, extension, pipeline)?,
     }
@@ -237,6 +233,12 @@ fn unknown(key: &Ident, word: &str) -> Error {
             return Error::new_spanned(
                 key,
                 format!("`{word}` belongs in `limits`: write `limits({word} = …)`"),
+            );
+        }
+        "red_metrics" | "red_max_series" => {
+            return Error::new_spanned(
+                key,
+                format!("`{word}` belongs in `simd`: write `simd({word} = …)`"),
             );
         }
         "ca" | "cert" | "key" | "certificate" | "client_key" | "client_certificate" => {

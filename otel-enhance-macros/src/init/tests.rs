@@ -436,6 +436,37 @@ fn simd_asks_the_facade_and_switches_the_encoder() {
 }
 
 #[test]
+fn simd_with_settings_becomes_their_calls_and_encodes_unless_told_otherwise() {
+    let require = quote!(facade::__require_simd! {});
+    assert_calls_that_require(
+        quote!(simd(red_metrics = true, red_max_series = MOST)),
+        require.clone(),
+        quote!(.with_red_metrics(true).with_red_max_series(MOST).with_simd_optimization(true)),
+    );
+    assert_calls_that_require(
+        quote!(simd(encode = false, red_metrics = on)),
+        require,
+        quote!(.with_simd_optimization(false).with_red_metrics(on)),
+    );
+}
+
+#[test]
+fn simd_settings_that_are_wrong_are_explained_where_they_stand() {
+    assert_eq!(
+        one_error(quote!(simd(red = true))),
+        "unknown setting `red` of `simd`: expected one of `encode`, `red_metrics`, `red_max_series`"
+    );
+    assert_eq!(
+        one_error(quote!(simd(red_metrics = "yes"))),
+        "expected `true` or `false`, found a string: write `red_metrics = true`"
+    );
+    assert_eq!(
+        one_error(quote!(red_max_series = 10)),
+        "`red_max_series` belongs in `simd`: write `simd(red_max_series = …)`"
+    );
+}
+
+#[test]
 fn extensions_to_come_with_and_without_settings_ask_the_facade() {
     for name in ["ebpf", "tracezip", "enterprise", "semconv"] {
         let name = quote::format_ident!("{name}");

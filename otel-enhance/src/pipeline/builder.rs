@@ -10,6 +10,7 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{IdGenerator, Sampler, ShouldSample, SpanExporter, SpanProcessor};
 
+use super::red::RedRequest;
 use super::slots::{Encoder, Slots};
 use crate::config::{ExporterKind, Overrides, SamplerChoice};
 use crate::export::{self, ErrorHandler, Report, Sink};
@@ -52,6 +53,7 @@ pub struct EnhancedPipeline {
     pub(super) signal_handler: bool,
     pub(super) global: bool,
     pub(super) slots: Slots,
+    pub(super) red: RedRequest,
 }
 
 pub(super) type Propagator = Box<dyn TextMapPropagator + Send + Sync>;
@@ -75,6 +77,7 @@ pub fn new_enhanced_pipeline() -> EnhancedPipeline {
         signal_handler: false,
         global: true,
         slots: Slots::default(),
+        red: RedRequest::default(),
     }
 }
 
@@ -300,6 +303,7 @@ impl fmt::Debug for EnhancedPipeline {
             .field("processors", &self.processors)
             .field("end_processors", &self.end_processors)
             .field("slots", &self.slots)
+            .field("red", &self.red)
             .finish_non_exhaustive()
     }
 }

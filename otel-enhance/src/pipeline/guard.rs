@@ -123,6 +123,25 @@ impl TelemetryGuard {
         self.installed.queue.as_ref()?.watch()
     }
 
+    /// Calls, errors and durations of all spans; `None` for a pipeline that does not count them. See
+    /// [`with_red_metrics`](super::EnhancedPipeline::with_red_metrics).
+    #[cfg(feature = "simd")]
+    #[must_use]
+    pub fn red_metrics(&self) -> Option<crate::extensions::simd::RedMetrics> {
+        self.installed.red.clone()
+    }
+
+    /// The same as Prometheus reads it; empty for a pipeline that does not count, and while nothing has
+    /// been counted. See [`RedMetrics::prometheus_text`](crate::extensions::simd::RedMetrics::prometheus_text).
+    #[cfg(feature = "simd")]
+    #[must_use]
+    pub fn prometheus_text(&self) -> String {
+        match &self.installed.red {
+            Some(metrics) => metrics.prometheus_text(),
+            None => String::new(),
+        }
+    }
+
     /// What spans are made of, and why: see [`Spans`].
     #[must_use]
     pub fn spans(&self) -> Spans {

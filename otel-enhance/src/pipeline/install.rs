@@ -13,6 +13,7 @@ use super::ids::ForkSafeIdGenerator;
 use super::installed::Installed;
 use super::processor::{ForeignIds, ForeignProcessor, SharedProcessor};
 use super::queue::ExportQueue;
+use super::red::Red;
 use super::slot::{self, Reservation};
 use super::slots::{self, Coding, Encoder, Queue, Slots, Transport};
 use super::span_path::{Parts, SpanPath, Spans};
@@ -70,7 +71,8 @@ impl EnhancedPipeline {
                 argument: "simd",
                 value: "beside an exporter that is not OTLP".to_owned(),
                 expected: "an OTLP exporter, whose destination is known; an exporter made by hand \
-                           can be wrapped in `extensions::simd::SimdSpanExporter`"
+                           can be wrapped in `extensions::simd::SimdSpanExporter`; for RED metrics \
+                           alone `simd(encode = false, red_metrics = true)`"
                     .to_owned(),
             }),
             _ => Ok(()),
@@ -80,6 +82,7 @@ impl EnhancedPipeline {
     fn install(self, batching: Batching) -> Result<TelemetryGuard, InitError> {
         self.check_extensions()?;
         let reservation = slot::reserve()?;
+        let red = self.red.max_series()?;
         let (mut settings, mut diagnostics) = config::resolve(self.overrides, &Env::process())?;
         export::diagnose(&settings, &mut diagnostics);
         if let Batching::OneByOne = batching {
@@ -100,6 +103,8 @@ impl EnhancedPipeline {
             queue: None,
             log,
             shutdown_timeout: self.shutdown_timeout,
+            #[cfg(feature = "simd")]
+            red: None,
             registration: Mutex::new(None),
             ended: AtomicBool::new(false),
         };
@@ -117,12 +122,14 @@ impl EnhancedPipeline {
             installed.default_timeout(),
         )?;
 
+        let red = Red::start(red, &settings)?;
+        let hides = red.hides(self.sampler.is_some());
         let deadline = Arc::new(OnceLock::new());
         let end_processors: Vec<_> = self
             .end_processors
             .into_iter()
             .map(|processor| {
-                let processor = ForeignProcessor::new(processor, Arc::clone(&deadline));
+                let processor = ForeignProcessor::new(processor, Arc::clone(&deadline), hides);
                 SharedProcessor::new(processor, &settings.resource)
             })
             .collect();
@@ -137,8 +144,13 @@ impl EnhancedPipeline {
                 sampler: self.sampler.as_deref(),
                 ids: ids.as_ref(),
                 queue: installed.queue.as_ref(),
+                red: &red,
             },
         )?;
+        #[cfg(feature = "simd")]
+        {
+            installed.red = red.metrics(&installed.path);
+        }
         if installed.path.spans() == Spans::SdkForProcessor {
             installed
                 .log
@@ -147,18 +159,21 @@ impl EnhancedPipeline {
 
         let mut provider = SdkTracerProvider::builder()
             .with_resource(settings.resource.clone())
-            .with_sampler(self.sampler.unwrap_or_else(|| sampler(&settings)))
+            .with_sampler(red.sampler(self.sampler.unwrap_or_else(|| sampler(&settings))))
             .with_span_limits(settings.limits.into());
         provider = match ids {
             Some(generator) => provider.with_id_generator(ForeignIds(generator)),
             None => provider.with_id_generator(ForkSafeIdGenerator),
         };
         // Ours is first, so that it gets the whole of a shutdown's time.
-        if let Some(queue) = &installed.queue {
-            provider = queue.attach(provider, installed.default_timeout(), &installed.path);
-        }
+        provider = match &installed.queue {
+            Some(queue) => {
+                queue.attach(provider, installed.default_timeout(), &installed.path, &red)
+            }
+            None => red.attach_alone(provider, &installed.path),
+        };
         for processor in self.processors {
-            let processor = ForeignProcessor::new(processor, Arc::clone(&deadline));
+            let processor = ForeignProcessor::new(processor, Arc::clone(&deadline), hides);
             provider = provider.with_span_processor(processor);
         }
         for processor in end_processors {

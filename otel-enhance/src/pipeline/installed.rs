@@ -45,6 +45,8 @@ pub(super) struct Installed {
     pub(super) log: Log,
     /// As set in code.
     pub(super) shutdown_timeout: Option<Duration>,
+    #[cfg(feature = "simd")]
+    pub(super) red: Option<crate::extensions::simd::RedMetrics>,
     pub(super) registration: Mutex<Option<Registration>>,
     pub(super) ended: AtomicBool,
 }
@@ -108,6 +110,10 @@ impl Installed {
             Err(OTelSdkError::AlreadyShutdown) => Ok(()),
             result => result,
         };
+        #[cfg(feature = "simd")]
+        if let Some(red) = &self.red {
+            red.close();
+        }
         let Some(queue) = &self.queue else {
             return provider;
         };

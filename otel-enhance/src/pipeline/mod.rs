@@ -17,6 +17,7 @@ mod otlp;
 mod performance;
 mod processor;
 mod queue;
+mod red;
 mod slot;
 mod slots;
 mod span_path;

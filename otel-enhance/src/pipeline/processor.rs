@@ -9,6 +9,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{IdGenerator, Span, SpanData, SpanProcessor};
 
+#[cfg(feature = "simd")]
+use crate::extensions::simd;
 use crate::lifecycle::generation;
 
 /// A processor that the application gave to the builder.
@@ -18,25 +20,61 @@ pub(super) struct ForeignProcessor {
     generation: u32,
     /// The SDK gives every processor the whole timeout; together they get it once.
     deadline: Arc<OnceLock<Instant>>,
+    hides: Hides,
+}
+
+/// Spans that the sampler drops are recorded for RED metrics, which is no business of other processors.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Hides {
+    /// None is recorded.
+    Nothing,
+    /// The sampler never says "record only".
+    #[cfg(feature = "simd")]
+    Unsampled,
+    /// Those that bear a mark, which is an attribute: a span whose own attributes reach their limit has
+    /// no room for it, and is seen at its end.
+    #[cfg(feature = "simd")]
+    Marked,
 }
 
 impl ForeignProcessor {
-    pub(super) fn new(inner: Box<dyn SpanProcessor>, deadline: Arc<OnceLock<Instant>>) -> Self {
+    pub(super) fn new(
+        inner: Box<dyn SpanProcessor>,
+        deadline: Arc<OnceLock<Instant>>,
+        hides: Hides,
+    ) -> Self {
         Self {
             inner,
             generation: generation(),
             deadline,
+            hides,
         }
     }
 }
 
 impl SpanProcessor for ForeignProcessor {
     fn on_start(&self, span: &mut Span, cx: &Context) {
-        self.inner.on_start(span, cx);
+        let is_hidden = match self.hides {
+            Hides::Nothing => false,
+            #[cfg(feature = "simd")]
+            Hides::Unsampled | Hides::Marked => simd::starts_dropped(),
+        };
+        if !is_hidden {
+            self.inner.on_start(span, cx);
+        }
     }
 
     fn on_end(&self, span: SpanData) {
-        self.inner.on_end(span);
+        let is_hidden = match self.hides {
+            Hides::Nothing => false,
+            #[cfg(feature = "simd")]
+            Hides::Unsampled => !span.span_context.is_sampled(),
+            #[cfg(feature = "simd")]
+            Hides::Marked => simd::is_dropped(&span),
+        };
+        if !is_hidden {
+            self.inner.on_end(span);
+        }
     }
 
     fn force_flush(&self) -> OTelSdkResult {

@@ -12,6 +12,7 @@ use opentelemetry_sdk::trace::{
 
 use super::global;
 use super::processor::SharedProcessor;
+use super::red::Red;
 use super::slots::{self, Slots};
 use super::span_queue::SpanQueue;
 use crate::InitError;
@@ -62,6 +63,7 @@ pub(super) struct Parts<'a> {
     pub(super) sampler: Option<&'a dyn ShouldSample>,
     pub(super) ids: Option<&'a Arc<dyn IdGenerator>>,
     pub(super) queue: Option<&'a SpanQueue>,
+    pub(super) red: &'a Red,
 }
 
 /// The chosen path.
@@ -101,6 +103,21 @@ impl SpanPath {
 
     pub(super) const fn spans(&self) -> Spans {
         self.spans
+    }
+
+    /// What [`collect`](Self::collect) does, for whoever outlives the pipeline.
+    #[cfg(feature = "simd")]
+    pub(super) fn collector(&self) -> impl Fn(Instant) + Send + Sync + 'static {
+        #[cfg(feature = "performance")]
+        let fast = self.fast.clone();
+        move |deadline| {
+            #[cfg(feature = "performance")]
+            if let Some(fast) = &fast {
+                fast.collect(deadline);
+            }
+            #[cfg(not(feature = "performance"))]
+            let _ = deadline;
+        }
     }
 
     /// Hands over what has ended so far, and is still on its way to the queue.
@@ -188,6 +205,7 @@ mod fast {
     use crate::extensions::performance::{
         Batches, Ended, FastProvider, HubConfig, Sampling, SpanSink,
     };
+    use crate::extensions::simd::Aggregator;
 
     /// Spans of one thread that wait for the collector, at most.
     const RING: usize = 1024;
@@ -223,9 +241,11 @@ mod fast {
             sink: Box::new(Queued {
                 queue: parts.queue.cloned(),
                 processors: parts.end_processors.to_vec(),
+                red: parts.red.aggregator(),
             }),
             batches: (!parts.one_by_one).then_some(batches),
             tells_unsampled: !parts.end_processors.is_empty(),
+            counts_dropped: parts.red.aggregator().is_some(),
         });
         if !parts.one_by_one {
             let tick = TICK.min(settings.batch.scheduled_delay);
@@ -239,6 +259,19 @@ mod fast {
     struct Queued {
         queue: Option<SpanQueue>,
         processors: Vec<SharedProcessor>,
+        red: Option<Arc<Aggregator>>,
+    }
+
+    impl Queued {
+        /// The span, once RED metrics have it, unless it is there for them only.
+        #[inline]
+        fn counted(&self, mut span: Ended) -> Option<Ended> {
+            let Some(red) = &self.red else {
+                return Some(span);
+            };
+            span.count_by(red);
+            (!span.is_dropped()).then_some(span)
+        }
     }
 
     impl SpanSink for Queued {
@@ -249,6 +282,9 @@ mod fast {
         }
 
         fn ended(&self, span: Ended) {
+            let Some(span) = self.counted(span) else {
+                return;
+            };
             if self.queue.is_none() && self.processors.is_empty() {
                 return;
             }
@@ -265,7 +301,9 @@ mod fast {
 
         fn all_ended(&self, spans: &mut dyn Iterator<Item = Ended>) {
             match &self.queue {
-                Some(queue) if self.processors.is_empty() => queue.take_all(spans),
+                Some(queue) if self.processors.is_empty() => {
+                    queue.take_all(&mut spans.filter_map(|span| self.counted(span)));
+                }
                 _ => spans.for_each(|span| self.ended(span)),
             }
         }

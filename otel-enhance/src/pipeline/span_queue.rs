@@ -10,6 +10,7 @@ use opentelemetry_sdk::trace::TracerProviderBuilder;
 
 use super::account::Account;
 use super::queue::{AccountingProcessor, ExportQueue};
+use super::red::Red;
 use super::span_path::SpanPath;
 #[cfg(feature = "performance")]
 use crate::export::ErasedExporter;
@@ -107,12 +108,13 @@ impl SpanQueue {
         provider: TracerProviderBuilder,
         default_timeout: Duration,
         beside: &SpanPath,
+        red: &Red,
     ) -> TracerProviderBuilder {
         match self {
             Self::Official(queue) => {
                 // It knows the timeout.
                 let _ = default_timeout;
-                beside.attach(provider, AccountingProcessor(Arc::clone(queue)))
+                red.attach(provider, AccountingProcessor(Arc::clone(queue)), beside)
             }
             #[cfg(feature = "performance")]
             Self::Pipelined(engine) => {
@@ -121,7 +123,7 @@ impl SpanQueue {
                     engine,
                     default_timeout,
                 };
-                beside.attach(provider, processor)
+                red.attach(provider, processor, beside)
             }
             #[cfg(feature = "performance")]
             #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
@@ -131,7 +133,7 @@ impl SpanQueue {
                     engine,
                     default_timeout,
                 };
-                beside.attach(provider, processor)
+                red.attach(provider, processor, beside)
             }
         }
     }

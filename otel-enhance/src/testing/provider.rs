@@ -72,6 +72,7 @@ mod fast {
             // A test looks at its spans as soon as they have ended.
             batches: None,
             tells_unsampled: true,
+            counts_dropped: false,
         });
         opentelemetry::global::set_tracer_provider(provider.clone());
         crate::span::replace(Arc::new(FastBackend::new(provider)));

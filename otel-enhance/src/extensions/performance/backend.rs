@@ -90,6 +90,9 @@ fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context)
             TraceFlags::NOT_SAMPLED,
         )
     };
+    if !sampled && hub.config.counts_dropped {
+        return start_asked(hub, span, parent, base);
+    }
     if !sampled {
         // The context needs its ids and flags only, and no span on the heap.
         return base.with_remote_span_context(SpanContext::new(
@@ -113,6 +116,7 @@ fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context)
         scope: span.scope,
         limits: hub.limits,
         is_told: true,
+        is_dropped: false,
     };
     let mut record = desk::take(hub, true);
     let now = clock().now();
@@ -129,7 +133,8 @@ fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context)
     ))
 }
 
-/// The same where a sampler or an id generator is asked, or there is a trace state.
+/// The same where a sampler or an id generator is asked, there is a trace state, or what is not sampled is
+/// counted.
 #[inline(never)]
 fn start_asked(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context) -> Context {
     if let Sampling::Asked(_) = hub.config.sampling {
@@ -159,10 +164,14 @@ fn start_asked(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Co
         scope: span.scope,
         limits: hub.limits,
         is_told: hub.tells_of(decided.flags),
+        is_dropped: decided.is_dropped,
     };
     let now = clock().now();
     record.with(|contents| {
         contents.begin(beginning, now);
+        if decided.is_dropped {
+            return;
+        }
         if decided.trace_state != TraceState::NONE {
             contents.set_trace_state(decided.trace_state.clone());
         }

@@ -17,6 +17,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLimits, SpanLinks};
 use super::clock::{Moment, nanos_since_1970, system_time};
 use super::inline::Inline;
 use super::record::Record;
+use crate::extensions::simd::{RedStatus, nanos_between};
 use crate::span::{Code, Scope};
 
 /// Attributes that a span keeps in place.
@@ -67,6 +68,8 @@ impl Marks {
     const START_IS_GIVEN: Self = Self(1 << 2);
     /// The status is `Ok`; else it is what the cold part says.
     const IS_OK: Self = Self(1 << 3);
+    /// The sampler has dropped the span, of which only what counts is kept.
+    const IS_DROPPED: Self = Self(1 << 4);
 
     #[inline(always)]
     const fn has(self, mark: Self) -> bool {
@@ -118,6 +121,7 @@ pub(super) struct Beginning {
     pub(super) scope: Scope,
     pub(super) limits: &'static SpanLimits,
     pub(super) is_told: bool,
+    pub(super) is_dropped: bool,
 }
 
 impl Contents {
@@ -156,6 +160,7 @@ impl Contents {
         let mut marks = Marks::NONE;
         marks.set_if(Marks::IS_TOLD, beginning.is_told);
         marks.set_if(Marks::PARENT_IS_REMOTE, beginning.parent_is_remote);
+        marks.set_if(Marks::IS_DROPPED, beginning.is_dropped);
         self.marks = marks;
         self.start = now.wall;
         self.time = now.monotonic;
@@ -190,6 +195,30 @@ impl Contents {
     #[inline(always)]
     pub(super) fn is_told(&self) -> bool {
         self.marks.has(Marks::IS_TOLD)
+    }
+
+    /// Whether the sampler has dropped the span: attributes, events and links of it are not kept.
+    #[inline(always)]
+    pub(super) fn is_dropped(&self) -> bool {
+        self.marks.has(Marks::IS_DROPPED)
+    }
+
+    /// Name, kind, status and nanoseconds of a span that has ended.
+    pub(super) fn call(&self) -> (&Cow<'static, str>, &SpanKind, RedStatus, u64) {
+        let cold = self.cold.as_deref();
+        let status = if self.marks.has(Marks::IS_OK) {
+            RedStatus::Ok
+        } else {
+            cold.map_or(RedStatus::Unset, |cold| (&cold.error).into())
+        };
+        let nanos = match cold.map(|cold| (cold.start, cold.end)) {
+            None | Some((None, None)) => self.time.saturating_sub(self.start),
+            Some((start, end)) => nanos_between(
+                start.unwrap_or_else(|| system_time(self.start)),
+                end.unwrap_or_else(|| system_time(self.time)),
+            ),
+        };
+        (&self.name, &self.kind, status, nanos)
     }
 
     #[cold]

@@ -9,6 +9,7 @@ use opentelemetry_sdk::trace::SpanData;
 use super::contents::Contents;
 use super::desk;
 use super::record::Owned;
+use crate::extensions::simd::Aggregator;
 use crate::span::Scope;
 
 /// A span that has ended. Dropping it gives its record back.
@@ -30,6 +31,22 @@ impl Ended {
     pub(super) fn read(mut self, read: impl FnOnce(&mut Contents)) {
         if let Some(record) = self.0.as_mut() {
             record.with(read);
+        }
+    }
+
+    /// Whether the sampler has dropped it.
+    pub(crate) fn is_dropped(&mut self) -> bool {
+        let record = self.0.as_mut();
+        record.is_some_and(|record| record.with(|contents| contents.is_dropped()))
+    }
+
+    /// Shows it to RED metrics.
+    pub(crate) fn count_by(&mut self, red: &Aggregator) {
+        if let Some(record) = &mut self.0 {
+            record.with(|contents| {
+                let (name, kind, status, nanos) = contents.call();
+                red.count(name.clone(), kind, status, nanos);
+            });
         }
     }
 

@@ -46,6 +46,9 @@ pub(crate) struct HubConfig {
     pub(crate) batches: Option<Batches>,
     /// Whether the sink is told of spans that are recorded and not sampled.
     pub(crate) tells_unsampled: bool,
+    /// Whether it is told of those that the sampler drops, too, which are recorded then as far as they
+    /// count.
+    pub(crate) counts_dropped: bool,
 }
 
 /// Which spans are recorded.
@@ -179,7 +182,7 @@ impl Hub {
     /// Whether the sink hears of a span with these flags.
     #[inline(always)]
     pub(super) fn tells_of(&self, flags: TraceFlags) -> bool {
-        flags.is_sampled() || self.config.tells_unsampled
+        flags.is_sampled() || self.config.tells_unsampled || self.config.counts_dropped
     }
 
     pub(super) fn ring_capacity(&self) -> usize {

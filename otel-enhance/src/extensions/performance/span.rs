@@ -48,6 +48,16 @@ impl FastSpan {
             locked.with(f);
         }
     }
+
+    /// The same for what is not kept of a span that the sampler has dropped.
+    #[inline]
+    fn write_kept(&self, f: impl FnOnce(&mut Contents)) {
+        self.write(|contents| {
+            if !contents.is_dropped() {
+                f(contents);
+            }
+        });
+    }
 }
 
 /// Ends the span of a handle now, unless it has ended.
@@ -106,7 +116,7 @@ impl Span for FastSpan {
         T: Into<Cow<'static, str>>,
     {
         let name = name.into();
-        self.write(|contents| contents.add_event(name, timestamp, attributes));
+        self.write_kept(|contents| contents.add_event(name, timestamp, attributes));
     }
 
     fn span_context(&self) -> &SpanContext {
@@ -118,7 +128,7 @@ impl Span for FastSpan {
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        self.write(|contents| contents.set_attribute(attribute));
+        self.write_kept(|contents| contents.set_attribute(attribute));
     }
 
     fn set_status(&mut self, status: Status) {
@@ -134,7 +144,7 @@ impl Span for FastSpan {
     }
 
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
-        self.write(|contents| contents.add_link(span_context, attributes));
+        self.write_kept(|contents| contents.add_link(span_context, attributes));
     }
 
     fn end(&mut self) {

@@ -66,6 +66,8 @@ pub(super) struct Decided {
     pub(super) flags: TraceFlags,
     pub(super) trace_state: TraceState,
     pub(super) is_recording: bool,
+    /// The sampler has dropped it; where it is recorded all the same, that is to count it.
+    pub(super) is_dropped: bool,
     /// What the sampler adds.
     pub(super) attributes: Vec<KeyValue>,
 }
@@ -77,6 +79,7 @@ impl Decided {
         flags: TraceFlags::NOT_SAMPLED,
         trace_state: TraceState::NONE,
         is_recording: false,
+        is_dropped: true,
         attributes: Vec::new(),
     };
 
@@ -125,7 +128,8 @@ pub(super) fn decide<'a>(
     };
     match (config.sampling.known(parent), &config.sampling) {
         (Some(sampled), _) => {
-            decided.is_recording = sampled;
+            decided.is_dropped = !sampled;
+            decided.is_recording = sampled || config.counts_dropped;
             if sampled {
                 decided.flags = parent_flags.with_sampled(true);
             }
@@ -135,6 +139,7 @@ pub(super) fn decide<'a>(
         }
         (None, Sampling::Asked(sampler)) => {
             ask(&**sampler, &mut decided, parent, parent_flags, candidate());
+            decided.is_recording |= config.counts_dropped;
         }
         (None, _) => {}
     }
@@ -157,11 +162,12 @@ fn ask(
         candidate.attributes,
         candidate.links,
     );
-    (decided.is_recording, decided.flags) = match result.decision {
-        SamplingDecision::RecordAndSample => (true, parent_flags.with_sampled(true)),
-        SamplingDecision::RecordOnly => (true, parent_flags.with_sampled(false)),
-        SamplingDecision::Drop => (false, TraceFlags::default()),
+    (decided.is_dropped, decided.flags) = match result.decision {
+        SamplingDecision::RecordAndSample => (false, parent_flags.with_sampled(true)),
+        SamplingDecision::RecordOnly => (false, parent_flags.with_sampled(false)),
+        SamplingDecision::Drop => (true, TraceFlags::default()),
     };
+    decided.is_recording = !decided.is_dropped;
     decided.attributes = result.attributes;
     decided.trace_state = result.trace_state;
 }
@@ -218,16 +224,20 @@ impl Tracer for FastTracer {
             scope,
             limits: self.hub.limits,
             is_told: self.hub.tells_of(decided.flags),
+            is_dropped: decided.is_dropped,
         };
         let mut record = desk::take(&self.hub, decided.flags.is_sampled());
         let now = clock().now();
         record.with(|contents| {
             contents.begin(beginning, now);
-            if decided.trace_state != TraceState::NONE {
-                contents.set_trace_state(decided.trace_state.clone());
-            }
             if let Some(start) = start_time {
                 contents.set_start(start);
+            }
+            if decided.is_dropped {
+                return;
+            }
+            if decided.trace_state != TraceState::NONE {
+                contents.set_trace_state(decided.trace_state.clone());
             }
             if let Some(scope) = whole {
                 contents.set_scope(InstrumentationScope::clone(scope));

@@ -109,6 +109,7 @@ pub(super) fn config(told: &Told, batches: Option<Batches>) -> HubConfig {
         sink: Box::new(told.clone()),
         batches,
         tells_unsampled: false,
+        counts_dropped: false,
     }
 }
 
