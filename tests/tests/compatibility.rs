@@ -131,6 +131,50 @@ fn official_program_on_the_fast_path_exports_what_it_exports_on_the_plain_sdk() 
             official::program();
             guard.shutdown().unwrap();
             equal(&plain, &comparable(&loopback), 60);
+
+            // Both extensions, over every protocol: records go to bytes directly.
+            for protocol in ["http", "json", "grpc"] {
+                let loopback = Loopback::start();
+                let guard = match protocol {
+                    "http" => otel_enhance::init!(
+                        exporter = otlp_http,
+                        endpoint = loopback.http(),
+                        performance,
+                        simd,
+                    ),
+                    "json" => otel_enhance::init!(
+                        exporter = otlp_json,
+                        endpoint = loopback.http(),
+                        performance,
+                        simd,
+                    ),
+                    _ => otel_enhance::init!(
+                        exporter = otlp_grpc,
+                        endpoint = loopback.grpc(),
+                        performance,
+                        simd,
+                    ),
+                }
+                .unwrap();
+                assert_eq!(guard.spans(), Spans::Fast);
+                official::program();
+                guard.shutdown().unwrap();
+                equal(&plain, &comparable(&loopback), 60);
+            }
+
+            // A processor that looks at ended spans: by way of `SpanData`.
+            let loopback = Loopback::start();
+            let guard = otel_enhance::new_enhanced_pipeline()
+                .with_otlp_http()
+                .with_endpoint(loopback.http())
+                .with_performance()
+                .with_end_processor(Noop)
+                .install_batch()
+                .unwrap();
+            assert_eq!(guard.spans(), Spans::Fast);
+            official::program();
+            guard.shutdown().unwrap();
+            equal(&plain, &comparable(&loopback), 60);
         },
     );
 }

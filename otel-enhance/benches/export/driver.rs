@@ -5,14 +5,18 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::stats::{median, quantile};
 
-const KINDS: [&str; 6] = [
+/// Of each protocol first the official one, to which the others are compared.
+const KINDS: [&str; 2 * EACH] = [
     "official-http",
     "official*-http",
     "ours-http",
+    "records-http",
     "official-grpc",
     "official*-grpc",
     "ours-grpc",
+    "records-grpc",
 ];
+const EACH: usize = 4;
 const LATENCIES_MS: [u8; 3] = [0, 10, 100];
 /// The rate of the first table: the official defaults sustain it.
 const EASY_RATE: f64 = 10_000.0;
@@ -120,8 +124,13 @@ pub(crate) fn run(arguments: &[String]) {
     }
     let rounds = value("--rounds").unwrap_or(10.0) as usize;
     let seconds = value("--seconds").unwrap_or(1.5);
-    cpu(&remote, rounds, seconds);
-    rates(&mut remote, seconds);
+    if rounds > 0 {
+        cpu(&remote, rounds, seconds);
+    }
+    let only = value("--latency");
+    rates(&mut remote, seconds, |latency| {
+        only.is_none_or(|only| only == f64::from(latency))
+    });
 }
 
 fn cpu(remote: &Remote, rounds: usize, seconds: f64) {
@@ -138,7 +147,7 @@ fn cpu(remote: &Remote, rounds: usize, seconds: f64) {
     println!("|---|---|---|---|---|---|---|");
     // A place moves with the round, so the rounds of two kinds are side by side in time.
     for (kind, name) in KINDS.iter().enumerate() {
-        let official = kind / 3 * 3;
+        let official = kind / EACH * EACH;
         let mut ratios: Vec<f64> = spent[kind]
             .iter()
             .zip(&spent[official])
@@ -188,16 +197,16 @@ fn highest(remote: &Remote, kind: &str, seconds: f64) -> (f64, u64) {
     good
 }
 
-fn rates(remote: &mut Remote, seconds: f64) {
+fn rates(remote: &mut Remote, seconds: f64, wanted: impl Fn(u8) -> bool) {
     println!("\nhighest rate without a drop, within a factor of {RESOLUTION}:");
     println!("| latency | kind | spans/s | ratio to official | resident MiB |");
     println!("|---|---|---|---|---|");
-    for latency in LATENCIES_MS {
+    for latency in LATENCIES_MS.into_iter().filter(|latency| wanted(*latency)) {
         remote.set_latency(latency);
         let mut official = 0.0;
         for (kind, name) in KINDS.iter().enumerate() {
             let (rate, resident) = highest(remote, name, seconds);
-            if kind % 3 == 0 {
+            if kind % EACH == 0 {
                 official = rate;
             }
             println!(

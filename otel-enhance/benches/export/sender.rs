@@ -20,6 +20,7 @@ use otel_enhance::export::EnhancedHttpClient;
 use otel_enhance::extensions::performance::{BatchOptimizedExporter, ConnectionPoolExporter};
 
 use crate::process;
+use crate::records::Records;
 
 /// Counts what the exporter behind it has delivered.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ fn span(number: u64) -> SpanData {
 type Processor = Box<dyn SpanProcessor>;
 
 /// The processor of one kind, and the count of what it has delivered.
-fn processor(kind: &str, http: &str, grpc: &str) -> (Processor, Box<dyn Fn() -> u64>) {
+fn processor(kind: &str, http: &str, grpc: &str) -> (Processor, Box<dyn Fn() -> u64 + Sync>) {
     let delivered = Arc::new(AtomicU64::new(0));
     let official = |tuned: bool, runtime: &tokio::runtime::Runtime| -> Processor {
         let config = if tuned {
@@ -147,6 +148,44 @@ fn processor(kind: &str, http: &str, grpc: &str) -> (Processor, Box<dyn Fn() -> 
     )
 }
 
+/// What ends spans, of either sort.
+enum Ends {
+    Processor(Processor, Box<dyn Fn() -> u64 + Sync>),
+    Records(Records),
+}
+
+impl Ends {
+    fn new(kind: &str, http: &str, grpc: &str) -> Self {
+        if kind.starts_with("records") {
+            return Self::Records(Records::new(kind, http, grpc));
+        }
+        let (mut processor, delivered) = processor(kind, http, grpc);
+        processor.set_resource(&Resource::builder_empty().with_service_name("bench").build());
+        Self::Processor(processor, delivered)
+    }
+
+    fn end(&self, number: u64) {
+        match self {
+            Self::Processor(processor, _) => processor.on_end(span(number)),
+            Self::Records(records) => records.span(number),
+        }
+    }
+
+    fn flush(&self) -> bool {
+        match self {
+            Self::Processor(processor, _) => processor.force_flush().is_ok(),
+            Self::Records(records) => records.flush(),
+        }
+    }
+
+    fn delivered(&self) -> u64 {
+        match self {
+            Self::Processor(_, delivered) => delivered(),
+            Self::Records(records) => records.delivered(),
+        }
+    }
+}
+
 /// `KIND HTTP GRPC RATE SECONDS`; prints the spans that ended, those delivered, the nanoseconds of the
 /// export threads, the bytes resident at most, and the nanoseconds that the spans took to end.
 pub(crate) fn run(arguments: &[String]) {
@@ -156,18 +195,18 @@ pub(crate) fn run(arguments: &[String]) {
     };
     let rate: f64 = rate.parse().expect("a rate");
     let length = Duration::from_secs_f64(seconds.parse().expect("seconds"));
-    let (mut processor, delivered) = processor(kind, http, grpc);
-    processor.set_resource(&Resource::builder_empty().with_service_name("bench").build());
+    let ends = Ends::new(kind, http, grpc);
 
     // Connections are opened, and buffers have grown.
     for number in 0..1000 {
-        processor.on_end(span(number));
+        ends.end(number);
     }
-    processor.force_flush().expect("a first flush");
-    let before = (delivered(), process::export_threads_ns());
+    assert!(ends.flush(), "a first flush");
+    let before = (ends.delivered(), process::export_threads_ns());
     let producer = std::thread::Builder::new().name("producer".to_owned());
     let (ended, took) = std::thread::scope(|scope| {
-        let produce = || {
+        let ends = &ends;
+        let produce = move || {
             let begun = Instant::now();
             let mut ended = 0;
             while begun.elapsed() < length {
@@ -175,7 +214,7 @@ pub(crate) fn run(arguments: &[String]) {
                 // No more at once than a burst of 2 ms: a thread that was held up must not make up for it.
                 let burst = (rate / 500.0) as u64 + 1;
                 for number in ended..due.min(ended + burst) {
-                    processor.on_end(span(number));
+                    ends.end(number);
                 }
                 ended = due.min(ended + burst);
                 std::thread::sleep(Duration::from_micros(500));
@@ -187,9 +226,9 @@ pub(crate) fn run(arguments: &[String]) {
     });
     // What is queued is exported, however long the official flush is willing to wait.
     let begun = Instant::now();
-    while processor.force_flush().is_err() && begun.elapsed() < Duration::from_secs(20) {}
+    while !ends.flush() && begun.elapsed() < Duration::from_secs(20) {}
     let spent = process::export_threads_ns() - before.1;
-    let delivered = delivered() - before.0;
+    let delivered = ends.delivered() - before.0;
     println!(
         "{ended} {delivered} {spent} {} {}",
         process::peak_resident(),
