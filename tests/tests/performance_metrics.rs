@@ -13,6 +13,7 @@ use otel_enhance::{enhanced_trace, init};
 use otel_enhance_tests::alone::alone;
 use otel_enhance_tests::gate::Gate;
 use otel_enhance_tests::loopback::Loopback;
+use otel_enhance_tests::nuisance::dead;
 
 /// The last figures, by metric and `error.type`.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +39,10 @@ impl PushMetricExporter for Figures {
                     .data_points()
                     .map(|point| (point.attributes().cloned().collect(), point.value()))
                     .collect::<Vec<(Vec<_>, _)>>(),
+                AggregatedMetrics::F64(MetricData::Histogram(histogram)) => histogram
+                    .data_points()
+                    .map(|point| (point.attributes().cloned().collect(), point.count() as i64))
+                    .collect(),
                 other => unreachable!("{} is {other:?}", metric.name()),
             };
             for (attributes, value) in points {
@@ -64,6 +69,8 @@ impl PushMetricExporter for Figures {
         Temporality::Cumulative
     }
 }
+
+const DURATION: &str = "otel.sdk.exporter.operation.duration";
 
 #[enhanced_trace(name = "work")]
 fn work() {}
@@ -100,6 +107,8 @@ fn official_meter_collects_what_the_queue_and_the_exporter_did() {
             for _ in 0..40 {
                 work();
             }
+            // Takes those along that are on their way to the queue.
+            assert_eq!(guard.delivery().ended, 45);
             meters.force_flush().unwrap();
             let of = |metric: &str, error: &str| figures.of(metric, error);
             let dropped = 45 - 20 - in_flight;
@@ -112,6 +121,8 @@ fn official_meter_collects_what_the_queue_and_the_exporter_did() {
             assert_eq!(of(processed, "queue_full"), Some(dropped));
             assert_eq!(of(exported, ""), Some(0));
             assert_eq!(of("otel.sdk.span.live", ""), Some(0));
+            assert_eq!(of("otel.sdk.span.started", ""), Some(45));
+            assert_eq!(of(DURATION, ""), None);
 
             gate.open();
             guard.force_flush().unwrap();
@@ -120,6 +131,42 @@ fn official_meter_collects_what_the_queue_and_the_exporter_did() {
             assert_eq!(of(processed, ""), Some(45 - dropped));
             assert_eq!(of("otel.sdk.processor.span.queue.size", ""), Some(0));
             assert_eq!(of("otel.sdk.exporter.span.inflight", ""), Some(0));
+            let times = queue.export_times();
+            assert_eq!(of(DURATION, ""), Some(times.exports as i64));
+            assert!(times.exports >= 2 && times.failed == 0, "{times:?}");
+            assert!(times.longest > Duration::ZERO && times.longest <= times.total);
+            guard.shutdown().unwrap();
+            meters.shutdown().unwrap();
+        },
+    );
+}
+
+#[test]
+fn exports_that_fail_are_timed_with_the_cause_of_their_failure() {
+    alone(
+        "exports_that_fail_are_timed_with_the_cause_of_their_failure",
+        &[],
+        || {
+            let guard = init!(
+                endpoint = dead(),
+                timeout = 20ms,
+                performance,
+                error_handler = |_| {}
+            )
+            .unwrap();
+            let figures = Figures::default();
+            let meters = SdkMeterProvider::builder()
+                .with_reader(PeriodicReader::builder(figures.clone()).build())
+                .build();
+            let queue = guard.queue().unwrap();
+            queue.report_to(&meters.meter("otel.sdk"));
+            work();
+            guard.force_flush().unwrap();
+            meters.force_flush().unwrap();
+            assert_eq!(figures.of(DURATION, "unreachable"), Some(1));
+            assert_eq!(figures.of(DURATION, ""), None);
+            let times = queue.export_times();
+            assert_eq!((times.exports, times.failed), (1, 1));
             guard.shutdown().unwrap();
             meters.shutdown().unwrap();
         },

@@ -249,8 +249,15 @@ impl Inner {
         spans: u64,
         export: impl FnOnce() -> BoxFuture<'a, Outcome>,
     ) -> OTelSdkResult {
-        let outcome = self.outcome(export).await;
         let delivery = &self.shared.delivery;
+        #[cfg(feature = "performance")]
+        let began = std::time::Instant::now();
+        let outcome = self.outcome(export).await;
+        #[cfg(feature = "performance")]
+        if outlet.accounted {
+            let failure = outcome.failure();
+            delivery.operations.ended(began.elapsed(), failure);
+        }
         let dropped_so_far = || delivery.report().dropped_total();
         let log = &self.shared.log;
         match outcome {

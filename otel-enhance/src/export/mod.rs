@@ -25,6 +25,8 @@ mod held;
 #[cfg(feature = "otlp-http")]
 mod http;
 pub(crate) mod log;
+#[cfg(feature = "performance")]
+pub(crate) mod operations;
 #[cfg(all(
     feature = "performance",
     any(feature = "otlp-http", feature = "otlp-grpc")

@@ -78,6 +78,8 @@ pub(crate) struct Delivery {
     dropped: [AtomicU64; DropReason::ALL.len()],
     /// What the last attempt ran into that is to be repeated: the cause, when time runs out first.
     trouble: Mutex<Option<String>>,
+    #[cfg(feature = "performance")]
+    pub(crate) operations: super::operations::Operations,
 }
 
 impl Delivery {

@@ -25,6 +25,18 @@ pub(crate) enum Outcome {
     Dropped(Failure),
 }
 
+#[cfg(feature = "performance")]
+impl Outcome {
+    /// What not every span arrived for.
+    pub(super) fn failure(&self) -> Option<DropReason> {
+        match self {
+            Self::Delivered | Self::Partial { rejected: 0, .. } => None,
+            Self::Partial { .. } => Some(DropReason::PartialSuccess),
+            Self::Dropped(failure) => Some(failure.reason),
+        }
+    }
+}
+
 /// Why a batch was lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {

@@ -184,6 +184,11 @@ impl Account {
         self.started.load(Ordering::Relaxed).saturating_sub(ended)
     }
 
+    #[cfg(feature = "performance")]
+    pub(crate) fn operations(&self) -> &crate::export::operations::Operations {
+        &self.delivery.operations
+    }
+
     pub(crate) fn report(&self) -> DeliveryReport {
         if self.is_foreign() {
             let mut report = Delivery::default().report();

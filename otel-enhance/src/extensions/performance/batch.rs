@@ -17,9 +17,12 @@ use super::store::Store;
 use crate::InitError;
 use crate::config::{self, DropPolicy, Env, Overrides, Tuning};
 use crate::export::log::{Log, ReportKind};
+use crate::export::operations::ExportTimes;
 use crate::export::report::Delivery;
 use crate::export::runtime::ExportRuntime;
-use crate::export::{self, DeliveryReport, ErasedExporter, ErrorHandler, Report, Shared, Sink};
+use crate::export::{
+    self, DeliveryReport, DropReason, ErasedExporter, ErrorHandler, Report, Shared, Sink,
+};
 use crate::pipeline::account::Account;
 
 /// `force_flush` waits as long as the SDK's does.
@@ -255,6 +258,32 @@ impl BatchWatch {
             max_bytes: self.queue.bounds().bytes,
             peak_bytes: level.peak_bytes,
         }
+    }
+
+    /// How long exports took. Those of a pipeline with several exporters are those of the one that counts
+    /// in the account.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let guard = otel_enhance::init!(performance)?;
+    /// if let Some(queue) = guard.queue() {
+    ///     let times = queue.export_times();
+    ///     println!("{} exports, the longest in {:?}", times.exports, times.longest);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn export_times(&self) -> ExportTimes {
+        self.account.operations().times()
+    }
+
+    /// Calls `listener` after each export.
+    pub(super) fn on_export(
+        &self,
+        listener: impl Fn(Duration, Option<DropReason>) + Send + Sync + 'static,
+    ) {
+        self.account.operations().listen(listener);
     }
 
     /// Spans that an exporter has been given.

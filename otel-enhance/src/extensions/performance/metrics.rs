@@ -35,6 +35,12 @@ const IN_THE_EXPORTER: [(DropReason, &str); 7] = [
     (DropReason::ShutdownDeadline, "shutdown_deadline"),
 ];
 
+/// Bounds of the histogram's buckets where no view says otherwise: those that the conventions advise for
+/// requests over HTTP, in seconds, and the longest timeouts that are usual.
+const EXPORT_SECONDS: [f64; 16] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0,
+];
+
 /// The attributes of one processor and its exporter.
 #[derive(Debug)]
 struct Components {
@@ -83,6 +89,7 @@ impl BatchWatch {
     ///
     /// | metric | what it counts |
     /// |---|---|
+    /// | `otel.sdk.span.started` | sampled spans that have started |
     /// | `otel.sdk.span.live` | sampled spans that have started and not ended |
     /// | `otel.sdk.processor.span.queue.size` | spans that wait for their export |
     /// | `otel.sdk.processor.span.queue.capacity` | spans that may wait |
@@ -90,12 +97,27 @@ impl BatchWatch {
     /// | `otel.sdk.exporter.span.inflight` | spans that are being exported |
     /// | `otel.sdk.exporter.span.exported` | spans delivered; with `error.type` those that were not |
     ///
+    /// | `otel.sdk.exporter.operation.duration` | a histogram: seconds that an export took from its first try to the end of its last, with `error.type` unless every span was accepted; of the exports that end from this call on |
+    ///
+    /// Spans that are not sampled are not counted as started: a counter would cost whoever starts them.
     /// The attribute `otel.component.name` tells the processors of a process apart. Called twice, it
     /// reports twice. A meter of the conventional name is `global::meter("otel.sdk")`.
     pub fn report_to(&self, meter: &Meter) {
         let components = Arc::new(Components::next());
         self.report_processor(meter, &components);
         self.report_exporter(meter, &components);
+        self.report_operations(meter, &components);
+        let watch = self.clone();
+        meter
+            .u64_observable_counter("otel.sdk.span.started")
+            .with_unit("{span}")
+            .with_description("Sampled spans that have started.")
+            .with_callback(move |observer| {
+                let report = watch.report();
+                let sampled = KeyValue::new("otel.span.sampling_result", "RECORD_AND_SAMPLE");
+                observer.observe(report.ended + report.unfinished, &[sampled]);
+            })
+            .build();
         let watch = self.clone();
         meter
             .i64_observable_up_down_counter("otel.sdk.span.live")
@@ -138,6 +160,23 @@ impl BatchWatch {
                 failures(observer, &report, &BEFORE_THE_EXPORTER, &by.processor);
             })
             .build();
+    }
+
+    fn report_operations(&self, meter: &Meter, components: &Arc<Components>) {
+        let durations = meter
+            .f64_histogram("otel.sdk.exporter.operation.duration")
+            .with_unit("s")
+            .with_description("How long exports took.")
+            .with_boundaries(EXPORT_SECONDS.to_vec())
+            .build();
+        let by = Arc::clone(components);
+        self.on_export(move |took, failure| {
+            let seconds = took.as_secs_f64();
+            match failure {
+                None => durations.record(seconds, &by.exporter),
+                Some(reason) => durations.record(seconds, &failed(&by.exporter, reason.as_str())),
+            }
+        });
     }
 
     fn report_exporter(&self, meter: &Meter, components: &Arc<Components>) {

@@ -78,6 +78,7 @@ mod write;
 mod written;
 
 pub use crate::config::DropPolicy;
+pub use crate::export::operations::ExportTimes;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 pub use crate::export::{ConnectionPoolExporter, ConnectionPoolExporterBuilder};
 pub use batch::{BatchOptimizedExporter, BatchOptimizedProcessor, BatchWatch, QueueLevel};
