@@ -6,7 +6,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::UNIX_EPOCH;
 
-use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId};
+use opentelemetry::trace::{
+    Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId,
+};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
@@ -39,6 +41,23 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+fn events(index: u64) -> SpanEvents {
+    let mut events = SpanEvents::default();
+    if index % 3 == 0 {
+        let attributes = vec![KeyValue::new("text", format!("event of {index}"))];
+        events.events = vec![Event::new("retry", UNIX_EPOCH, attributes, 1)];
+    }
+    events
+}
+
+fn links(index: u64) -> SpanLinks {
+    let mut links = SpanLinks::default();
+    if index % 3 == 1 {
+        links.links = vec![Link::with_context(SpanContext::NONE)];
+    }
+    links
+}
+
 fn batch(spans: u64, scopes: u64) -> Vec<SpanData> {
     const NAMES: [&str; 3] = ["shop", "cart", "catalog"];
     (0..spans)
@@ -63,8 +82,8 @@ fn batch(spans: u64, scopes: u64) -> Vec<SpanData> {
                 KeyValue::new("list", opentelemetry::Value::Array(vec![1_i64, 2].into())),
             ],
             dropped_attributes_count: 0,
-            events: SpanEvents::default(),
-            links: SpanLinks::default(),
+            events: events(index),
+            links: links(index),
             status: Status::error("no"),
             instrumentation_scope: InstrumentationScope::builder(NAMES[(index % scopes) as usize])
                 .with_attributes([KeyValue::new("team", "blue")])

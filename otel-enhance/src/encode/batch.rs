@@ -11,6 +11,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::Resource;
 
 use super::buffer::Buffer;
+use super::cursor::Cursor;
 use super::pool::Pool;
 use super::scopes::Scopes;
 use super::span::EncodeSpan;
@@ -38,10 +39,10 @@ pub(crate) trait Format: Default {
     /// The bytes of a scope with so many bytes of spans.
     fn scope_len(scope: &Frame, spans: usize) -> usize;
     /// Begins a request; `scopes` are the bytes of all that is in it.
-    fn open_request(out: &mut Buffer, resource: &Frame, scopes: usize);
-    fn close_request(out: &mut Buffer, resource: &Frame);
-    fn open_scope(out: &mut Buffer, scope: &Frame, spans: usize, first: bool);
-    fn close_scope(out: &mut Buffer, scope: &Frame);
+    fn open_request(out: &mut Cursor<'_>, resource: &Frame, scopes: usize);
+    fn close_request(out: &mut Cursor<'_>, resource: &Frame);
+    fn open_scope(out: &mut Cursor<'_>, scope: &Frame, spans: usize, first: bool);
+    fn close_scope(out: &mut Cursor<'_>, scope: &Frame);
     fn span<S: EncodeSpan>(&mut self, out: &mut Buffer, span: &S);
 }
 
@@ -136,18 +137,18 @@ impl<F: Format> BatchEncoder<F> {
         let end = end - F::SEPARATOR;
         let spans = end - self.start;
         self.heading.set_position(0);
-        F::open_request(
-            &mut self.heading,
-            &self.resource,
-            F::scope_len(frame, spans),
-        );
-        F::open_scope(&mut self.heading, frame, spans, true);
+        let mut out = Cursor::new(&mut self.heading);
+        F::open_request(&mut out, &self.resource, F::scope_len(frame, spans));
+        F::open_scope(&mut out, frame, spans, true);
+        out.finish();
         let heading = self.heading.written();
         let start = self.start - heading.len();
         self.arena.overwrite(start, heading);
         self.arena.set_position(end);
-        F::close_scope(&mut self.arena, frame);
-        F::close_request(&mut self.arena, &self.resource);
+        let mut out = Cursor::new(&mut self.arena);
+        F::close_scope(&mut out, frame);
+        F::close_request(&mut out, &self.resource);
+        out.finish();
         let end = self.arena.position();
         let next = Buffer::over(self.pool.take());
         let filled = std::mem::replace(&mut self.arena, next);
@@ -165,10 +166,13 @@ impl<F: Format> BatchEncoder<F> {
             .in_order()
             .map(|scope| F::scope_len(scope.frame, scope.len - F::SEPARATOR))
             .sum();
-        let mut out = Buffer::over(self.pool.take());
+        let mut buffer = Buffer::over(self.pool.take());
+        let mut out = Cursor::new(&mut buffer);
         F::open_request(&mut out, &self.resource, total);
         for (index, scope) in self.scopes.in_order().enumerate() {
-            F::open_scope(&mut out, scope.frame, scope.len - F::SEPARATOR, index == 0);
+            let spans = scope.len - F::SEPARATOR;
+            F::open_scope(&mut out, scope.frame, spans, index == 0);
+            let first = out.position();
             let mut from = self.start;
             for run in &self.runs {
                 if run.scope == scope.id {
@@ -176,14 +180,15 @@ impl<F: Format> BatchEncoder<F> {
                 }
                 from = run.end;
             }
-            out.set_position(out.position() - F::SEPARATOR);
+            out.go_back_to(first + spans);
             F::close_scope(&mut out, scope.frame);
         }
         F::close_request(&mut out, &self.resource);
-        let end = out.position();
+        out.finish();
+        let end = buffer.position();
         if self.arena.is_huge() {
             self.arena = Buffer::default();
         }
-        self.pool.lend(out.into_bytes(), 0..end)
+        self.pool.lend(buffer.into_bytes(), 0..end)
     }
 }

@@ -7,17 +7,19 @@
 
 use std::io::Write;
 
-use opentelemetry::trace::{Event, Link, SpanId, TraceState};
+use opentelemetry::trace::{Event, Link, SpanId, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::Resource;
 use otel_enhance_kernels::hex;
 
 use super::batch::{Format, Frame};
 use super::buffer::Buffer;
+use super::cursor::{Cursor, written};
 use super::span::{
-    EncodeSpan, ValueRef, each_element, flags, kind_number, status_parts, unix_nanos, visit_all,
+    EncodeSpan, ValueRef, each_element, flags, kind_number, status_parts, visit_all,
 };
-use super::text::{put_escaped, put_integer, put_text, put_unsigned};
+use super::text::{put_escaped, put_integer, put_text, put_text_between, put_unsigned};
+use super::time::unix_nanos;
 
 /// The format.
 #[derive(Debug, Default)]
@@ -27,24 +29,26 @@ impl Format for Json {
     const SEPARATOR: usize = 1;
 
     fn resource(resource: &Resource) -> Frame {
-        let mut head = Buffer::default();
-        head.put_slice(br#"{"resourceSpans":[{"resource":{"attributes":["#);
-        let mut list = List::default();
-        for (key, value) in resource {
-            list.put_attribute(&mut head, key.as_str(), value.into());
-        }
-        head.put_slice(br#"],"droppedAttributesCount":0,"entityRefs":[]},"scopeSpans":["#);
+        let head = written(|out| {
+            out.put_slice(br#"{"resourceSpans":[{"resource":{"attributes":["#);
+            let mut list = List::default();
+            for (key, value) in resource {
+                list.put_attribute(out, key.as_str(), value.into());
+            }
+            out.put_slice(br#"],"droppedAttributesCount":0,"entityRefs":[]},"scopeSpans":["#);
+        });
         frame(head, resource.schema_url(), b"}]}")
     }
 
     fn scope(scope: &InstrumentationScope) -> Frame {
-        let mut head = Buffer::default();
-        head.put_slice(br#"{"scope":{"name":"#);
-        put_text(&mut head, scope.name());
-        head.put_slice(br#","version":"#);
-        put_text(&mut head, scope.version().unwrap_or_default());
-        put_attributes(&mut head, scope.attributes());
-        head.put_slice(br#","droppedAttributesCount":0},"spans":["#);
+        let head = written(|out| {
+            out.put_slice(br#"{"scope":{"name":"#);
+            put_text(out, scope.name());
+            out.put_slice(br#","version":"#);
+            put_text(out, scope.version().unwrap_or_default());
+            put_attributes(out, scope.attributes());
+            out.put_slice(br#","droppedAttributesCount":0},"spans":["#);
+        });
         frame(head, scope.schema_url(), b"}")
     }
 
@@ -52,131 +56,161 @@ impl Format for Json {
         scope.len() + spans
     }
 
-    fn open_request(out: &mut Buffer, resource: &Frame, _scopes: usize) {
+    fn open_request(out: &mut Cursor<'_>, resource: &Frame, _scopes: usize) {
         out.put_slice(&resource.head);
     }
 
-    fn close_request(out: &mut Buffer, resource: &Frame) {
+    fn close_request(out: &mut Cursor<'_>, resource: &Frame) {
         out.put_slice(&resource.tail);
     }
 
-    fn open_scope(out: &mut Buffer, scope: &Frame, _spans: usize, first: bool) {
+    fn open_scope(out: &mut Cursor<'_>, scope: &Frame, _spans: usize, first: bool) {
         if !first {
             out.put_byte(b',');
         }
         out.put_slice(&scope.head);
     }
 
-    fn close_scope(out: &mut Buffer, scope: &Frame) {
+    fn close_scope(out: &mut Cursor<'_>, scope: &Frame) {
         out.put_slice(&scope.tail);
     }
 
-    fn span<S: EncodeSpan>(&mut self, out: &mut Buffer, span: &S) {
-        out.put_slice(br#"{"traceId":""#);
-        out.put_array(hex::trace_id(&span.trace_id().to_bytes()));
-        out.put_slice(br#"","spanId":""#);
-        out.put_array(hex::span_id(&span.span_id().to_bytes()));
-        out.put_slice(br#"","traceState":"#);
+    #[inline]
+    fn span<S: EncodeSpan>(&mut self, buffer: &mut Buffer, span: &S) {
+        let mut cursor = Cursor::new(buffer);
+        let out = &mut cursor;
+        put_ids(out, *br#"{"traceId":""#, span.trace_id(), span.span_id());
         put_trace_state(out, span.trace_state());
-        out.put_slice(br#","parentSpanId":""#);
-        if span.parent_span_id() != SpanId::INVALID {
+        if span.parent_span_id() == SpanId::INVALID {
+            out.put_array(*br#"","parentSpanId":"","flags":"#);
+        } else {
+            out.put_array(*br#"","parentSpanId":""#);
             out.put_array(hex::span_id(&span.parent_span_id().to_bytes()));
+            out.put_array(*br#"","flags":"#);
         }
-        out.put_slice(br#"","flags":"#);
         let flags = flags(span.trace_flags(), span.parent_span_is_remote());
         put_unsigned(out, u64::from(flags));
-        out.put_slice(br#","name":"#);
-        put_text(out, span.name());
-        out.put_slice(br#","kind":"#);
+        put_text_between(out, *br#","name":""#, span.name(), *br#"","kind":"#);
         put_unsigned(out, u64::from(kind_number(span.kind())));
-        put_time(out, br#","startTimeUnixNano":""#, span.start_unix_nanos());
-        put_time(out, br#","endTimeUnixNano":""#, span.end_unix_nanos());
-        out.put_slice(br#","attributes":["#);
+        out.put_array(*br#","startTimeUnixNano":""#);
+        put_unsigned(out, span.start_unix_nanos());
+        out.put_array(*br#"","endTimeUnixNano":""#);
+        put_unsigned(out, span.end_unix_nanos());
+        out.put_array(*br#"","attributes":["#);
         let mut list = List::default();
         span.attributes(|key, value| list.put_attribute(out, key, value));
-        out.put_slice(b"]");
-        put_count(
-            out,
-            br#","droppedAttributesCount":"#,
-            span.dropped_attributes_count(),
-        );
-        out.put_slice(br#","events":["#);
-        let mut list = List::default();
-        for event in span.events() {
-            list.next(out);
-            put_event(out, event);
+        let (events, links) = (span.events(), span.links());
+        let dropped = Dropped {
+            attributes: span.dropped_attributes_count(),
+            events: span.dropped_events_count(),
+            links: span.dropped_links_count(),
+        };
+        if events.is_empty() && links.is_empty() && dropped == Dropped::default() {
+            out.put_array(
+                *br#"],"droppedAttributesCount":0,"events":[],"droppedEventsCount":0,"links":[],"droppedLinksCount":0"#,
+            );
+        } else {
+            out.apart(|out| put_events_and_links(out, events, links, &dropped));
         }
-        out.put_slice(b"]");
-        put_count(
-            out,
-            br#","droppedEventsCount":"#,
-            span.dropped_events_count(),
-        );
-        out.put_slice(br#","links":["#);
-        let mut list = List::default();
-        for link in span.links() {
-            list.next(out);
-            put_link(out, link);
+        match status_parts(span.status()) {
+            (0, _) => out.put_array(*br#","status":{"message":"","code":0}},"#),
+            (code, message) => {
+                out.put_array(*br#","status":{"message":"#);
+                out.apart(|out| put_text(out, message));
+                put_count(out, *br#","code":"#, u32::from(code));
+                out.put_array(*b"}},");
+            }
         }
-        out.put_slice(b"]");
-        put_count(out, br#","droppedLinksCount":"#, span.dropped_links_count());
-        let (code, message) = status_parts(span.status());
-        out.put_slice(br#","status":{"message":"#);
-        put_text(out, message);
-        put_count(out, br#","code":"#, u32::from(code));
-        out.put_slice(b"}},");
+        cursor.finish();
     }
 }
 
-fn frame(head: Buffer, schema_url: Option<&str>, end: &[u8]) -> Frame {
-    let mut tail = Buffer::default();
-    tail.put_slice(br#"],"schemaUrl":"#);
-    put_text(&mut tail, schema_url.unwrap_or_default());
-    tail.put_slice(end);
-    Frame {
-        head: head.written().into(),
-        tail: tail.written().into(),
-    }
+/// What a span had no room for.
+#[derive(Default, PartialEq)]
+struct Dropped {
+    attributes: u32,
+    events: u32,
+    links: u32,
 }
 
-fn put_event(out: &mut Buffer, event: &Event) {
-    put_time(out, br#"{"timeUnixNano":""#, unix_nanos(event.timestamp));
-    out.put_slice(br#","name":"#);
-    put_text(out, &event.name);
+/// From the end of the attributes on.
+#[inline(never)]
+fn put_events_and_links(out: &mut Cursor<'_>, events: &[Event], links: &[Link], dropped: &Dropped) {
+    put_count(out, *br#"],"droppedAttributesCount":"#, dropped.attributes);
+    out.put_array(*br#","events":["#);
+    let mut list = List::default();
+    for event in events {
+        list.next(out);
+        put_event(out, event);
+    }
+    put_count(out, *br#"],"droppedEventsCount":"#, dropped.events);
+    out.put_array(*br#","links":["#);
+    let mut list = List::default();
+    for link in links {
+        list.next(out);
+        put_link(out, link);
+    }
+    put_count(out, *br#"],"droppedLinksCount":"#, dropped.links);
+}
+
+fn frame(head: Box<[u8]>, schema_url: Option<&str>, end: &[u8]) -> Frame {
+    let tail = written(|out| {
+        out.put_slice(br#"],"schemaUrl":"#);
+        put_text(out, schema_url.unwrap_or_default());
+        out.put_slice(end);
+    });
+    Frame { head, tail }
+}
+
+fn put_event(out: &mut Cursor<'_>, event: &Event) {
+    out.put_array(*br#"{"timeUnixNano":""#);
+    put_unsigned(out, unix_nanos(event.timestamp));
+    put_text_between(out, *br#"","name":""#, &event.name, *b"\"");
     put_attributes(out, &event.attributes);
-    put_count(
-        out,
-        br#","droppedAttributesCount":"#,
-        event.dropped_attributes_count,
-    );
+    let dropped = event.dropped_attributes_count;
+    put_count(out, *br#","droppedAttributesCount":"#, dropped);
     out.put_byte(b'}');
 }
 
-fn put_link(out: &mut Buffer, link: &Link) {
+fn put_link(out: &mut Cursor<'_>, link: &Link) {
     let context = &link.span_context;
-    out.put_slice(br#"{"traceId":""#);
-    out.put_array(hex::trace_id(&context.trace_id().to_bytes()));
-    out.put_slice(br#"","spanId":""#);
-    out.put_array(hex::span_id(&context.span_id().to_bytes()));
-    out.put_slice(br#"","traceState":"#);
+    let (trace_id, span_id) = (context.trace_id(), context.span_id());
+    put_ids(out, *br#"{"traceId":""#, trace_id, span_id);
     put_trace_state(out, context.trace_state());
+    out.put_byte(b'"');
     put_attributes(out, &link.attributes);
-    put_count(
-        out,
-        br#","droppedAttributesCount":"#,
-        link.dropped_attributes_count,
-    );
-    put_count(
-        out,
-        br#","flags":"#,
-        flags(context.trace_flags(), context.is_remote()),
-    );
+    let dropped = link.dropped_attributes_count;
+    put_count(out, *br#","droppedAttributesCount":"#, dropped);
+    let flags = flags(context.trace_flags(), context.is_remote());
+    put_count(out, *br#","flags":"#, flags);
     out.put_byte(b'}');
+}
+
+/// Both ids behind `before`, and the beginning of the trace state.
+#[inline(always)]
+fn put_ids<const N: usize>(
+    out: &mut Cursor<'_>,
+    before: [u8; N],
+    trace_id: TraceId,
+    span_id: SpanId,
+) {
+    out.put_array(before);
+    out.put_array(hex::trace_id(&trace_id.to_bytes()));
+    out.put_array(*br#"","spanId":""#);
+    out.put_array(hex::span_id(&span_id.to_bytes()));
+    out.put_array(*br#"","traceState":""#);
+}
+
+#[inline(always)]
+fn put_trace_state(out: &mut Cursor<'_>, state: &TraceState) {
+    if *state != TraceState::NONE {
+        out.apart(|out| put_members(out, state));
+    }
 }
 
 /// The header's text. Keys and values that come from a header have nothing to escape, others may have.
-fn put_trace_state(out: &mut Buffer, state: &TraceState) {
-    out.put_byte(b'"');
+#[inline(never)]
+fn put_members(out: &mut Cursor<'_>, state: &TraceState) {
     for (index, (key, value)) in state.into_iter().enumerate() {
         if index > 0 {
             out.put_byte(b',');
@@ -185,23 +219,16 @@ fn put_trace_state(out: &mut Buffer, state: &TraceState) {
         out.put_byte(b'=');
         put_escaped(out, value);
     }
-    out.put_byte(b'"');
 }
 
-/// A field whose text has been opened, and its end.
-fn put_time(out: &mut Buffer, field: &[u8], unix_nanos: u64) {
-    out.put_slice(field);
-    put_unsigned(out, unix_nanos);
-    out.put_byte(b'"');
-}
-
-fn put_count(out: &mut Buffer, field: &[u8], count: u32) {
-    out.put_slice(field);
+#[inline(always)]
+fn put_count<const N: usize>(out: &mut Cursor<'_>, field: [u8; N], count: u32) {
+    out.put_array(field);
     put_unsigned(out, u64::from(count));
 }
 
-fn put_attributes<'a>(out: &mut Buffer, attributes: impl IntoIterator<Item = &'a KeyValue>) {
-    out.put_slice(br#","attributes":["#);
+fn put_attributes<'a>(out: &mut Cursor<'_>, attributes: impl IntoIterator<Item = &'a KeyValue>) {
+    out.put_array(*br#","attributes":["#);
     let mut list = List::default();
     visit_all(attributes, |key, value| list.put_attribute(out, key, value));
     out.put_byte(b']');
@@ -214,55 +241,69 @@ struct List {
 }
 
 impl List {
-    fn next(&mut self, out: &mut Buffer) {
+    #[inline(always)]
+    fn next(&mut self, out: &mut Cursor<'_>) {
         if self.begun {
             out.put_byte(b',');
         }
         self.begun = true;
     }
 
-    fn put_attribute(&mut self, out: &mut Buffer, key: &str, value: ValueRef<'_>) {
+    #[inline(always)]
+    fn put_attribute(&mut self, out: &mut Cursor<'_>, key: &str, value: ValueRef<'_>) {
         self.next(out);
-        out.put_slice(br#"{"key":"#);
-        put_text(out, key);
-        out.put_slice(br#","value":"#);
-        put_value(out, value);
-        out.put_byte(b'}');
+        put_text_between(out, *br#"{"key":""#, key, *br#"","value":{"#);
+        match value {
+            ValueRef::String(text) => {
+                put_text_between(out, *br#""stringValue":""#, text, *br#""}}"#);
+            }
+            ValueRef::I64(value) => {
+                out.put_array(*br#""intValue":""#);
+                put_integer(out, value);
+                out.put_array(*br#""}}"#);
+            }
+            value => {
+                out.apart(|out| put_value(out, value));
+                out.put_array(*b"}}");
+            }
+        }
     }
 }
 
-fn put_value(out: &mut Buffer, value: ValueRef<'_>) {
+/// What is between the braces of an `AnyValue`.
+#[inline(never)]
+fn put_value(out: &mut Cursor<'_>, value: ValueRef<'_>) {
     match value {
         ValueRef::String(text) => {
-            out.put_slice(br#"{"stringValue":"#);
-            put_text(out, text);
+            put_text_between(out, *br#""stringValue":""#, text, *b"\"");
         }
         ValueRef::I64(value) => {
-            out.put_slice(br#"{"intValue":""#);
+            out.put_array(*br#""intValue":""#);
             put_integer(out, value);
             out.put_byte(b'"');
         }
-        ValueRef::Bool(true) => out.put_slice(br#"{"boolValue":true"#),
-        ValueRef::Bool(false) => out.put_slice(br#"{"boolValue":false"#),
+        ValueRef::Bool(true) => out.put_array(*br#""boolValue":true"#),
+        ValueRef::Bool(false) => out.put_array(*br#""boolValue":false"#),
         ValueRef::F64(value) => {
-            out.put_slice(br#"{"doubleValue":"#);
+            out.put_array(*br#""doubleValue":"#);
             put_double(out, value);
         }
         ValueRef::Array(array) => {
-            out.put_slice(br#"{"arrayValue":{"values":["#);
+            out.put_array(*br#""arrayValue":{"values":["#);
             let mut list = List::default();
             each_element(array, |value| {
                 list.next(out);
+                out.put_byte(b'{');
                 put_value(out, value);
+                out.put_byte(b'}');
             });
-            out.put_slice(b"]}");
+            out.put_array(*b"]}");
         }
-        ValueRef::Unknown => out.put_byte(b'{'),
+        ValueRef::Unknown => {}
     }
-    out.put_byte(b'}');
 }
 
-fn put_double(out: &mut Buffer, value: f64) {
+fn put_double(out: &mut Cursor<'_>, value: f64) {
     if value.is_nan() {
         out.put_slice(br#""NaN""#);
     } else if value.is_infinite() {

@@ -6,6 +6,7 @@
 
 mod batch;
 mod buffer;
+mod cursor;
 mod encoder;
 #[cfg(feature = "otlp-json")]
 mod json;
@@ -18,6 +19,7 @@ mod span;
 pub(crate) mod tests;
 #[cfg(feature = "otlp-json")]
 mod text;
+mod time;
 mod wire;
 #[cfg(feature = "performance")]
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
@@ -26,7 +28,10 @@ mod writer;
 pub use encoder::SpanEncoder;
 #[cfg(feature = "performance")]
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-pub(crate) use span::{EncodeSpan, ValueRef, unix_nanos};
+pub(crate) use span::{EncodeSpan, ValueRef};
+#[cfg(feature = "performance")]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub(crate) use time::unix_nanos;
 #[cfg(feature = "performance")]
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 pub(crate) use writer::SpanWriter;

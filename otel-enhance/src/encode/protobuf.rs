@@ -9,9 +9,11 @@ use opentelemetry_sdk::Resource;
 
 use super::batch::{Format, Frame};
 use super::buffer::Buffer;
+use super::cursor::{Cursor, written};
 use super::span::{
-    EncodeSpan, ValueRef, each_element, flags, kind_number, status_parts, unix_nanos, visit_all,
+    EncodeSpan, ValueRef, each_element, flags, kind_number, status_parts, visit_all,
 };
+use super::time::unix_nanos;
 use super::wire::{
     Open, field_len, put_count, put_fixed64, put_header, put_string, put_varint, short_varint,
     varint_len,
@@ -39,68 +41,74 @@ impl Format for Protobuf {
     const SEPARATOR: usize = 0;
 
     fn resource(resource: &Resource) -> Frame {
-        let mut message = Buffer::default();
-        for (key, value) in resource {
-            put_attribute(&mut message, 0x0A, key.as_str(), value.into());
-        }
-        frame(message.written(), resource.schema_url())
+        let message = written(|out| {
+            for (key, value) in resource {
+                put_attribute(out, 0x0A, key.as_str(), value.into());
+            }
+        });
+        frame(&message, resource.schema_url())
     }
 
     fn scope(scope: &InstrumentationScope) -> Frame {
-        let mut message = Buffer::default();
-        put_string(&mut message, 0x0A, scope.name());
-        put_string(&mut message, 0x12, scope.version().unwrap_or_default());
-        put_attributes(&mut message, 0x1A, scope.attributes());
-        frame(message.written(), scope.schema_url())
+        let message = written(|out| {
+            put_string(out, 0x0A, scope.name());
+            put_string(out, 0x12, scope.version().unwrap_or_default());
+            put_attributes(out, 0x1A, scope.attributes());
+        });
+        frame(&message, scope.schema_url())
     }
 
     fn scope_len(scope: &Frame, spans: usize) -> usize {
         field_len(scope.len() + spans)
     }
 
-    fn open_request(out: &mut Buffer, resource: &Frame, scopes: usize) {
+    fn open_request(out: &mut Cursor<'_>, resource: &Frame, scopes: usize) {
         put_header(out, 0x0A, resource.len() + scopes);
         out.put_slice(&resource.head);
     }
 
-    fn close_request(out: &mut Buffer, resource: &Frame) {
+    fn close_request(out: &mut Cursor<'_>, resource: &Frame) {
         out.put_slice(&resource.tail);
     }
 
-    fn open_scope(out: &mut Buffer, scope: &Frame, spans: usize, _first: bool) {
+    fn open_scope(out: &mut Cursor<'_>, scope: &Frame, spans: usize, _first: bool) {
         put_header(out, 0x12, scope.len() + spans);
         out.put_slice(&scope.head);
     }
 
-    fn close_scope(out: &mut Buffer, scope: &Frame) {
+    fn close_scope(out: &mut Cursor<'_>, scope: &Frame) {
         out.put_slice(&scope.tail);
     }
 
     #[inline]
-    fn span<S: EncodeSpan>(&mut self, out: &mut Buffer, span: &S) {
+    fn span<S: EncodeSpan>(&mut self, buffer: &mut Buffer, span: &S) {
+        let mut cursor = Cursor::new(buffer);
+        let out = &mut cursor;
         let open = Open::new(out, 0x12, self.span_width);
-        put_ids(out, span.trace_id(), span.span_id());
-        put_trace_state(out, span.trace_state());
-        let parent = span.parent_span_id();
-        if parent != SpanId::INVALID {
-            let [a, b, c, d, e, f, g, h] = parent.to_bytes();
-            out.put_array([0x22, 8, a, b, c, d, e, f, g, h]);
+        if *span.trace_state() == TraceState::NONE {
+            put_ids(out, span.trace_id(), span.span_id(), span.parent_span_id());
+        } else {
+            put_ids(out, span.trace_id(), span.span_id(), SpanId::INVALID);
+            out.apart(|out| put_trace_state(out, span.trace_state()));
+            put_parent(out, span.parent_span_id());
         }
-        put_string(out, 0x2A, span.name());
-        put_kind_and_times(
+        put_name_kind_and_times(
             out,
+            span.name(),
             kind_number(span.kind()),
             span.start_unix_nanos(),
             span.end_unix_nanos(),
         );
         span.attributes(|key, value| put_attribute(out, 0x4A, key, value));
         put_count(out, 0x50, span.dropped_attributes_count());
-        for event in span.events() {
-            self.put_event(out, event);
+        let events = span.events();
+        if !events.is_empty() {
+            self.event_width = out.apart(|out| put_events(out, events, self.event_width));
         }
         put_count(out, 0x60, span.dropped_events_count());
-        for link in span.links() {
-            self.put_link(out, link);
+        let links = span.links();
+        if !links.is_empty() {
+            self.link_width = out.apart(|out| put_links(out, links, self.link_width));
         }
         put_count(out, 0x70, span.dropped_links_count());
         let [a, b, c, d] = flags(span.trace_flags(), span.parent_span_is_remote()).to_le_bytes();
@@ -108,64 +116,84 @@ impl Format for Protobuf {
             // Present, and empty.
             (0, _) => out.put_array([0x7A, 0, 0x85, 0x01, a, b, c, d]),
             (code, message) => {
-                put_status(out, code, message);
+                out.apart(|out| put_status(out, code, message));
                 out.put_array([0x85, 0x01, a, b, c, d]);
             }
         }
         self.span_width = open.close(out);
+        cursor.finish();
     }
 }
 
-impl Protobuf {
-    fn put_event(&mut self, out: &mut Buffer, event: &Event) {
-        let open = Open::new(out, 0x5A, self.event_width);
+/// Returns the width of the last one's length, and is given a guess.
+#[inline(never)]
+fn put_events(out: &mut Cursor<'_>, events: &[Event], mut width: usize) -> usize {
+    for event in events {
+        let open = Open::new(out, 0x5A, width);
         put_fixed64(out, 0x09, unix_nanos(event.timestamp));
         put_string(out, 0x12, &event.name);
         put_attributes(out, 0x1A, &event.attributes);
         put_count(out, 0x20, event.dropped_attributes_count);
-        self.event_width = open.close(out);
+        width = open.close(out);
     }
+    width
+}
 
-    fn put_link(&mut self, out: &mut Buffer, link: &Link) {
+/// As [`put_events`].
+#[inline(never)]
+fn put_links(out: &mut Cursor<'_>, links: &[Link], mut width: usize) -> usize {
+    for link in links {
         let context = &link.span_context;
-        let open = Open::new(out, 0x6A, self.link_width);
-        put_ids(out, context.trace_id(), context.span_id());
+        let open = Open::new(out, 0x6A, width);
+        put_ids(out, context.trace_id(), context.span_id(), SpanId::INVALID);
         put_trace_state(out, context.trace_state());
         put_attributes(out, 0x22, &link.attributes);
         put_count(out, 0x28, link.dropped_attributes_count);
         let [a, b, c, d] = flags(context.trace_flags(), context.is_remote()).to_le_bytes();
         out.put_array([0x35, a, b, c, d]);
-        self.link_width = open.close(out);
+        width = open.close(out);
     }
+    width
 }
 
 /// A message as field 1, and the schema URL of what it heads as field 3.
 fn frame(message: &[u8], schema_url: Option<&str>) -> Frame {
-    let mut head = Buffer::default();
-    put_header(&mut head, 0x0A, message.len());
-    head.put_slice(message);
-    let mut tail = Buffer::default();
-    put_string(&mut tail, 0x1A, schema_url.unwrap_or_default());
     Frame {
-        head: head.written().into(),
-        tail: tail.written().into(),
+        head: written(|out| {
+            put_header(out, 0x0A, message.len());
+            out.put_slice(message);
+        }),
+        tail: written(|out| put_string(out, 0x1A, schema_url.unwrap_or_default())),
     }
 }
 
-/// Both are written whether they are valid or not.
+/// The two ids are written whether they are valid or not, the parent if it is.
 #[inline(always)]
-fn put_ids(out: &mut Buffer, trace_id: TraceId, span_id: SpanId) {
-    let mut ids = [0; 28];
-    ids[..2].copy_from_slice(&[0x0A, 16]);
-    ids[2..18].copy_from_slice(&trace_id.to_bytes());
-    ids[18..20].copy_from_slice(&[0x12, 8]);
-    ids[20..].copy_from_slice(&span_id.to_bytes());
-    out.put_array(ids);
+fn put_ids(out: &mut Cursor<'_>, trace_id: TraceId, span_id: SpanId, parent: SpanId) {
+    out.put_block(|ids: &mut [u8; 38]| {
+        ids[..2].copy_from_slice(&[0x0A, 16]);
+        ids[2..18].copy_from_slice(&trace_id.to_bytes());
+        ids[18..20].copy_from_slice(&[0x12, 8]);
+        ids[20..28].copy_from_slice(&span_id.to_bytes());
+        ids[28..30].copy_from_slice(&[0x22, 8]);
+        ids[30..].copy_from_slice(&parent.to_bytes());
+        if parent == SpanId::INVALID { 28 } else { 38 }
+    });
 }
 
 #[inline(always)]
-fn put_kind_and_times(out: &mut Buffer, kind: u8, start: u64, end: u64) {
-    if start == 0 || end == 0 {
+fn put_parent(out: &mut Cursor<'_>, parent: SpanId) {
+    if parent != SpanId::INVALID {
+        let [a, b, c, d, e, f, g, h] = parent.to_bytes();
+        out.put_array([0x22, 8, a, b, c, d, e, f, g, h]);
+    }
+}
+
+#[inline(always)]
+fn put_name_kind_and_times(out: &mut Cursor<'_>, name: &str, kind: u8, start: u64, end: u64) {
+    let len = name.len();
+    if len == 0 || len >= 0x80 || start == 0 || end == 0 {
+        put_string(out, 0x2A, name);
         out.put_array([0x30, kind]);
         put_fixed64(out, 0x39, start);
         put_fixed64(out, 0x41, end);
@@ -176,20 +204,18 @@ fn put_kind_and_times(out: &mut Buffer, kind: u8, start: u64, end: u64) {
     fields[3..11].copy_from_slice(&start.to_le_bytes());
     fields[11] = 0x41;
     fields[12..].copy_from_slice(&end.to_le_bytes());
-    out.put_array(fields);
+    out.put_ending([0x2A, len as u8], name.as_bytes(), fields, fields.len());
 }
 
 /// The header's text, as `TraceState::header` makes it.
-#[inline(always)]
-fn put_trace_state(out: &mut Buffer, state: &TraceState) {
-    let members = state.into_iter();
-    if members.len() > 0 {
+fn put_trace_state(out: &mut Cursor<'_>, state: &TraceState) {
+    if state.into_iter().len() > 0 {
         put_members(out, state);
     }
 }
 
 #[inline(never)]
-fn put_members(out: &mut Buffer, state: &TraceState) {
+fn put_members(out: &mut Cursor<'_>, state: &TraceState) {
     let open = Open::new(out, 0x1A, 1);
     for (index, (key, value)) in state.into_iter().enumerate() {
         if index > 0 {
@@ -203,7 +229,7 @@ fn put_members(out: &mut Buffer, state: &TraceState) {
 }
 
 #[inline(never)]
-fn put_status(out: &mut Buffer, code: u8, message: &str) {
+fn put_status(out: &mut Cursor<'_>, code: u8, message: &str) {
     let text = if message.is_empty() {
         0
     } else {
@@ -215,7 +241,7 @@ fn put_status(out: &mut Buffer, code: u8, message: &str) {
 }
 
 fn put_attributes<'a>(
-    out: &mut Buffer,
+    out: &mut Cursor<'_>,
     tag: u8,
     attributes: impl IntoIterator<Item = &'a KeyValue>,
 ) {
@@ -224,7 +250,7 @@ fn put_attributes<'a>(
 
 /// A `KeyValue` as a field with this tag.
 #[inline(always)]
-fn put_attribute(out: &mut Buffer, tag: u8, key: &str, value: ValueRef<'_>) {
+fn put_attribute(out: &mut Cursor<'_>, tag: u8, key: &str, value: ValueRef<'_>) {
     let key = key.as_bytes();
     // The usual sizes, in which every length fits one byte, are written in one go.
     let written = match value {
@@ -238,13 +264,13 @@ fn put_attribute(out: &mut Buffer, tag: u8, key: &str, value: ValueRef<'_>) {
         _ => false,
     };
     if !written {
-        put_any_attribute(out, tag, key, value);
+        out.apart(|out| put_any_attribute(out, tag, key, value));
     }
 }
 
 /// A `KeyValue` with a text; or nothing, if a length needs more than a byte.
 #[inline(always)]
-fn put_short_text(out: &mut Buffer, tag: u8, key: &[u8], text: &[u8]) -> bool {
+fn put_short_text(out: &mut Cursor<'_>, tag: u8, key: &[u8], text: &[u8]) -> bool {
     // What stands around key and text within the field.
     const AROUND: usize = 6;
     if key.is_empty() || key.len() + text.len() >= 0x80 - AROUND {
@@ -262,7 +288,14 @@ fn put_short_text(out: &mut Buffer, tag: u8, key: &[u8], text: &[u8]) -> bool {
 
 /// A `KeyValue` whose value is so many bytes of `bits`; or nothing, if a length needs more than a byte.
 #[inline(always)]
-fn put_scalar(out: &mut Buffer, tag: u8, key: &[u8], value_tag: u8, bits: u64, len: usize) -> bool {
+fn put_scalar(
+    out: &mut Cursor<'_>,
+    tag: u8,
+    key: &[u8],
+    value_tag: u8,
+    bits: u64,
+    len: usize,
+) -> bool {
     // Leaves room for the longest value and what stands around it.
     if key.is_empty() || key.len() >= 0x70 {
         return false;
@@ -280,7 +313,7 @@ fn put_scalar(out: &mut Buffer, tag: u8, key: &[u8], value_tag: u8, bits: u64, l
 
 /// Any `KeyValue`.
 #[inline(never)]
-fn put_any_attribute(out: &mut Buffer, tag: u8, key: &[u8], value: ValueRef<'_>) {
+fn put_any_attribute(out: &mut Cursor<'_>, tag: u8, key: &[u8], value: ValueRef<'_>) {
     let value_len = any_value_len(value);
     let key_len = if key.is_empty() {
         0
@@ -310,7 +343,7 @@ fn any_value_len(value: ValueRef<'_>) -> usize {
 }
 
 #[inline(always)]
-fn put_any_value(out: &mut Buffer, value: ValueRef<'_>) {
+fn put_any_value(out: &mut Cursor<'_>, value: ValueRef<'_>) {
     match value {
         ValueRef::String(text) => {
             put_header(out, 0x0A, text.len());
@@ -337,7 +370,7 @@ fn array_len(array: &Array) -> usize {
 }
 
 #[inline(never)]
-fn put_array(out: &mut Buffer, array: &Array) {
+fn put_array(out: &mut Cursor<'_>, array: &Array) {
     put_header(out, 0x2A, array_len(array));
     each_element(array, |value| {
         put_header(out, 0x0A, any_value_len(value));

@@ -83,11 +83,13 @@ impl Scopes {
     }
 
     fn search(&self, scope: &InstrumentationScope) -> Option<u32> {
-        let near = self.order.iter().take(NEAR).copied();
-        for id in near {
-            if identical(&self.known[id as usize].scope, scope) {
-                return Some(id);
-            }
+        let near = || self.order.iter().take(NEAR).copied();
+        let known = |id: u32| &self.known[id as usize].scope;
+        if let Some(id) = near().find(|id| at_the_same_place(known(*id), scope)) {
+            return Some(id);
+        }
+        if let Some(id) = near().find(|id| identical(known(*id), scope)) {
+            return Some(id);
         }
         let digest = digest(scope);
         let candidates = || {
@@ -144,25 +146,34 @@ impl Scopes {
 }
 
 /// Equal, with attributes in the same order: what the two would be written as is the same.
-#[inline]
+#[inline(always)]
 fn identical(a: &InstrumentationScope, b: &InstrumentationScope) -> bool {
-    same_text(Some(a.name()), Some(b.name()))
-        && same_text(a.version(), b.version())
-        && same_text(a.schema_url(), b.schema_url())
+    at_the_same_place(a, b) || same_contents(a, b)
+}
+
+/// Whether the texts, which are literals as a rule, are the same ones, and there is nothing else.
+#[inline(always)]
+fn at_the_same_place(a: &InstrumentationScope, b: &InstrumentationScope) -> bool {
+    let same = |a: Option<&str>, b: Option<&str>| match (a, b) {
+        (Some(a), Some(b)) => std::ptr::eq(a, b),
+        (None, None) => true,
+        _ => false,
+    };
+    std::ptr::eq(a.name(), b.name())
+        && same(a.version(), b.version())
+        && same(a.schema_url(), b.schema_url())
+        && a.attributes().next().is_none()
+        && b.attributes().next().is_none()
+}
+
+#[inline(never)]
+fn same_contents(a: &InstrumentationScope, b: &InstrumentationScope) -> bool {
+    a.name() == b.name()
+        && a.version() == b.version()
+        && a.schema_url() == b.schema_url()
         && same_attributes(a, b)
 }
 
-/// Texts of a scope are literals as a rule: the same place is the same text.
-#[inline]
-fn same_text(a: Option<&str>, b: Option<&str>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => std::ptr::eq(a, b) || a == b,
-        (None, None) => true,
-        _ => false,
-    }
-}
-
-#[inline]
 fn same_attributes(a: &InstrumentationScope, b: &InstrumentationScope) -> bool {
     let mut others = b.attributes();
     for attribute in a.attributes() {

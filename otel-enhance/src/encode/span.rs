@@ -1,12 +1,12 @@
 //! What an encoder asks of a span.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use opentelemetry::trace::{
     Event, Link, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
 };
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
+
+use super::time::unix_nanos;
 
 /// A finished span as OTLP sees it, wherever its parts are kept.
 ///
@@ -87,17 +87,6 @@ pub(super) fn each_element<'a>(array: &'a Array, mut visit: impl FnMut(ValueRef<
             .for_each(|value| visit(ValueRef::String(value.as_str()))),
         _ => {}
     }
-}
-
-/// Nanoseconds since the Unix epoch; 0 for earlier times, as the official transform has it.
-#[inline(always)]
-pub(crate) fn unix_nanos(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Wraps in the year 2554, as the official transform does.
-    since
-        .as_secs()
-        .wrapping_mul(1_000_000_000)
-        .wrapping_add(u64::from(since.subsec_nanos()))
 }
 
 /// The flags of a span or a link: the trace's, and where the other end is.

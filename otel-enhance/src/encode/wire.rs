@@ -1,6 +1,6 @@
 //! The parts of protobuf's wire format that OTLP needs.
 
-use super::buffer::Buffer;
+use super::cursor::Cursor;
 
 /// The bytes of `value` as a varint: 1 to 10.
 #[inline(always)]
@@ -17,13 +17,13 @@ pub(super) fn field_len(len: usize) -> usize {
 }
 
 #[inline(always)]
-pub(super) fn put_varint(out: &mut Buffer, value: u64) {
+pub(super) fn put_varint(out: &mut Cursor<'_>, value: u64) {
     if value < 0x80 {
         out.put_byte(value as u8);
     } else if value < 0x4000 {
         out.put_array([value as u8 | 0x80, (value >> 7) as u8]);
     } else {
-        put_long_varint(out, value);
+        out.apart(|out| put_long_varint(out, value));
     }
 }
 
@@ -43,7 +43,7 @@ pub(super) fn short_varint(value: u64) -> (u64, usize) {
 }
 
 #[inline(never)]
-fn put_long_varint(out: &mut Buffer, mut value: u64) {
+fn put_long_varint(out: &mut Cursor<'_>, mut value: u64) {
     while value >= 0x80 {
         out.put_byte(value as u8 | 0x80);
         value >>= 7;
@@ -53,14 +53,14 @@ fn put_long_varint(out: &mut Buffer, mut value: u64) {
 
 /// Tag and length of a length-delimited field.
 #[inline(always)]
-pub(super) fn put_header(out: &mut Buffer, tag: u8, len: usize) {
+pub(super) fn put_header(out: &mut Cursor<'_>, tag: u8, len: usize) {
     out.put_byte(tag);
     put_varint(out, len as u64);
 }
 
 /// A string, left out where it is empty.
 #[inline(always)]
-pub(super) fn put_string(out: &mut Buffer, tag: u8, text: &str) {
+pub(super) fn put_string(out: &mut Cursor<'_>, tag: u8, text: &str) {
     if !text.is_empty() {
         put_header(out, tag, text.len());
         out.put_slice(text.as_bytes());
@@ -69,7 +69,7 @@ pub(super) fn put_string(out: &mut Buffer, tag: u8, text: &str) {
 
 /// A `uint32`, left out where it is 0.
 #[inline(always)]
-pub(super) fn put_count(out: &mut Buffer, tag: u8, count: u32) {
+pub(super) fn put_count(out: &mut Cursor<'_>, tag: u8, count: u32) {
     if count != 0 {
         out.put_byte(tag);
         put_varint(out, u64::from(count));
@@ -78,7 +78,7 @@ pub(super) fn put_count(out: &mut Buffer, tag: u8, count: u32) {
 
 /// A `fixed64`, left out where it is 0.
 #[inline(always)]
-pub(super) fn put_fixed64(out: &mut Buffer, tag: u8, value: u64) {
+pub(super) fn put_fixed64(out: &mut Cursor<'_>, tag: u8, value: u64) {
     if value != 0 {
         let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
         out.put_array([tag, a, b, c, d, e, f, g, h]);
@@ -95,7 +95,7 @@ pub(super) struct Open {
 
 impl Open {
     #[inline(always)]
-    pub(super) fn new(out: &mut Buffer, tag: u8, width: usize) -> Self {
+    pub(super) fn new(out: &mut Cursor<'_>, tag: u8, width: usize) -> Self {
         // Room for any width: what follows is written over the rest.
         out.put_ending([tag], &[], [0; 5], width);
         let start = out.position();
@@ -104,23 +104,35 @@ impl Open {
 
     /// Writes the length; returns the width that it needed.
     #[inline(always)]
-    pub(super) fn close(self, out: &mut Buffer) -> usize {
+    pub(super) fn close(self, out: &mut Cursor<'_>) -> usize {
         let len = out.position() - self.start;
+        let at = self.start - self.width;
+        match (self.width, len) {
+            (2, 0x80..0x4000) => {
+                out.overwrite(at, [len as u8 | 0x80, (len >> 7) as u8]);
+                2
+            }
+            (1, 0..0x80) => {
+                out.overwrite(at, [len as u8]);
+                1
+            }
+            _ => out.apart(|out| self.close_any(out, len)),
+        }
+    }
+
+    #[inline(never)]
+    fn close_any(self, out: &mut Cursor<'_>, len: usize) -> usize {
+        let at = self.start - self.width;
         let width = varint_len(len as u64);
         if width != self.width {
-            out.move_tail(len, self.start - self.width + width);
+            out.move_tail(len, at + width);
         }
-        let at = self.start - self.width;
-        match width {
-            1 => out.overwrite(at, &[len as u8]),
-            2 => out.overwrite(at, &[len as u8 | 0x80, (len >> 7) as u8]),
-            _ => {
-                let end = out.position();
-                out.set_position(at);
-                put_varint(out, len as u64);
-                out.set_position(end);
-            }
+        let mut rest = len;
+        for place in at..at + width - 1 {
+            out.overwrite(place, [rest as u8 | 0x80]);
+            rest >>= 7;
         }
+        out.overwrite(at + width - 1, [rest as u8]);
         width
     }
 }
