@@ -15,13 +15,15 @@ use otel_enhance::export::DropReason;
 use otel_enhance::extensions::performance::{
     BatchOptimizedExporter, BatchWatch, ConnectionPoolExporter,
 };
+use otel_enhance::{TelemetryGuard, enhanced_trace, init, new_enhanced_pipeline};
 use otel_enhance_receiver::{BlockingReceiver, Faults, Hook, Receiver, Request, Store};
+use otel_enhance_tests::alone::alone;
 use otel_enhance_tests::gate::Gate;
 
 /// Longer than anything on loopback takes, however busy the machine is.
 const LONG: Duration = Duration::from_secs(60);
 
-const BOTH: [Protocol; 2] = [Protocol::HttpProtobuf, Protocol::Grpc];
+const PROTOCOLS: [Protocol; 3] = [Protocol::HttpProtobuf, Protocol::HttpJson, Protocol::Grpc];
 
 /// A receiver that knows who asked it.
 struct Peer {
@@ -67,6 +69,18 @@ impl Peer {
         url.unwrap().to_owned()
     }
 
+    fn address(&self) -> String {
+        let address = match self.protocol {
+            Protocol::Grpc => self.receiver.grpc_addr(),
+            _ => self.receiver.http_addr(),
+        };
+        address.unwrap().to_string()
+    }
+
+    fn stop(self) {
+        self.receiver.shutdown(Duration::from_secs(5)).unwrap();
+    }
+
     fn connections(&self) -> usize {
         self.connections.lock().unwrap().len()
     }
@@ -103,7 +117,7 @@ fn instant() -> Gate {
 
 #[test]
 fn equal_endpoints_share_the_requests_over_connections_that_are_kept() {
-    for protocol in BOTH {
+    for protocol in PROTOCOLS {
         let peers = [(); 2].map(|()| Peer::start(protocol, instant()));
         let (provider, watch) = provider(protocol, &[peers[0].url(), peers[1].url()]);
         for _ in 0..20 {
@@ -124,20 +138,15 @@ fn equal_endpoints_share_the_requests_over_connections_that_are_kept() {
 
 #[test]
 fn endpoint_that_is_down_costs_no_span_and_is_used_again_when_it_is_back() {
-    for protocol in BOTH {
+    for protocol in PROTOCOLS {
         let steady = Peer::start(protocol, instant());
         let flaky = Peer::start(protocol, instant());
-        let address = match protocol {
-            Protocol::Grpc => flaky.receiver.grpc_addr(),
-            _ => flaky.receiver.http_addr(),
-        }
-        .unwrap()
-        .to_string();
+        let address = flaky.address();
         let (provider, watch) = provider(protocol, &[steady.url(), flaky.url()]);
         load(&provider, 100);
         provider.force_flush().unwrap();
         let before = flaky.store.span_count();
-        flaky.receiver.shutdown(Duration::from_secs(5)).unwrap();
+        flaky.stop();
         load(&provider, 100);
         provider.force_flush().unwrap();
         assert_eq!(watch.report().exported, 200, "{:?}", watch.report());
@@ -159,7 +168,7 @@ fn endpoint_that_is_down_costs_no_span_and_is_used_again_when_it_is_back() {
 
 #[test]
 fn endpoint_that_throttles_is_left_alone_and_the_other_gets_the_request_at_once() {
-    for protocol in BOTH {
+    for protocol in PROTOCOLS {
         let faults = Faults::new()
             .with_status(StatusCode::SERVICE_UNAVAILABLE)
             .with_retry_after(Duration::from_secs(3600));
@@ -182,16 +191,11 @@ fn endpoint_that_throttles_is_left_alone_and_the_other_gets_the_request_at_once(
 
 #[test]
 fn outage_of_all_endpoints_is_waited_out() {
-    for protocol in BOTH {
+    for protocol in PROTOCOLS {
         let first = Peer::start(protocol, instant());
-        let address = match protocol {
-            Protocol::Grpc => first.receiver.grpc_addr(),
-            _ => first.receiver.http_addr(),
-        }
-        .unwrap()
-        .to_string();
+        let address = first.address();
         let url = first.url();
-        first.receiver.shutdown(Duration::from_secs(5)).unwrap();
+        first.stop();
         let (provider, watch) = provider(protocol, &[url]);
         load(&provider, 100);
         thread::sleep(Duration::from_millis(500));
@@ -206,7 +210,7 @@ fn outage_of_all_endpoints_is_waited_out() {
 
 #[test]
 fn refusal_for_good_is_tried_nowhere_else() {
-    for protocol in BOTH {
+    for protocol in PROTOCOLS {
         let refusing = || Faults::new().with_status(StatusCode::BAD_REQUEST);
         let faults = [refusing(), refusing()];
         let peers = faults.clone().map(|faults| Peer::start(protocol, faults));
@@ -234,4 +238,76 @@ fn name_without_an_address_is_unreachable_and_counted() {
     let report = watch.report();
     assert_eq!(report.ended, 10);
     assert_eq!(report.dropped_total(), 10, "{report:?}");
+}
+
+#[enhanced_trace(name = "work")]
+fn work() {}
+
+/// Ends spans of annotated functions until `enough`.
+fn work_until(guard: &TelemetryGuard, enough: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !enough() {
+        assert!(begun.elapsed() < LONG, "{:?}", guard.delivery());
+        (0..20).for_each(|_| work());
+        guard.force_flush().unwrap();
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn endpoints_given_to_init_share_the_spans_and_lose_none_while_one_is_down() {
+    alone(
+        "endpoints_given_to_init_share_the_spans_and_lose_none_while_one_is_down",
+        &[],
+        || {
+            for protocol in PROTOCOLS {
+                let [steady, flaky] = [(); 2].map(|()| Peer::start(protocol, instant()));
+                let (urls, address) = ([steady.url(), flaky.url()], flaky.address());
+                let quiet = |_: &otel_enhance::export::Report| {};
+                let guard = match protocol {
+                    Protocol::Grpc => init!(
+                        exporter = otlp_grpc,
+                        error_handler = quiet,
+                        performance(endpoints = urls, batch = 10)
+                    ),
+                    Protocol::HttpJson => init!(
+                        exporter = otlp_json,
+                        error_handler = quiet,
+                        performance(endpoints = urls, batch = 10)
+                    ),
+                    _ => init!(
+                        error_handler = quiet,
+                        performance(endpoints = [urls[0].as_str(), &urls[1]], batch = 10)
+                    ),
+                }
+                .unwrap();
+                let both = || steady.store.span_count() > 0 && flaky.store.span_count() > 0;
+                work_until(&guard, both);
+
+                let before_the_end = flaky.store.clone();
+                flaky.stop();
+                let before = steady.store.span_count();
+                work_until(&guard, || steady.store.span_count() > before + 100);
+
+                let back = Peer::at(&address, protocol, instant());
+                work_until(&guard, || back.store.span_count() > 0);
+                guard.shutdown_with_timeout(LONG).unwrap();
+                let report = guard.delivery();
+                assert_eq!(report.exported, report.ended, "{report:?}");
+                let stores = [&steady.store, &before_the_end, &back.store];
+                let received: usize = stores.into_iter().map(Store::span_count).sum();
+                assert_eq!(received as u64, report.ended, "{protocol:?}");
+            }
+        },
+    );
+}
+
+#[test]
+fn list_of_no_endpoint_is_an_error_that_says_so() {
+    let none: [&str; 0] = [];
+    let error = new_enhanced_pipeline()
+        .with_endpoints(none)
+        .install_batch()
+        .unwrap_err();
+    assert!(error.to_string().contains("`endpoints`"), "{error}");
 }

@@ -137,6 +137,8 @@ pub(crate) enum Value {
     Number,
     Duration,
     Bool,
+    /// Endpoints, of `performance`.
+    Urls,
     /// A drop policy, of `performance`.
     Drop,
     /// How long one of them waits.
@@ -276,6 +278,10 @@ pub(crate) fn settings_of(
             Value::Number => number(input, &name)?,
             Value::Duration => durations::duration(input, &name)?,
             Value::Bool => performance::boolean(input, &name)?,
+            Value::Urls => {
+                pipeline.otlp_only.push(name.clone());
+                performance::urls(input, &name)?
+            }
             Value::Drop => performance::drop_policy(input, &name, facade)?,
             Value::Deadline => {
                 let value = durations::duration(input, &name)?;

@@ -10,7 +10,8 @@ use super::model::Pipeline;
 use crate::arguments::{self, Errors};
 use crate::suggest;
 
-pub(crate) const SETTINGS: [Setting; 8] = [
+pub(crate) const SETTINGS: [Setting; 9] = [
+    ("endpoints", "with_endpoints", Value::Urls),
     ("queue", "with_max_queue_size", Value::Number),
     ("queue_bytes", "with_max_queue_bytes", Value::Number),
     ("batch", "with_max_export_batch_size", Value::Number),
@@ -116,6 +117,23 @@ pub(crate) fn drop_policy(
     };
     let name = proc_macro2::Ident::new(name, text.span());
     Ok(quote_spanned!(text.span()=> #facade::config::DropPolicy::#name))
+}
+
+/// Reads `= [url, url]`: an expression that is no literal.
+pub(crate) fn urls(input: ParseStream<'_>, key: &Ident) -> syn::Result<TokenStream> {
+    const EXAMPLE: &str = "endpoints = [\"http://a:4318\", \"http://b:4318\"]";
+    arguments::equals(input, key, EXAMPLE)?;
+    let value = arguments::expression(input)?;
+    match arguments::literal(&value) {
+        None => Ok(quote!(#value)),
+        Some(one) => Err(Error::new_spanned(
+            one,
+            format!(
+                "expected a list of URLs, found {}: write `{EXAMPLE}`",
+                arguments::describe(one)
+            ),
+        )),
+    }
 }
 
 /// Reads `= true`: an expression that is no literal of another type.

@@ -490,6 +490,7 @@ fn performance_with_and_without_settings_becomes_calls() {
     );
     assert_calls_that_require(
         quote!(performance(
+            endpoints = ["http://a:4318", other],
             queue = 1000,
             queue_bytes = 1 << 20,
             batch = 100,
@@ -501,6 +502,7 @@ fn performance_with_and_without_settings_becomes_calls() {
         require.clone(),
         quote! {
             .with_performance()
+            .with_endpoints(["http://a:4318", other])
             .with_max_queue_size(1000)
             .with_max_queue_bytes(1 << 20)
             .with_max_export_batch_size(100)
@@ -532,6 +534,24 @@ fn performance_given_a_mistake_names_it() {
     assert_eq!(
         one_error(quote!(performance(in_fligth = 4))),
         "unknown setting `in_fligth` of `performance`: did you mean `in_flight`?"
+    );
+    assert_eq!(
+        one_error(quote!(performance(endpoints = "http://a:4318"))),
+        "expected a list of URLs, found a string: write `endpoints = [\"http://a:4318\", \"http://b:4318\"]`"
+    );
+    assert_eq!(
+        one_error(quote!(
+            endpoint = "http://a:4318",
+            performance(endpoints = ["http://b:4318"])
+        )),
+        "`endpoint` and `performance(endpoints = …)` contradict each other: put all of them into the list"
+    );
+    assert_eq!(
+        one_error(quote!(
+            exporter = none,
+            performance(endpoints = ["http://b:4318"])
+        )),
+        "`endpoints` is about the OTLP that is sent, and `exporter = none` sends none"
     );
     assert_eq!(
         one_error(quote!(performance(drop = "oldets"))),

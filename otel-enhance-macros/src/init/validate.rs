@@ -36,6 +36,13 @@ pub(crate) fn validate(pipeline: &Pipeline, errors: &mut Errors) {
             );
         }
     }
+    let call = |method: &str| pipeline.calls.iter().find(|call| call.method == method);
+    if let (Some(_), Some(several)) = (call("with_endpoint"), call("with_endpoints")) {
+        errors.at_span(
+            several.method.span(),
+            "`endpoint` and `performance(endpoints = …)` contradict each other: put all of them into the list",
+        );
+    }
     if let (Some(batch), Some(_)) = (pipeline.batch, pipeline.simple) {
         errors.at_span(
             batch,

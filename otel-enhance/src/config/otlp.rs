@@ -22,7 +22,7 @@ macro_rules! both {
     };
 }
 
-/// The destination of an exporter outside of any pipeline.
+/// The destinations of an exporter outside of any pipeline, one at least.
 #[cfg(all(
     feature = "performance",
     any(feature = "otlp-http", feature = "otlp-grpc")
@@ -30,27 +30,35 @@ macro_rules! both {
 pub(crate) fn otlp_alone(
     code: &Overrides,
     env: &super::Env,
-) -> Result<(OtlpSettings, super::Diagnostics), InitError> {
+) -> Result<(Vec<OtlpSettings>, super::Diagnostics), InitError> {
     let mut reader = Reader::new(env);
-    let settings = resolve(code, &mut reader)?;
+    let (first, others) = resolve(code, &mut reader)?;
+    let settings = std::iter::once(first).chain(others).collect();
     Ok((settings, reader.diagnostics))
 }
 
-/// Resolves everything about OTLP.
+/// Resolves everything about OTLP: the destination, and others that differ in their address alone.
 pub(crate) fn resolve(
     code: &Overrides,
     reader: &mut Reader<'_>,
-) -> Result<OtlpSettings, InitError> {
+) -> Result<(OtlpSettings, Vec<OtlpSettings>), InitError> {
     let protocol = protocol(code, reader)?;
-    let (endpoint, https) = endpoint(code, protocol, reader)?;
-    Ok(OtlpSettings {
+    let ((endpoint, mut https), others) = endpoints(code, protocol, reader)?;
+    https |= others.iter().any(|(_, https)| *https);
+    let first = OtlpSettings {
         protocol,
         endpoint,
         headers: headers::resolve(&code.headers, reader, both!("HEADERS"))?,
         compression: compression(code, reader)?,
         timeout: TIMEOUT.time_of(reader, ("timeout", code.timeout), both!("TIMEOUT"))?,
         tls: tls(code, https, reader)?,
-    })
+    };
+    let others = others.into_iter().map(|(endpoint, _)| OtlpSettings {
+        endpoint,
+        ..first.clone()
+    });
+    let others = others.collect();
+    Ok((first, others))
 }
 
 impl Protocol {
@@ -169,35 +177,48 @@ fn compression(code: &Overrides, reader: &mut Reader<'_>) -> Result<Compression,
     )
 }
 
-/// The URL to send to, and whether the connection is encrypted.
-fn endpoint(
+/// A URL to send to, and whether the connection is encrypted.
+type Url = (String, bool);
+
+/// Where to send to: one URL, and those that are as good.
+fn endpoints(
     code: &Overrides,
     protocol: Protocol,
     reader: &mut Reader<'_>,
-) -> Result<(String, bool), InitError> {
+) -> Result<(Url, Vec<Url>), InitError> {
     let grpc = protocol == Protocol::Grpc;
     let default_scheme = grpc.then(|| default_scheme(reader));
-    let (endpoint, https) = match &code.endpoint {
-        Some(text) => {
-            let endpoint = from_code(text, default_scheme, grpc, reader)?;
-            if endpoint.is_https() && !HAS_TLS {
-                return Err(InitError::FeatureMissing {
-                    argument: "endpoint",
-                    feature: "tls",
-                });
-            }
-            let url = if grpc {
-                endpoint.to_origin()
-            } else if endpoint.ends_with_traces_path() {
-                endpoint.to_url()
-            } else {
-                endpoint.clone().with_traces_path().to_url()
-            };
-            (url, endpoint.is_https())
-        }
-        None => from_env(default_scheme, grpc, reader),
+    let Some(texts) = &code.endpoints else {
+        return Ok((from_env(default_scheme, grpc, reader), Vec::new()));
     };
-    Ok((endpoint, https))
+    let mut urls = Vec::with_capacity(texts.len());
+    for text in texts {
+        let endpoint = from_code(text, default_scheme, grpc, reader)?;
+        if endpoint.is_https() && !HAS_TLS {
+            return Err(InitError::FeatureMissing {
+                argument: "endpoint",
+                feature: "tls",
+            });
+        }
+        let https = endpoint.is_https();
+        let url = if grpc {
+            endpoint.to_origin()
+        } else if endpoint.ends_with_traces_path() {
+            endpoint.to_url()
+        } else {
+            endpoint.with_traces_path().to_url()
+        };
+        urls.push((url, https));
+    }
+    if urls.is_empty() {
+        return Err(InitError::InvalidArgument {
+            argument: "endpoints",
+            value: "[]".to_owned(),
+            expected: "one URL or more".to_owned(),
+        });
+    }
+    let first = urls.remove(0);
+    Ok((first, urls))
 }
 
 /// Only a gRPC endpoint without a scheme asks for it.
@@ -247,11 +268,7 @@ fn from_code(
     Ok(endpoint)
 }
 
-fn from_env(
-    default_scheme: Option<&'static str>,
-    grpc: bool,
-    reader: &mut Reader<'_>,
-) -> (String, bool) {
+fn from_env(default_scheme: Option<&'static str>, grpc: bool, reader: &mut Reader<'_>) -> Url {
     let default = if grpc {
         "http://localhost:4317".to_owned()
     } else {

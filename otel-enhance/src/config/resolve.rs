@@ -54,7 +54,7 @@ pub(crate) fn resolve(
     let resource = resource::resolve(&overrides, &mut reader)?;
     let exporters = exporters::resolve(&overrides, &mut reader)?;
     let mut otlp_reader = Reader::new(env);
-    let otlp = otlp::resolve(&overrides, &mut otlp_reader)?;
+    let (otlp, equal_otlp) = otlp::resolve(&overrides, &mut otlp_reader)?;
     // Variables of an exporter that is not used are nobody's fault.
     if exporters.contains(&ExporterKind::Otlp) {
         reader.diagnostics.extend(otlp_reader.diagnostics);
@@ -64,6 +64,7 @@ pub(crate) fn resolve(
         resource,
         exporters,
         otlp,
+        equal_otlp,
         sampler: sampler::resolve(&overrides, &mut reader)?,
         propagators: propagator::resolve(&overrides, &mut reader),
         batch: batch::resolve(&overrides, &mut reader)?,

@@ -160,7 +160,8 @@ pub(crate) struct Overrides {
     pub(crate) resource: Option<Resource>,
     pub(crate) exporter: Option<ExporterKind>,
     pub(crate) protocol: Option<Protocol>,
-    pub(crate) endpoint: Option<String>,
+    /// Equal ones. More than one only with `performance`.
+    pub(crate) endpoints: Option<Vec<String>>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) compression: Option<Compression>,
     pub(crate) timeout: Option<Duration>,
@@ -191,14 +192,13 @@ impl Overrides {
 impl fmt::Debug for Overrides {
     /// What identifies a pipeline; header values are masked.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoints = self.endpoints.iter().flatten();
+        let endpoints: Vec<_> = endpoints.map(|url| super::endpoint::masked(url)).collect();
         f.debug_struct("Overrides")
             .field("service_name", &self.service_name)
             .field("exporter", &self.exporter)
             .field("protocol", &self.protocol)
-            .field(
-                "endpoint",
-                &self.endpoint.as_deref().map(super::endpoint::masked),
-            )
+            .field("endpoints", &endpoints)
             .field("headers", &Masked(&self.headers))
             .field("sampler", &self.sampler)
             .finish_non_exhaustive()
@@ -214,6 +214,8 @@ pub(crate) struct Settings {
     /// Usually one; `OTEL_TRACES_EXPORTER` may name several (`otlp,console`).
     pub(crate) exporters: Vec<ExporterKind>,
     pub(crate) otlp: OtlpSettings,
+    /// Receivers that are as good as that one, with other addresses.
+    pub(crate) equal_otlp: Vec<OtlpSettings>,
     pub(crate) sampler: SamplerChoice,
     pub(crate) propagators: Vec<Propagator>,
     pub(crate) batch: BatchSettings,

@@ -89,18 +89,20 @@ pub(crate) fn build(
             ExporterKind::None => {}
             ExporterKind::Otlp => {
                 let otlp = &settings.otlp;
+                let equal = &settings.equal_otlp;
                 let sink = match settings.performance {
                     #[cfg(all(
                         feature = "performance",
                         any(feature = "otlp-http", feature = "otlp-grpc")
                     ))]
-                    // JSON stays with its own exporter.
-                    Some(_) if otlp.protocol != Protocol::HttpJson => {
-                        pooled(vec![otlp.clone()], &shared)?
-                    }
+                    Some(_) => pooled([&[otlp.clone()], &equal[..]].concat(), &shared)?,
                     _ => otlp_sink(otlp, encoder, &shared)?,
                 };
-                sinks.push((otlp.endpoint.clone(), true, sink));
+                let mut name = otlp.endpoint.clone();
+                for one in equal {
+                    name = format!("{name}, {}", one.endpoint);
+                }
+                sinks.push((name, true, sink));
             }
             ExporterKind::Stdout => sinks.push((
                 "stdout".to_owned(),

@@ -2,7 +2,11 @@
 
 mod budget;
 mod exporter;
+mod names;
 mod target;
+#[cfg(test)]
+#[cfg(all(feature = "otlp-json", feature = "otlp-grpc"))]
+mod tests;
 mod wire;
 
 use std::net::SocketAddr;
@@ -15,6 +19,7 @@ use futures_util::future::BoxFuture;
 
 pub(crate) use self::budget::RetryBudget;
 pub use self::exporter::{ConnectionPoolExporter, ConnectionPoolExporterBuilder};
+use self::names::{Names, System};
 use self::target::{Target, choose};
 use self::wire::{Answer, Request, Wire, host_and_port};
 use super::answer;
@@ -47,6 +52,7 @@ struct PoolCarrier {
 #[derive(Debug)]
 struct Pool {
     endpoints: Vec<Endpoint>,
+    names: Box<dyn Names>,
     known: Mutex<Known>,
     /// Somebody looks names up.
     resolving: AtomicBool,
@@ -96,6 +102,10 @@ struct Known {
 
 /// The exporter to `endpoints`, of which there is one at least. All but the address is the first one's.
 pub(super) fn sink(endpoints: Vec<Endpoint>, shared: &Shared) -> Box<dyn Sink> {
+    sink_by(Box::new(System), endpoints, shared)
+}
+
+fn sink_by(names: Box<dyn Names>, endpoints: Vec<Endpoint>, shared: &Shared) -> Box<dyn Sink> {
     let settings = endpoints.first().map(|first| first.settings.clone());
     let timeout = settings.as_ref().map_or(Duration::ZERO, |one| one.timeout);
     let delivery = Arc::clone(&shared.delivery);
@@ -107,6 +117,7 @@ pub(super) fn sink(endpoints: Vec<Endpoint>, shared: &Shared) -> Box<dyn Sink> {
     let carrier = PoolCarrier {
         pool: Arc::new(Pool {
             endpoints,
+            names,
             known: Mutex::default(),
             resolving: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
@@ -172,7 +183,7 @@ impl Pool {
         if is_old && !self.resolving.swap(true, Ordering::AcqRel) {
             let pool = Arc::clone(self);
             tokio::spawn(async move {
-                // If it fails, those that are known hold.
+                // Those that are known hold if it fails.
                 let _ = pool.resolve().await;
                 pool.resolving.store(false, Ordering::Release);
             });
@@ -182,22 +193,25 @@ impl Pool {
 
     async fn resolve(&self) -> Result<Arc<[Arc<Target>]>, Trouble> {
         let mut found = Vec::new();
+        let mut lost = Vec::new();
         let mut failure = None;
         for endpoint in &self.endpoints {
             let host = endpoint.host.as_str();
-            match tokio::net::lookup_host((host, endpoint.port)).await {
-                Ok(addresses) => found.extend(addresses.map(|address| (endpoint, address))),
-                Err(error) => failure = Some(format!("{host} has no address: {error}")),
+            match self.names.look_up(host, endpoint.port).await {
+                Ok(addresses) => {
+                    found.extend(addresses.into_iter().map(|address| (endpoint, address)));
+                }
+                Err(error) => {
+                    lost.push(endpoint.settings.endpoint.as_str());
+                    failure = Some(format!("{host} has no address: {error}"));
+                }
             }
         }
         let mut known = lock(&self.known);
         known.at = Some(Instant::now());
-        known.failed_since = false;
-        if found.is_empty() {
-            let why = failure.unwrap_or_else(|| "no endpoint has an address".to_owned());
-            return Err(Trouble::unreachable(why, false));
-        }
-        let mut targets = Vec::with_capacity(found.len());
+        // A name that cannot be looked up now is tried again soon.
+        known.failed_since = failure.is_some();
+        let mut targets: Vec<Arc<Target>> = Vec::with_capacity(found.len());
         for (endpoint, address) in found {
             let url = &endpoint.settings.endpoint;
             let same = |old: &&Arc<Target>| old.address == address && old.url == *url;
@@ -214,6 +228,13 @@ impl Pool {
                 .wire(address)
                 .map_err(|error| Trouble::rejected(error.to_string()))?;
             targets.push(Arc::new(Target::new(url.clone(), address, wire)));
+        }
+        // What a lost name stood for last is better than nothing.
+        let kept = known.targets.iter();
+        targets.extend(kept.filter(|old| lost.contains(&old.url.as_str())).cloned());
+        if targets.is_empty() {
+            let why = failure.unwrap_or_else(|| "no endpoint has an address".to_owned());
+            return Err(Trouble::unreachable(why, false));
         }
         known.targets = targets.into();
         Ok(Arc::clone(&known.targets))

@@ -50,7 +50,7 @@ impl EnhancedPipeline {
     /// it is), `OTEL_EXPORTER_OTLP_ENDPOINT`. Default: `http://localhost:4318`, over gRPC
     /// `http://localhost:4317`.
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.overrides.endpoint = Some(url.into());
+        self.overrides.endpoints = Some(vec![url.into()]);
         self
     }
 

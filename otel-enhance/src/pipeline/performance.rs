@@ -59,6 +59,16 @@ impl EnhancedPipeline {
         self
     }
 
+    /// Several receivers instead of the one of [`with_endpoint`](Self::with_endpoint): the URLs are as
+    /// there, and of the two methods the last call holds. The receivers must be equal, for each span goes
+    /// to one of them: to the one with the fewest requests under way, and where one fails, to another at
+    /// once. A name with several addresses is several receivers by itself. Headers go to all of them.
+    pub fn with_endpoints<U: Into<String>>(mut self, urls: impl IntoIterator<Item = U>) -> Self {
+        self.tuning();
+        self.overrides.endpoints = Some(urls.into_iter().map(Into::into).collect());
+        self
+    }
+
     fn tuning(&mut self) -> &mut Tuning {
         #[cfg(feature = "performance")]
         {

@@ -22,13 +22,20 @@ pub(crate) fn main() {
     )
     .unwrap();
     guard.shutdown().unwrap();
+    let urls = vec!["http://127.0.0.1:9".to_owned()];
+    let guard = init!(performance(endpoints = urls)).unwrap();
+    guard.shutdown().unwrap();
     let drop = DropPolicy::Block {
         deadline: Duration::from_millis(1),
     };
     let guard = init!(
         exporter = otlp_grpc,
         batch(scheduled_delay = 1s),
-        performance(drop = drop, ordered = true),
+        performance(
+            endpoints = ["http://127.0.0.1:9", "http://[::1]:9"],
+            drop = drop,
+            ordered = true,
+        ),
     )
     .unwrap();
     guard.shutdown().unwrap();

@@ -9,7 +9,7 @@ use super::super::erased::Shared;
 use super::super::report::DropReason;
 use super::super::retry::Backoff;
 use super::super::sink::{Failure, Outcome};
-use super::{OtlpClient, PROTOBUF, body};
+use super::{OtlpClient, body, content_type};
 use crate::InitError;
 use crate::config::OtlpSettings;
 
@@ -20,14 +20,9 @@ pub(in crate::export) fn carrier(
     backoff: Backoff,
     shared: &Shared,
 ) -> Result<Box<dyn Carrier>, InitError> {
-    let content_type = match settings.protocol {
-        #[cfg(feature = "otlp-json")]
-        crate::config::Protocol::HttpJson => super::JSON,
-        _ => PROTOBUF,
-    };
     Ok(Box::new(HttpCarrier {
         client: OtlpClient::new(settings, connector, backoff, shared)?,
-        content_type,
+        content_type: content_type(settings.protocol),
     }))
 }
 

@@ -51,6 +51,16 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OUR_USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("otel-enhance/", env!("CARGO_PKG_VERSION")));
 
+/// What written requests of `protocol` are.
+#[cfg(any(feature = "simd", feature = "performance"))]
+fn content_type(protocol: crate::config::Protocol) -> HeaderValue {
+    match protocol {
+        #[cfg(feature = "otlp-json")]
+        crate::config::Protocol::HttpJson => JSON,
+        _ => PROTOBUF,
+    }
+}
+
 /// The exporter for `settings`, which name HTTP.
 pub(super) fn sink(
     settings: &OtlpSettings,

@@ -10,14 +10,15 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use super::super::connect::Connector;
 use super::super::retry::Trouble;
 use super::client::{Parcel, Transport};
-use super::{PROTOBUF, endpoint, headers, response};
+use super::{content_type, endpoint, headers, response};
 use crate::InitError;
 use crate::config::OtlpSettings;
 
-/// Sends protobuf to one address.
+/// Sends written requests to one address.
 pub(in crate::export) struct RawHttp {
     transport: Transport,
     uri: Uri,
+    content_type: HeaderValue,
     headers: HeaderMap,
 }
 
@@ -28,10 +29,12 @@ impl RawHttp {
     ) -> Result<Self, InitError> {
         let uri = endpoint(&settings.endpoint)?;
         let mut headers = headers(&settings.headers)?;
-        headers.insert(CONTENT_TYPE, PROTOBUF);
+        let content_type = content_type(settings.protocol);
+        headers.insert(CONTENT_TYPE, content_type.clone());
         Ok(Self {
             transport: Transport::new(connector),
             uri,
+            content_type,
             headers,
         })
     }
@@ -52,7 +55,7 @@ impl RawHttp {
             body: body.clone(),
         };
         let answered = self.transport.attempt(&parcel).await?;
-        Ok(response::parse(&PROTOBUF, answered.body()))
+        Ok(response::parse(&self.content_type, answered.body()))
     }
 }
 

@@ -56,7 +56,6 @@ pub struct ConnectionPoolExporter {
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ConnectionPoolExporterBuilder {
     overrides: Overrides,
-    endpoints: Vec<String>,
     handler: Option<ErrorHandler>,
 }
 
@@ -88,12 +87,15 @@ impl ConnectionPoolExporterBuilder {
     /// `OTEL_EXPORTER_OTLP_(TRACES_)ENDPOINT`. Default: `http://localhost:4318`, over gRPC
     /// `http://localhost:4317`.
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.endpoints.push(url.into());
+        self.overrides
+            .endpoints
+            .get_or_insert_default()
+            .push(url.into());
         self
     }
 
-    /// [`Protocol::HttpProtobuf`] or [`Protocol::Grpc`]. Environment:
-    /// `OTEL_EXPORTER_OTLP_(TRACES_)PROTOCOL`. Default: the former.
+    /// How OTLP travels. Environment: `OTEL_EXPORTER_OTLP_(TRACES_)PROTOCOL`. Default:
+    /// [`Protocol::HttpProtobuf`].
     pub fn with_protocol(mut self, protocol: Protocol) -> Self {
         self.overrides.protocol = Some(protocol);
         self
@@ -137,35 +139,17 @@ impl ConnectionPoolExporterBuilder {
     ///
     /// # Errors
     ///
-    /// [`InitError::InvalidArgument`] for a value that is not usable, JSON among the protocols;
-    /// [`InitError::FeatureMissing`] for what this build leaves out; [`InitError::Runtime`] if its
-    /// thread cannot be started.
-    pub fn build(mut self) -> Result<ConnectionPoolExporter, InitError> {
+    /// [`InitError::InvalidArgument`] for a value that is not usable; [`InitError::FeatureMissing`] for
+    /// what this build leaves out; [`InitError::Runtime`] if its thread cannot be started.
+    pub fn build(self) -> Result<ConnectionPoolExporter, InitError> {
         let env = Env::process();
         let log = Log::with_handler(self.handler);
-        let mut endpoints: Vec<_> = self.endpoints.drain(..).map(Some).collect();
-        if endpoints.is_empty() {
-            endpoints.push(None);
-        }
-        let mut settings = Vec::with_capacity(endpoints.len());
-        for (number, endpoint) in endpoints.into_iter().enumerate() {
-            self.overrides.endpoint = endpoint;
-            let (resolved, diagnostics) = config::otlp_alone(&self.overrides, &env)?;
-            // The variables are the same for all.
-            for diagnostic in diagnostics.as_slice().iter().filter(|_| number == 0) {
-                log.report(ReportKind::Diagnostic, diagnostic.to_string());
-            }
-            settings.push(resolved);
+        let (settings, diagnostics) = config::otlp_alone(&self.overrides, &env)?;
+        for diagnostic in diagnostics.as_slice() {
+            log.report(ReportKind::Diagnostic, diagnostic.to_string());
         }
         let names: Vec<_> = settings.iter().map(|one| one.endpoint.as_str()).collect();
         let name = names.join(", ");
-        if settings[0].protocol == Protocol::HttpJson {
-            return Err(InitError::InvalidArgument {
-                argument: "protocol",
-                value: Protocol::HttpJson.as_str().to_owned(),
-                expected: "`http/protobuf` or `grpc`".to_owned(),
-            });
-        }
         let delivery = Arc::new(Delivery::default());
         let shared = Shared {
             delivery: Arc::clone(&delivery),
