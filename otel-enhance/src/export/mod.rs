@@ -7,6 +7,9 @@
 mod answer;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod cause;
+#[cfg(any(feature = "simd", feature = "otlp-json"))]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+mod compress;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod connect;
 #[cfg(feature = "simd")]

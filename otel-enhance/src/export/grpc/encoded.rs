@@ -7,14 +7,16 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::super::answer;
+use super::super::compress::compress;
 use super::super::connect::Connector;
 use super::super::encoded::Carrier;
 use super::super::erased::Shared;
+use super::super::report::DropReason;
 use super::super::retry::{Backoff, Courier};
-use super::super::sink::Outcome;
+use super::super::sink::{Failure, Outcome};
 use super::raw::RawGrpc;
 use crate::InitError;
-use crate::config::OtlpSettings;
+use crate::config::{Compression, OtlpSettings};
 
 /// The carrier for `settings`, which name gRPC. Must be called with our runtime entered: the channel's
 /// worker is spawned there, and so outlives the caller's runtime.
@@ -27,6 +29,7 @@ pub(in crate::export) fn carrier(
     Ok(Box::new(GrpcCarrier {
         grpc: RawGrpc::new(settings, connector)?,
         courier: Courier::new(settings.timeout, backoff, Arc::clone(&shared.delivery)),
+        coding: settings.compression,
         shared: shared.clone(),
     }))
 }
@@ -34,12 +37,22 @@ pub(in crate::export) fn carrier(
 struct GrpcCarrier {
     grpc: RawGrpc,
     courier: Courier,
+    coding: Compression,
     shared: Shared,
 }
 
 impl Carrier for GrpcCarrier {
     fn deliver(&self, request: Bytes, spans: u64) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
+            let request = match compress(request, self.coding) {
+                Ok((request, _)) => request,
+                Err(error) => {
+                    return Outcome::Dropped(Failure::new(
+                        DropReason::ExporterFailed,
+                        format!("the request cannot be compressed: {error}"),
+                    ));
+                }
+            };
             let attempt = || self.grpc.attempt(&request);
             match self.courier.deliver(spans, attempt).await {
                 Ok(response) => answer::outcome(response, &self.shared.log),

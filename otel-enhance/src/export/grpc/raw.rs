@@ -1,15 +1,21 @@
-//! The trace service's `Export`, with a request that is encoded already: sending it again copies nothing.
+//! The trace service's `Export`, with a request that is written already: sending it copies nothing, the
+//! first time and each time after.
 
 use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::uri::PathAndQuery;
+use hyper::body::{Frame, SizeHint};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::body::Body;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Status, client};
+use tower_service::Service;
 
 use super::super::connect::{Connector, unready_to_trouble};
 use super::super::retry::Trouble;
@@ -20,7 +26,9 @@ use crate::config::OtlpSettings;
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
 pub(in crate::export) struct RawGrpc {
-    client: client::Grpc<Channel>,
+    channel: Channel,
+    /// What answers may be in, and what requests are in.
+    coding: Option<CompressionEncoding>,
     metadata: MetadataMap,
     connector: Connector,
 }
@@ -31,18 +39,15 @@ impl RawGrpc {
         settings: &OtlpSettings,
         connector: Connector,
     ) -> Result<Self, InitError> {
-        let channel = endpoint(&settings.endpoint)?.connect_with_connector_lazy(connector.clone());
-        let mut client = client::Grpc::new(channel);
-        if let Some(encoding) = compression(settings) {
-            client = client.send_compressed(encoding).accept_compressed(encoding);
-        }
         Ok(Self {
-            client,
+            channel: endpoint(&settings.endpoint)?.connect_with_connector_lazy(connector.clone()),
+            coding: compression(settings),
             metadata: metadata(&settings.headers)?,
             connector,
         })
     }
 
+    /// One attempt with a request that is in the coding of the settings.
     pub(in crate::export) async fn attempt(
         &self,
         body: &Bytes,
@@ -50,17 +55,23 @@ impl RawGrpc {
         self.connector
             .ready()
             .map_err(|error| unready_to_trouble(&error))?;
-        let mut request = tonic::Request::new(body.clone());
+        let mut client = client::Grpc::new(Written {
+            // A channel is a handle: cloning it is how calls are made from `&self`.
+            channel: self.channel.clone(),
+            message: Framed::new(body.clone(), self.coding.is_some()),
+        });
+        if let Some(coding) = self.coding {
+            client = client.send_compressed(coding).accept_compressed(coding);
+        }
+        let mut request = tonic::Request::new(());
         *request.metadata_mut() = self.metadata.clone();
-        // A client is a handle on the channel: cloning it is how calls are made from `&self`.
-        let mut client = self.client.clone();
         let answered = async {
             client
                 .ready()
                 .await
                 .map_err(|error| Status::from_error(Box::new(error)))?;
             let path = PathAndQuery::from_static(EXPORT);
-            client.unary(request, path, Raw).await
+            client.unary(request, path, Answer).await
         };
         answered
             .await
@@ -79,17 +90,85 @@ impl fmt::Debug for RawGrpc {
     }
 }
 
-/// Bytes out, an OTLP answer in.
-struct Raw;
+/// The channel, with our message in the place of what tonic would encode: its own encoder copies.
+#[derive(Debug)]
+struct Written {
+    channel: Channel,
+    message: Framed,
+}
 
-impl Codec for Raw {
-    type Encode = Bytes;
+impl Service<http::Request<Body>> for Written {
+    type Response = http::Response<Body>;
+    type Error = tonic::transport::Error;
+    type Future = <Channel as Service<http::Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::poll_ready(&mut self.channel, cx)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let (parts, _) = request.into_parts();
+        let message = Body::new(self.message.clone());
+        self.channel.call(http::Request::from_parts(parts, message))
+    }
+}
+
+/// A message as it travels: a byte that says whether it is compressed, four for its length, itself.
+#[derive(Clone, Debug)]
+struct Framed {
+    prefix: Bytes,
+    message: Bytes,
+}
+
+impl Framed {
+    fn new(message: Bytes, is_compressed: bool) -> Self {
+        let mut prefix = BytesMut::with_capacity(5);
+        prefix.put_u8(is_compressed.into());
+        // Batches are far smaller than the 4 GiB that are possible; a receiver refuses what is not.
+        prefix.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+        Self {
+            prefix: prefix.freeze(),
+            message,
+        }
+    }
+}
+
+impl hyper::body::Body for Framed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let next = if self.prefix.is_empty() {
+            std::mem::take(&mut self.message)
+        } else {
+            std::mem::take(&mut self.prefix)
+        };
+        Poll::Ready((!next.is_empty()).then(|| Ok(Frame::data(next))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.prefix.is_empty() && self.message.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact((self.prefix.len() + self.message.len()) as u64)
+    }
+}
+
+/// Nothing out, for that is there already; an OTLP answer in.
+struct Answer;
+
+impl Codec for Answer {
+    type Encode = ();
     type Decode = ExportTraceServiceResponse;
-    type Encoder = RawEncoder;
+    type Encoder = Nothing;
     type Decoder = AnswerDecoder;
 
     fn encoder(&mut self) -> Self::Encoder {
-        RawEncoder
+        Nothing
     }
 
     fn decoder(&mut self) -> Self::Decoder {
@@ -97,15 +176,13 @@ impl Codec for Raw {
     }
 }
 
-struct RawEncoder;
+struct Nothing;
 
-impl Encoder for RawEncoder {
-    type Item = Bytes;
+impl Encoder for Nothing {
+    type Item = ();
     type Error = Status;
 
-    fn encode(&mut self, item: Bytes, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        into.reserve(item.remaining());
-        into.put(item);
+    fn encode(&mut self, (): (), _: &mut EncodeBuf<'_>) -> Result<(), Status> {
         Ok(())
     }
 }

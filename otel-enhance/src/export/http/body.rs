@@ -48,26 +48,12 @@ fn undo(body: &Bytes, encoding: &HeaderValue) -> Option<Bytes> {
     None
 }
 
-/// `body` in the encoding that is asked for. One that this build lacks was refused before.
-#[cfg(any(feature = "otlp-json", feature = "simd", feature = "performance"))]
+/// `body` in the encoding that is asked for.
+#[cfg(any(feature = "otlp-json", feature = "simd"))]
 pub(super) fn compress(
     body: Bytes,
     asked: Compression,
 ) -> std::io::Result<(Bytes, Option<HeaderValue>)> {
-    match asked {
-        #[cfg(feature = "gzip")]
-        Compression::Gzip => {
-            let mut encoder =
-                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-            std::io::Write::write_all(&mut encoder, &body)?;
-            let gzip = HeaderValue::from_static("gzip");
-            Ok((encoder.finish()?.into(), Some(gzip)))
-        }
-        #[cfg(feature = "zstd")]
-        Compression::Zstd => {
-            let zstd = HeaderValue::from_static("zstd");
-            Ok((zstd::bulk::compress(&body, 0)?.into(), Some(zstd)))
-        }
-        _ => Ok((body, None)),
-    }
+    let (body, encoding) = super::super::compress::compress(body, asked)?;
+    Ok((body, encoding.map(HeaderValue::from_static)))
 }

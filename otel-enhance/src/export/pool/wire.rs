@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::Uri;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 
+use super::super::compress::compress;
 use super::super::connect::Connector;
 use super::super::retry::Trouble;
 use crate::InitError;
@@ -73,38 +74,16 @@ impl Wire {
 /// A request that can be sent more than once, anywhere.
 pub(super) struct Request {
     pub(super) body: Bytes,
-    /// The HTTP content coding of the body; over gRPC, tonic compresses each message.
+    /// The coding of the body.
     pub(super) encoding: Option<&'static str>,
 }
 
 impl Request {
     /// `body`, compressed as the settings ask.
     pub(super) fn new(body: Bytes, settings: Option<&OtlpSettings>) -> std::io::Result<Self> {
-        let coding = settings
-            .filter(|settings| settings.protocol != Protocol::Grpc)
-            .map_or(Compression::None, |settings| settings.compression);
-        match coding {
-            #[cfg(feature = "gzip")]
-            Compression::Gzip => {
-                let level = flate2::Compression::default();
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-                std::io::Write::write_all(&mut encoder, &body)?;
-                Ok(Self {
-                    body: encoder.finish()?.into(),
-                    encoding: Some("gzip"),
-                })
-            }
-            #[cfg(feature = "zstd")]
-            Compression::Zstd => Ok(Self {
-                body: zstd::bulk::compress(&body, 0)?.into(),
-                encoding: Some("zstd"),
-            }),
-            // A coding that this build lacks was refused before.
-            _ => Ok(Self {
-                body,
-                encoding: None,
-            }),
-        }
+        let asked = settings.map_or(Compression::None, |settings| settings.compression);
+        let (body, encoding) = compress(body, asked)?;
+        Ok(Self { body, encoding })
     }
 }
 
