@@ -38,8 +38,10 @@ pub(crate) struct BatchQueue<S> {
     bounds: Bounds,
     policy: DropPolicy,
     state: Mutex<State<S>>,
-    /// Workers wait here for something to take.
+    /// Workers wait here for something to take, all but one of them.
     work: Condvar,
+    /// The one that keeps the time meanwhile.
+    timekeeper: Condvar,
     /// Producers wait here for room, if the policy has them wait.
     room: Condvar,
     /// Flushes wait here.
@@ -108,6 +110,7 @@ impl<S: Store> BatchQueue<S> {
             policy,
             state: Mutex::new(State::new(&bounds)),
             work: Condvar::new(),
+            timekeeper: Condvar::new(),
             room: Condvar::new(),
             progress: Condvar::new(),
         }
@@ -194,10 +197,11 @@ impl<S: Store> BatchQueue<S> {
     /// Wakes whom items that were let in, or evicted, concern.
     fn unlock(&self, mut state: MutexGuard<'_, State<S>>, has_evicted: bool) {
         let wake_worker = state.should_wake(&self.bounds);
+        let worker = self.waiting_worker(&state);
         let wake_flush = has_evicted && state.flushing > 0;
         drop(state);
         if wake_worker {
-            self.work.notify_one();
+            worker.notify_one();
         }
         if wake_flush {
             self.progress.notify_all();
@@ -230,7 +234,7 @@ impl<S: Store> BatchQueue<S> {
                 // One of those who wait keeps the time for all.
                 state.has_timekeeper = true;
                 let left = state.tick.saturating_duration_since(now);
-                state = wait_timeout(&self.work, state, left).0;
+                state = wait_timeout(&self.timekeeper, state, left).0;
                 state.has_timekeeper = false;
             }
             state.idle -= 1;
@@ -243,11 +247,12 @@ impl<S: Store> BatchQueue<S> {
             // Counted here, so that one is started and not one for each who sees the need.
             state.workers += 1;
         }
+        let next = self.waiting_worker(&state);
         // Those that wait in the queue have fewer before them now.
         let wake_blocked = state.blocked > 0;
         drop(state);
         if hand_over {
-            self.work.notify_one();
+            next.notify_one();
         }
         if wake_blocked {
             self.room.notify_all();
@@ -287,7 +292,7 @@ impl<S: Store> BatchQueue<S> {
         state.flush_to = state.flush_to.max(target);
         state.flushing += 1;
         // The first who takes a batch hands over to the next.
-        self.work.notify_one();
+        self.waiting_worker(&state).notify_one();
         let done = loop {
             if state.is_completed(target) {
                 break true;
@@ -309,6 +314,7 @@ impl<S: Store> BatchQueue<S> {
         state.flush_to = state.pushed;
         drop(state);
         self.work.notify_all();
+        self.timekeeper.notify_all();
         self.room.notify_all();
     }
 
@@ -319,6 +325,7 @@ impl<S: Store> BatchQueue<S> {
         let discarded = state.clear();
         drop(state);
         self.work.notify_all();
+        self.timekeeper.notify_all();
         self.room.notify_all();
         self.progress.notify_all();
         discarded.iter().map(Chunk::len).sum()
@@ -339,6 +346,16 @@ impl<S: Store> BatchQueue<S> {
 
     pub(crate) fn level(&self) -> Level {
         self.lock().level()
+    }
+
+    /// Where a worker waits who is best woken: whoever keeps the time goes on, so that nobody else has to
+    /// be woken to take its place.
+    fn waiting_worker(&self, state: &State<S>) -> &Condvar {
+        if state.idle > usize::from(state.has_timekeeper) {
+            &self.work
+        } else {
+            &self.timekeeper
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<S>> {
