@@ -98,7 +98,9 @@ impl<F: Format> BatchEncoder<F> {
     #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     pub(crate) fn push_written(&mut self, scope: &InstrumentationScope, spans: &[u8]) {
         let scope = self.begin_run(scope);
-        self.arena.put_slice(spans);
+        let mut out = Cursor::new(&mut self.arena);
+        out.put_slice(spans);
+        out.finish();
         self.end_run(scope);
     }
 
