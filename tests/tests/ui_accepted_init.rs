@@ -10,6 +10,8 @@ mod init_with_an_exporter_of_ones_own;
 mod init_with_every_argument;
 #[path = "accepted/init-with-performance.rs"]
 mod init_with_performance;
+#[path = "accepted/init-with-simd.rs"]
+mod init_with_simd;
 #[path = "accepted/init-without-arguments.rs"]
 mod init_without_arguments;
 
@@ -19,5 +21,6 @@ fn init_with_arguments_installs_and_shuts_down() {
     init_with_an_exporter_of_ones_own::main();
     init_with_every_argument::main();
     init_with_performance::main();
+    init_with_simd::main();
     init_without_arguments::main();
 }
