@@ -43,7 +43,7 @@ unsafe impl GlobalAlloc for Counting {
 
 fn events(index: u64) -> SpanEvents {
     let mut events = SpanEvents::default();
-    if index % 3 == 0 {
+    if index.is_multiple_of(3) {
         let attributes = vec![KeyValue::new("text", format!("event of {index}"))];
         events.events = vec![Event::new("retry", UNIX_EPOCH, attributes, 1)];
     }

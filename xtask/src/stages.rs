@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use crate::arguments::Options;
-use crate::checks::{examples, manifests, package, source, suites, weight};
+use crate::checks::{emulated, examples, fuzz, manifests, package, source, suites, weight};
 use crate::error::{Error, Result};
 use crate::peers::Peers;
 use crate::report::Report;
@@ -89,6 +89,14 @@ const STAGES: &[Stage] = &[
         "annotated functions record the same on the fast path of `performance`",
         |_| suites::fast_spans(),
     ),
+    alone(
+        "fuzz",
+        "the fuzz targets build, and find nothing in a few seconds",
+        |_| fuzz::run(),
+    ),
+    peered("neon", "the vector kernels for AArch64, under QEMU", |_| {
+        emulated::neon()
+    }),
     peered(
         "peers",
         "the programs we test against are built",

@@ -53,6 +53,21 @@ const TOOLS: &[Tool] = &[
         for_what: "installs the official Python SDK",
         install: "on Debian: apt-get install python3-venv",
     },
+    Tool {
+        name: "QEMU",
+        version: &["qemu-aarch64", "--version"],
+        least: (7, 0),
+        for_what: "runs the kernels' tests for AArch64",
+        install: "on Debian: apt-get install qemu-user",
+    },
+    Tool {
+        name: "A compiler for AArch64",
+        version: &["aarch64-linux-gnu-gcc", "-dumpfullversion"],
+        least: (9, 0),
+        for_what: "links the kernels' tests for AArch64",
+        install: "on Debian: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross, \
+                  and rustup target add aarch64-unknown-linux-gnu",
+    },
 ];
 
 /// Whether every tool is there.

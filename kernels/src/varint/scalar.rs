@@ -2,6 +2,7 @@
 
 /// Bytes of a varint: one more for each 7 significant bits after the first. `(9 × bits + 64) / 64` is
 /// `bits / 7` rounded up, for 1 to 64 bits.
+#[inline(always)]
 pub(super) fn total_len(values: &[u64]) -> usize {
     let len = |value: &u64| (9 * (64 - (value | 1).leading_zeros()) + 64) / 64;
     values.iter().map(|value| len(value) as usize).sum()

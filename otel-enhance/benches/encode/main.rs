@@ -7,6 +7,7 @@
 //! - `--corpora DIR`: recorded requests as well, in `DIR/<corpus>/<process>.pbld.zst`.
 //! - `--rounds N` (default 15), `--case NAME`: a shorter run.
 //! - `--strict`: fail if ours is less than 12 times as fast in a case.
+//! - `--no-kernels`: without the vector kernels.
 //! - `--once`: each batch once through ours and nothing else, for a profiler.
 //!
 //! Timed on both sides, batch by batch: from an owned `Vec<SpanData>` to the bytes of the request, and
@@ -22,6 +23,9 @@
 //! of `performance`, costs no freeing. The limit is for `ours-encoding` of protobuf.
 //!
 //! Both sides' requests are compared before anything is timed.
+//!
+//! Then each vector kernel beside its scalar twin, on the columns of the same cases: a line for each, with
+//! the ratio of their times, and in the end which won, lost, and made no difference by the quartiles.
 
 #![expect(
     clippy::print_stdout,
@@ -30,6 +34,7 @@
 )]
 
 mod corpus;
+mod kernels;
 #[path = "../span/stats.rs"]
 mod stats;
 
@@ -229,6 +234,13 @@ fn main() -> ExitCode {
             let ratio = measure(corpus, *format, rounds);
             kept &= ratio >= AIM || *format != Format::Protobuf;
         }
+    }
+    if !flag("--no-kernels") {
+        let mut verdicts = kernels::Verdicts::default();
+        for corpus in &corpora {
+            kernels::measure(corpus, &mut verdicts);
+        }
+        verdicts.print();
     }
     if kept {
         println!("limit kept: at least {AIM} times as fast in every case");

@@ -45,7 +45,7 @@ const ZEROS: u64 = u64::from_le_bytes(*b"00000000");
 fn put_first(out: &mut Cursor<'_>, value: u64) {
     let digits = eight_digits(value);
     // At least one is written.
-    let zeros = ((digits | 1 << 56).trailing_zeros() / 8) as usize;
+    let zeros = ((digits | (1 << 56)).trailing_zeros() / 8) as usize;
     let text = (digits | ZEROS) >> (8 * zeros);
     out.put_ending([], &[], text.to_le_bytes(), 8 - zeros);
 }
@@ -54,12 +54,12 @@ fn put_first(out: &mut Cursor<'_>, value: u64) {
 /// divided where it stands.
 #[inline(always)]
 fn eight_digits(value: u64) -> u64 {
-    let fours = value / 10_000 | (value % 10_000) << 32;
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
     // 10486 / 2^20 and 103 / 2^10 are 1 / 100 and 1 / 10 for all that there is to divide.
-    let hundreds = (fours * 10_486 >> 20) & 0x0000_007F_0000_007F;
-    let twos = hundreds | (fours - 100 * hundreds) << 16;
-    let tens = (twos * 103 >> 10) & 0x000F_000F_000F_000F;
-    tens | (twos - 10 * tens) << 8
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007F_0000_007F;
+    let twos = hundreds | ((fours - 100 * hundreds) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000F_000F_000F_000F;
+    tens | ((twos - 10 * tens) << 8)
 }
 
 /// In quotes, with what JSON does not take as it is escaped.

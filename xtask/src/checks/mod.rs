@@ -1,6 +1,8 @@
 //! What the stages do.
 
+pub(crate) mod emulated;
 pub(crate) mod examples;
+pub(crate) mod fuzz;
 pub(crate) mod manifests;
 pub(crate) mod package;
 pub(crate) mod source;
