@@ -33,7 +33,7 @@ impl SpanWriter {
     #[cfg(feature = "otlp-json")]
     pub(crate) fn json() -> Self {
         Self {
-            format: Written::Json(Json::default()),
+            format: Written::Json(Json),
             out: Buffer::default(),
         }
     }

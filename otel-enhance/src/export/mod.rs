@@ -98,7 +98,10 @@ pub(crate) fn build(
                         feature = "performance",
                         any(feature = "otlp-http", feature = "otlp-grpc")
                     ))]
-                    Some(_) => pooled([&[otlp.clone()], &equal[..]].concat(), &shared)?,
+                    Some(_) => {
+                        let all = std::iter::once(otlp).chain(equal);
+                        pooled(all.cloned().collect(), &shared)?
+                    }
                     _ => otlp_sink(otlp, encoder, &shared)?,
                 };
                 let mut name = otlp.endpoint.clone();

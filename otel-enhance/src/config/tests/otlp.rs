@@ -94,7 +94,7 @@ fn http_endpoint_given_no_url_is_reported_and_the_default_holds() {
             );
         }
         let code = Overrides {
-            endpoint: Some(text.to_owned()),
+            endpoints: Some(vec![text.to_owned()]),
             ..nothing()
         };
         check_refused("endpoint", code, "");
@@ -142,7 +142,7 @@ fn http_endpoint_in_code_is_a_base_unless_it_ends_with_the_path() {
         ("http://c/v1/traces?a=b", "http://c/v1/traces?a=b"),
     ] {
         let code = Overrides {
-            endpoint: Some(text.to_owned()),
+            endpoints: Some(vec![text.to_owned()]),
             ..nothing()
         };
         let (settings, diagnostics) = resolved(code, &[(TRACES, "nonsense"), (BASE, "http://d")]);
@@ -209,7 +209,7 @@ fn grpc_endpoint_given_any_form_is_scheme_and_authority() {
     }
     let code = Overrides {
         protocol: Some(Protocol::Grpc),
-        endpoint: Some("http://c:4317/path".to_owned()),
+        endpoints: Some(vec!["http://c:4317/path".to_owned()]),
         ..nothing()
     };
     let (settings, diagnostics) = resolved(code, &[]);
@@ -218,11 +218,34 @@ fn grpc_endpoint_given_any_form_is_scheme_and_authority() {
 }
 
 #[test]
+fn endpoints_given_in_code_differ_in_their_address_alone() {
+    let code = Overrides {
+        endpoints: Some(vec!["http://a:4318".into(), "http://b/v1/traces".into()]),
+        headers: vec![("x-tenant".into(), "blue".into())],
+        ..nothing()
+    };
+    let (settings, diagnostics) = resolved(code, &[(BASE, "http://elsewhere")]);
+    assert_eq!(diagnostics, []);
+    assert_eq!(endpoint(&settings), "http://a:4318/v1/traces");
+    let second = OtlpSettings {
+        endpoint: "http://b/v1/traces".into(),
+        ..settings.otlp.clone()
+    };
+    assert_eq!(settings.equal_otlp, [second]);
+
+    let none = Overrides {
+        endpoints: Some(Vec::new()),
+        ..nothing()
+    };
+    check_refused("endpoints", none, "");
+}
+
+#[test]
 fn https_endpoint_is_kept_and_a_build_without_tls_says_so() {
     let (settings, diagnostics) = resolved(nothing(), &[(BASE, "https://c")]);
     assert_eq!(endpoint(&settings), "https://c/v1/traces");
     let code = Overrides {
-        endpoint: Some("https://c".to_owned()),
+        endpoints: Some(vec!["https://c".to_owned()]),
         ..nothing()
     };
     if cfg!(feature = "tls-no-provider") {
@@ -395,7 +418,7 @@ fn client_certificate_without_key_is_reported_or_refused() {
     assert_eq!((diagnostics.len(), diagnostics[0].name.as_str()), (1, NAME));
 
     let half = || Overrides {
-        endpoint: Some("https://c".to_owned()),
+        endpoints: Some(vec!["https://c".to_owned()]),
         tls: TlsSettings {
             client_certificate_file: Some("chain.pem".into()),
             ..TlsSettings::default()

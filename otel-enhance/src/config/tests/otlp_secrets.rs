@@ -133,7 +133,7 @@ fn credentials_in_an_endpoint_are_left_out_masked_and_refused_in_code() {
     assert_eq!(diagnostics.len(), 1);
     assert!(!diagnostics[0].to_string().contains("s3cret"));
     let overrides = Overrides {
-        endpoint: Some("http://user:s3cret@c".to_owned()),
+        endpoints: Some(vec!["http://user:s3cret@c".to_owned()]),
         ..nothing()
     };
     let error = refused(overrides, &[]).to_string();

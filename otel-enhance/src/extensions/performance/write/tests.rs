@@ -96,6 +96,7 @@ fn contents(data: &SpanData, life: &Life) -> Contents {
         scope: number.unwrap_or(Scope::NONE),
         limits: &COUNTS[life.counts],
         is_told: true,
+        is_dropped: false,
     };
     let now = Moment {
         wall: 1_700_000_000_000_000_000,
