@@ -60,8 +60,8 @@ type Make = Box<dyn FnOnce() -> Box<dyn Sink> + Send>;
 /// # }
 /// ```
 ///
-/// Batches grow with the load: while the exporter keeps up, a quarter of a batch is enough to begin an
-/// export, and whatever waits is exported after the scheduled delay. The more exports are under way,
+/// Batches grow with the load: while the exporter keeps up, a quarter of a batch's spans is enough to begin
+/// an export, and whatever waits is exported after the scheduled delay. The more exports are under way,
 /// the larger the next one must be.
 ///
 /// **Several exports at once.** The official trait promises its implementers that `export` is never

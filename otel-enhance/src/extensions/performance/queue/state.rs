@@ -7,7 +7,7 @@ use super::{Bounds, Level, Refusal, Store, Ticket};
 
 /// The most items of a chunk: few enough to move one by one, many enough to be rare.
 const CHUNK: usize = 256;
-/// Batches begin at this part of their bounds while no other is out, and double with each that is.
+/// Batches begin at this part of their items while no other is out, and double with each that is.
 const FIRST_BATCH: usize = 4;
 
 #[derive(Debug)]
@@ -171,7 +171,8 @@ impl<S: Store> State<S> {
             || self.closed
             || self.pushed - (self.waiting as u64) < self.flush_to
             || self.waiting * FIRST_BATCH >= bounds.batch_items * grown
-            || self.waiting_bytes * FIRST_BATCH >= bounds.batch_bytes * grown
+            // What a request costs by itself is worth spans, not bytes: these are a bound alone.
+            || self.waiting_bytes >= bounds.batch_bytes
     }
 
     /// Takes the oldest chunks that make a batch.
