@@ -7,19 +7,16 @@ mod tests;
 
 use std::fmt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::SpanData;
 
 use super::erased::Shared;
 use super::log::lock;
-use super::report::DropReason;
-use super::sink::{Failure, Outcome, Sink};
+use super::sink::{Closed, Outcome, Sink};
 use crate::InitError;
 use crate::config::{OtlpSettings, Protocol};
 use crate::encode::SpanEncoder;
@@ -38,7 +35,7 @@ pub(crate) struct EncodedSink {
     encoder: Mutex<SpanEncoder>,
     protocol: Protocol,
     carrier: Box<dyn Carrier>,
-    shut_down: AtomicBool,
+    closed: Closed,
 }
 
 impl EncodedSink {
@@ -55,7 +52,7 @@ impl EncodedSink {
             encoder: Mutex::new(encoder(settings.protocol, &resource)),
             protocol: settings.protocol,
             carrier,
-            shut_down: AtomicBool::new(false),
+            closed: Closed::default(),
         })
     }
 
@@ -67,15 +64,15 @@ impl EncodedSink {
             encoder: Mutex::new(encoder(protocol, &resource)),
             protocol,
             carrier,
-            shut_down: AtomicBool::new(false),
+            closed: Closed::default(),
         }
     }
 
     /// The batch's request, from spans that are kept.
     #[cfg(feature = "simd")]
     pub(crate) async fn export_from(&self, batch: &[SpanData]) -> Outcome {
-        if let Some(closed) = self.closed() {
-            return closed;
+        if let Some(refusal) = self.closed.refusal() {
+            return refusal;
         }
         let request = lock(&self.encoder).encode_from(batch);
         self.carrier.deliver(request, batch.len() as u64).await
@@ -102,8 +99,8 @@ impl EncodedSink {
     /// As [`Sink::export`], with a request that has been made.
     #[cfg(feature = "performance")]
     pub(super) fn export_request(&self, request: Bytes, spans: u64) -> BoxFuture<'_, Outcome> {
-        match self.closed() {
-            Some(closed) => Box::pin(std::future::ready(closed)),
+        match self.closed.refusal() {
+            Some(refusal) => Box::pin(std::future::ready(refusal)),
             None => self.carrier.deliver(request, spans),
         }
     }
@@ -111,15 +108,6 @@ impl EncodedSink {
     /// As [`Sink::set_resource`], for a sink that is shared.
     pub(crate) fn replace_resource(&self, resource: &Resource) {
         *lock(&self.encoder) = encoder(self.protocol, resource);
-    }
-
-    fn closed(&self) -> Option<Outcome> {
-        self.shut_down.load(Ordering::Relaxed).then(|| {
-            Outcome::Dropped(Failure::new(
-                DropReason::AfterShutdown,
-                "the exporter is shut down",
-            ))
-        })
     }
 }
 
@@ -134,8 +122,8 @@ fn encoder(protocol: Protocol, resource: &Resource) -> SpanEncoder {
 impl Sink for EncodedSink {
     fn export(&self, batch: Vec<SpanData>) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
-            if let Some(closed) = self.closed() {
-                return closed;
+            if let Some(refusal) = self.closed.refusal() {
+                return refusal;
             }
             let spans = batch.len() as u64;
             let request = lock(&self.encoder).encode(batch);
@@ -143,19 +131,8 @@ impl Sink for EncodedSink {
         })
     }
 
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
     fn shutdown(&self) -> OTelSdkResult {
-        if self.shut_down.swap(true, Ordering::Relaxed) {
-            return Err(OTelSdkError::AlreadyShutdown);
-        }
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
-        self.shutdown()
+        self.closed.close()
     }
 
     fn set_resource(&mut self, resource: &Resource) {

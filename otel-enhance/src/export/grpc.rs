@@ -20,8 +20,6 @@ pub(super) use raw::RawGrpc;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::Uri;
@@ -32,7 +30,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::Trac
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::SpanData;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
@@ -46,7 +44,7 @@ use super::connect::{Connector, unready_to_trouble};
 use super::erased::Shared;
 use super::report::DropReason;
 use super::retry::{Again, Backoff, Courier, Trouble};
-use super::sink::{Failure, Outcome, Sink};
+use super::sink::{Closed, Failure, Outcome, Sink};
 use crate::InitError;
 use crate::config::OtlpSettings;
 
@@ -71,7 +69,7 @@ pub(super) fn sink(
         courier: Courier::new(settings.timeout, backoff, Arc::clone(&shared.delivery)),
         connector,
         resource: ResourceAttributesWithSchema::default(),
-        shut_down: AtomicBool::new(false),
+        closed: Closed::default(),
         shared: shared.clone(),
     }))
 }
@@ -93,7 +91,7 @@ struct GrpcSink {
     courier: Courier,
     connector: Connector,
     resource: ResourceAttributesWithSchema,
-    shut_down: AtomicBool,
+    closed: Closed,
     shared: Shared,
 }
 
@@ -119,11 +117,8 @@ impl GrpcSink {
 impl Sink for GrpcSink {
     fn export(&self, batch: Vec<SpanData>) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
-            if self.shut_down.load(Ordering::Relaxed) {
-                return Outcome::Dropped(Failure::new(
-                    DropReason::AfterShutdown,
-                    "the exporter is shut down",
-                ));
+            if let Some(refusal) = self.closed.refusal() {
+                return refusal;
             }
             let spans = batch.len() as u64;
             let request = ExportTraceServiceRequest {
@@ -137,19 +132,8 @@ impl Sink for GrpcSink {
         })
     }
 
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
     fn shutdown(&self) -> OTelSdkResult {
-        if self.shut_down.swap(true, Ordering::Relaxed) {
-            return Err(OTelSdkError::AlreadyShutdown);
-        }
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
-        self.shutdown()
+        self.closed.close()
     }
 
     fn set_resource(&mut self, resource: &Resource) {

@@ -1,7 +1,5 @@
 //! What stands in for an exporter that must not send.
 
-use std::time::Duration;
-
 use futures_util::future::BoxFuture;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -24,15 +22,7 @@ impl Sink for WithoutTls {
         ))))
     }
 
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
     fn shutdown(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! One destination of spans, object safe, with an outcome that can be counted.
 
 use std::fmt;
+#[cfg(any(feature = "otlp-grpc", all(feature = "simd", feature = "otlp-http")))]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -57,12 +59,21 @@ impl Failure {
     }
 }
 
-/// The official `SpanExporter`, made object safe, with outcomes instead of texts.
+/// The official `SpanExporter`, made object safe, with outcomes instead of texts. What is left out is that
+/// of a sink that holds nothing back.
 pub(crate) trait Sink: Send + Sync + fmt::Debug {
     fn export(&self, batch: Vec<SpanData>) -> BoxFuture<'_, Outcome>;
-    fn force_flush(&self) -> OTelSdkResult;
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
     fn shutdown(&self) -> OTelSdkResult;
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult;
+
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        self.shutdown()
+    }
+
     fn set_resource(&mut self, resource: &Resource);
 
     /// The sink itself, if it takes requests that our encoder has written.
@@ -70,6 +81,32 @@ pub(crate) trait Sink: Send + Sync + fmt::Debug {
     #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     fn encoded(&self) -> Option<&super::encoded::EncodedSink> {
         None
+    }
+}
+
+/// Whether a sink of ours has been shut down.
+#[cfg(any(feature = "otlp-grpc", all(feature = "simd", feature = "otlp-http")))]
+#[derive(Debug, Default)]
+pub(super) struct Closed(AtomicBool);
+
+#[cfg(any(feature = "otlp-grpc", all(feature = "simd", feature = "otlp-http")))]
+impl Closed {
+    /// What becomes of a batch that comes after that.
+    pub(super) fn refusal(&self) -> Option<Outcome> {
+        self.0.load(Ordering::Relaxed).then(|| {
+            Outcome::Dropped(Failure::new(
+                DropReason::AfterShutdown,
+                "the exporter is shut down",
+            ))
+        })
+    }
+
+    /// Shuts it down, once.
+    pub(super) fn close(&self) -> OTelSdkResult {
+        if self.0.swap(true, Ordering::Relaxed) {
+            return Err(OTelSdkError::AlreadyShutdown);
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Written requests over both transports, against a real receiver.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use opentelemetry::KeyValue;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -10,6 +12,7 @@ use otel_enhance_receiver::{
 };
 use prost::Message;
 
+use super::super::report::DropReason;
 use super::super::testing::receiver::Scripted;
 use super::super::testing::{Pipeline, otlp, span};
 use super::*;

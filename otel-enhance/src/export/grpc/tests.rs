@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use opentelemetry_sdk::trace::SpanExporter;
