@@ -1,71 +1,28 @@
 //! Starts receiver and senders, takes turns, and prints what they say.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
+use crate::remote::Remote;
 use crate::stats::{median, quantile};
 
-/// Of each protocol first the official one, to which the others are compared.
-const KINDS: [&str; 2 * EACH] = [
+const KINDS: [&str; 8] = [
     "official-http",
     "official*-http",
     "ours-http",
-    "records-http",
+    "spans-http",
     "official-grpc",
     "official*-grpc",
     "ours-grpc",
-    "records-grpc",
+    "spans-grpc",
 ];
-const EACH: usize = 4;
+/// Those of one protocol, of which the first is what the others are compared with.
+const OF_A_PROTOCOL: usize = KINDS.len() / 2;
 const LATENCIES_MS: [u8; 3] = [0, 10, 100];
 /// The rate of the first table: the official defaults sustain it.
 const EASY_RATE: f64 = 10_000.0;
 /// Two rates that differ by less are one.
 const RESOLUTION: f64 = 1.15;
-
-struct Remote {
-    child: Child,
-    latency: ChildStdin,
-    said: BufReader<ChildStdout>,
-    http: String,
-    grpc: String,
-}
-
-impl Remote {
-    fn start() -> Self {
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .arg("--receiver")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the receiver");
-        let latency = child.stdin.take().expect("its stdin");
-        let mut said = BufReader::new(child.stdout.take().expect("its stdout"));
-        let mut line = String::new();
-        said.read_line(&mut line).expect("its addresses");
-        let (http, grpc) = line.trim_end().split_once(' ').expect("two addresses");
-        Self {
-            child,
-            latency,
-            http: http.to_owned(),
-            grpc: grpc.to_owned(),
-            said,
-        }
-    }
-
-    fn set_latency(&mut self, milliseconds: u8) {
-        self.latency.write_all(&[milliseconds]).expect("its stdin");
-        let mut line = String::new();
-        self.said.read_line(&mut line).expect("its answer");
-    }
-}
-
-impl Drop for Remote {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
 
 /// What one sender measured.
 #[derive(Clone, Copy)]
@@ -112,7 +69,12 @@ pub(crate) fn run(arguments: &[String]) {
         let at = arguments.iter().position(|argument| argument == name)?;
         arguments.get(at + 1)?.parse::<f64>().ok()
     };
-    let mut remote = Remote::start();
+    let collector = arguments.iter().position(|one| one == "--collector");
+    let collector = collector.and_then(|at| arguments.get(at + 1));
+    let mut remote = match collector {
+        Some(path) => Remote::collector(&PathBuf::from(path)),
+        None => Remote::receiver(),
+    };
     if arguments.iter().any(|argument| argument == "--check") {
         for kind in KINDS {
             let measured = measure(&remote, kind, 1000.0, 0.2);
@@ -122,15 +84,13 @@ pub(crate) fn run(arguments: &[String]) {
         println!("every kind delivers what it gets");
         return;
     }
+    if collector.is_some() {
+        println!("the receiver is the Collector, on the core that the other one would have");
+    }
     let rounds = value("--rounds").unwrap_or(10.0) as usize;
     let seconds = value("--seconds").unwrap_or(1.5);
-    if rounds > 0 {
-        cpu(&remote, rounds, seconds);
-    }
-    let only = value("--latency");
-    rates(&mut remote, seconds, |latency| {
-        only.is_none_or(|only| only == f64::from(latency))
-    });
+    cpu(&remote, rounds, seconds);
+    rates(&mut remote, seconds);
 }
 
 fn cpu(remote: &Remote, rounds: usize, seconds: f64) {
@@ -147,7 +107,7 @@ fn cpu(remote: &Remote, rounds: usize, seconds: f64) {
     println!("|---|---|---|---|---|---|---|");
     // A place moves with the round, so the rounds of two kinds are side by side in time.
     for (kind, name) in KINDS.iter().enumerate() {
-        let official = kind / EACH * EACH;
+        let official = kind / OF_A_PROTOCOL * OF_A_PROTOCOL;
         let mut ratios: Vec<f64> = spent[kind]
             .iter()
             .zip(&spent[official])
@@ -197,16 +157,18 @@ fn highest(remote: &Remote, kind: &str, seconds: f64) -> (f64, u64) {
     good
 }
 
-fn rates(remote: &mut Remote, seconds: f64, wanted: impl Fn(u8) -> bool) {
+fn rates(remote: &mut Remote, seconds: f64) {
     println!("\nhighest rate without a drop, within a factor of {RESOLUTION}:");
     println!("| latency | kind | spans/s | ratio to official | resident MiB |");
     println!("|---|---|---|---|---|");
-    for latency in LATENCIES_MS.into_iter().filter(|latency| wanted(*latency)) {
-        remote.set_latency(latency);
+    for latency in LATENCIES_MS {
+        if !remote.set_latency(latency) {
+            continue;
+        }
         let mut official = 0.0;
         for (kind, name) in KINDS.iter().enumerate() {
             let (rate, resident) = highest(remote, name, seconds);
-            if kind % EACH == 0 {
+            if kind % OF_A_PROTOCOL == 0 {
                 official = rate;
             }
             println!(

@@ -13,10 +13,11 @@
 //!
 //! Spans have 8 attributes, two of them strings of their own. The official exporter over HTTP has our HTTP
 //! client, for it is lighter than reqwest. `official*` is the official processor with our bounds instead of
-//! its own (a queue of 65,536 spans, batches of 8192). `ours` gets ready `SpanData`, as from an SDK provider of the
-//! application's; `records` is the whole of `init!(performance)`, whose spans are made there and then, go to
-//! OTLP bytes directly, and whose collecting counts as exporting. Options behind `--`: `--rounds N` (default 10),
-//! `--seconds S` of each measurement (default 1.5), `--latency MS` for one row of the second table, `--check` for a self-test.
+//! its own (a queue of 65,536 spans, batches of 8192). `ours` is the queue and the exporter of `performance`,
+//! to which ended spans are given as to the official processor; `spans` is a whole pipeline of `performance`,
+//! of which spans are made. Options behind `--`: `--rounds N` (default 10), `--seconds S` of each measurement
+//! (default 1.5), `--collector PATH` to send to a Collector, which parses what it gets, `--check` for a
+//! self-test.
 
 #![expect(
     clippy::print_stdout,
@@ -28,7 +29,7 @@
 mod driver;
 mod process;
 mod receiver;
-mod records;
+mod remote;
 mod sender;
 #[path = "../span/stats.rs"]
 mod stats;

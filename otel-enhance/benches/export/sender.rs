@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::trace::{
-    SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
+    Span as _, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
+    Tracer as _,
 };
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_otlp::{RetryPolicy, WithExportConfig, WithHttpConfig};
@@ -18,9 +19,12 @@ use opentelemetry_sdk::trace::{
 use otel_enhance::config::Protocol;
 use otel_enhance::export::EnhancedHttpClient;
 use otel_enhance::extensions::performance::{BatchOptimizedExporter, ConnectionPoolExporter};
+use otel_enhance::wrappers::EnhancedTracer;
+use otel_enhance::{TelemetryGuard, new_enhanced_pipeline};
 
 use crate::process;
-use crate::records::Records;
+
+const NAME: &str = "GET /api/items/{id}";
 
 /// Counts what the exporter behind it has delivered.
 #[derive(Debug)]
@@ -44,6 +48,19 @@ impl<E: SpanExporter> SpanExporter for Counting<E> {
     }
 }
 
+fn attributes(number: u64) -> Vec<KeyValue> {
+    vec![
+        KeyValue::new("http.request.method", "GET"),
+        KeyValue::new("url.scheme", "https"),
+        KeyValue::new("url.path", format!("/api/items/{number}")),
+        KeyValue::new("http.route", "/api/items/{id}"),
+        KeyValue::new("http.response.status_code", 200),
+        KeyValue::new("server.address", "shop.example.com"),
+        KeyValue::new("server.port", 443),
+        KeyValue::new("enduser.id", format!("user-{}", number % 1000)),
+    ]
+}
+
 fn span(number: u64) -> SpanData {
     let now = SystemTime::now();
     SpanData {
@@ -57,19 +74,10 @@ fn span(number: u64) -> SpanData {
         parent_span_id: SpanId::from(number / 16 + 1),
         parent_span_is_remote: false,
         span_kind: SpanKind::Server,
-        name: "GET /api/items/{id}".into(),
+        name: NAME.into(),
         start_time: now,
         end_time: now,
-        attributes: vec![
-            KeyValue::new("http.request.method", "GET"),
-            KeyValue::new("url.scheme", "https"),
-            KeyValue::new("url.path", format!("/api/items/{number}")),
-            KeyValue::new("http.route", "/api/items/{id}"),
-            KeyValue::new("http.response.status_code", 200),
-            KeyValue::new("server.address", "shop.example.com"),
-            KeyValue::new("server.port", 443),
-            KeyValue::new("enduser.id", format!("user-{}", number % 1000)),
-        ],
+        attributes: attributes(number),
         dropped_attributes_count: 0,
         events: SpanEvents::default(),
         links: SpanLinks::default(),
@@ -78,10 +86,82 @@ fn span(number: u64) -> SpanData {
     }
 }
 
+/// What spans go through.
+enum Path {
+    /// Ended spans, as a provider hands them over.
+    Processor(Box<dyn SpanProcessor>, Box<dyn Fn() -> u64>),
+    /// Spans from their start on.
+    Pipeline(Box<TelemetryGuard>, Box<EnhancedTracer>),
+}
+
+/// What the thread that makes spans needs.
+enum End<'a> {
+    Processor(&'a dyn SpanProcessor),
+    Pipeline(&'a EnhancedTracer),
+}
+
+impl End<'_> {
+    fn end(&self, number: u64) {
+        match self {
+            Self::Processor(processor) => processor.on_end(span(number)),
+            Self::Pipeline(tracer) => {
+                let builder = SpanBuilder::from_name(NAME)
+                    .with_kind(SpanKind::Server)
+                    .with_attributes(attributes(number));
+                tracer.build(builder).end();
+            }
+        }
+    }
+}
+
+impl Path {
+    fn new(kind: &str, http: &str, grpc: &str) -> Self {
+        if !kind.starts_with("spans") {
+            let (mut processor, delivered) = processor(kind, http, grpc);
+            processor.set_resource(&Resource::builder_empty().with_service_name("bench").build());
+            return Self::Processor(processor, delivered);
+        }
+        let (protocol, url) = match kind {
+            "spans-http" => (Protocol::HttpProtobuf, http),
+            _ => (Protocol::Grpc, grpc),
+        };
+        let guard = new_enhanced_pipeline()
+            .with_resource(Resource::builder_empty().with_service_name("bench").build())
+            .with_protocol(protocol)
+            .with_endpoint(url)
+            .with_performance()
+            .install_batch()
+            .expect("a pipeline");
+        let tracer = guard.tracer("bench");
+        Self::Pipeline(Box::new(guard), Box::new(tracer))
+    }
+
+    fn ends(&self) -> End<'_> {
+        match self {
+            Self::Processor(processor, _) => End::Processor(&**processor),
+            Self::Pipeline(_, tracer) => End::Pipeline(tracer),
+        }
+    }
+
+    fn flush(&self) -> OTelSdkResult {
+        match self {
+            Self::Processor(processor, _) => processor.force_flush(),
+            Self::Pipeline(guard, _) => guard.force_flush(),
+        }
+    }
+
+    fn delivered(&self) -> u64 {
+        match self {
+            Self::Processor(_, delivered) => delivered(),
+            Self::Pipeline(guard, _) => guard.delivery().exported,
+        }
+    }
+}
+
 type Processor = Box<dyn SpanProcessor>;
 
 /// The processor of one kind, and the count of what it has delivered.
-fn processor(kind: &str, http: &str, grpc: &str) -> (Processor, Box<dyn Fn() -> u64 + Sync>) {
+fn processor(kind: &str, http: &str, grpc: &str) -> (Processor, Box<dyn Fn() -> u64>) {
     let delivered = Arc::new(AtomicU64::new(0));
     let official = |tuned: bool, runtime: &tokio::runtime::Runtime| -> Processor {
         let config = if tuned {
@@ -138,52 +218,16 @@ fn processor(kind: &str, http: &str, grpc: &str) -> (Processor, Box<dyn Fn() -> 
         .with_endpoint(url)
         .build()
         .expect("an exporter");
-    let processor = BatchOptimizedExporter::wrap(pool)
-        .build()
-        .expect("a processor");
+    let mut wrapped = BatchOptimizedExporter::wrap(pool);
+    if let Ok(bytes) = std::env::var("BENCH_BATCH_BYTES") {
+        wrapped = wrapped.with_max_export_batch_bytes(bytes.parse().unwrap());
+    }
+    let processor = wrapped.build().expect("a processor");
     let watch = processor.watch();
     (
         Box::new(processor),
         Box::new(move || watch.report().exported),
     )
-}
-
-/// What ends spans, of either sort.
-enum Ends {
-    Processor(Processor, Box<dyn Fn() -> u64 + Sync>),
-    Records(Records),
-}
-
-impl Ends {
-    fn new(kind: &str, http: &str, grpc: &str) -> Self {
-        if kind.starts_with("records") {
-            return Self::Records(Records::new(kind, http, grpc));
-        }
-        let (mut processor, delivered) = processor(kind, http, grpc);
-        processor.set_resource(&Resource::builder_empty().with_service_name("bench").build());
-        Self::Processor(processor, delivered)
-    }
-
-    fn end(&self, number: u64) {
-        match self {
-            Self::Processor(processor, _) => processor.on_end(span(number)),
-            Self::Records(records) => records.span(number),
-        }
-    }
-
-    fn flush(&self) -> bool {
-        match self {
-            Self::Processor(processor, _) => processor.force_flush().is_ok(),
-            Self::Records(records) => records.flush(),
-        }
-    }
-
-    fn delivered(&self) -> u64 {
-        match self {
-            Self::Processor(_, delivered) => delivered(),
-            Self::Records(records) => records.delivered(),
-        }
-    }
 }
 
 /// `KIND HTTP GRPC RATE SECONDS`; prints the spans that ended, those delivered, the nanoseconds of the
@@ -195,17 +239,18 @@ pub(crate) fn run(arguments: &[String]) {
     };
     let rate: f64 = rate.parse().expect("a rate");
     let length = Duration::from_secs_f64(seconds.parse().expect("seconds"));
-    let ends = Ends::new(kind, http, grpc);
+    let path = Path::new(kind, http, grpc);
 
     // Connections are opened, and buffers have grown.
+    let ends = path.ends();
     for number in 0..1000 {
         ends.end(number);
     }
-    assert!(ends.flush(), "a first flush");
-    let before = (ends.delivered(), process::export_threads_ns());
+    path.flush().expect("a first flush");
+    let before = (path.delivered(), process::export_threads_ns());
     let producer = std::thread::Builder::new().name("producer".to_owned());
     let (ended, took) = std::thread::scope(|scope| {
-        let ends = &ends;
+        let ends = path.ends();
         let produce = move || {
             let begun = Instant::now();
             let mut ended = 0;
@@ -226,9 +271,9 @@ pub(crate) fn run(arguments: &[String]) {
     });
     // What is queued is exported, however long the official flush is willing to wait.
     let begun = Instant::now();
-    while !ends.flush() && begun.elapsed() < Duration::from_secs(20) {}
+    while path.flush().is_err() && begun.elapsed() < Duration::from_secs(20) {}
     let spent = process::export_threads_ns() - before.1;
-    let delivered = ends.delivered() - before.0;
+    let delivered = path.delivered() - before.0;
     println!(
         "{ended} {delivered} {spent} {} {}",
         process::peak_resident(),
