@@ -115,7 +115,10 @@ impl EnhancedPipeline {
         lifecycle::arm(self.exit_handler).map_err(InitError::Runtime)?;
         installed.queue = build_queue(
             self.slots,
-            !self.processors.is_empty(),
+            Seen {
+                starting: !self.processors.is_empty(),
+                ended: !self.end_processors.is_empty(),
+            },
             self.exporter,
             &settings,
             &installed.log,
@@ -231,10 +234,17 @@ fn set_propagators(settings: &Settings, in_code: Option<Vec<Propagator>>) {
     opentelemetry::global::set_text_map_propagator(propagator);
 }
 
+/// Which spans processors of the application's see.
+#[derive(Clone, Copy)]
+struct Seen {
+    starting: bool,
+    ended: bool,
+}
+
 /// Exporter and queue, or `None` where nothing is exported.
 fn build_queue(
     slots: Slots,
-    has_processors: bool,
+    seen: Seen,
     custom: Option<CustomExporter>,
     settings: &Settings,
     log: &Log,
@@ -285,18 +295,19 @@ fn build_queue(
         }
         #[cfg(feature = "performance")]
         Queue::Pipelined => {
-            let is_fast = matches!(spans, slots::Spans::Records) && !has_processors;
+            let is_fast = matches!(spans, slots::Spans::Records) && !seen.starting;
+            let fast = is_fast.then_some(seen);
             Ok(Some(pipelined(
-                is_fast, exporter, settings, delivery, runtime,
+                fast, exporter, settings, delivery, runtime,
             )?))
         }
     }
 }
 
-/// The queue of the extension `performance`, with its first thread.
+/// The queue of the extension `performance`, with its first thread; `fast` where spans are records.
 #[cfg(feature = "performance")]
 fn pipelined(
-    is_fast: bool,
+    fast: Option<Seen>,
     mut exporter: export::ErasedExporter,
     settings: &Settings,
     delivery: Arc<Delivery>,
@@ -315,14 +326,20 @@ fn pipelined(
     let account = Arc::new(Account::new(Arc::clone(&delivery), usize::MAX));
     // The SDK's spans end on the application's threads, which must not encode.
     #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-    if is_fast && exporter.encoded().is_some() {
+    if fast.is_some() && exporter.encoded().is_some() {
         let written = performance::WrittenDelivery::new(exporter, settings.limits);
         let queue = BatchQueue::new(bounds, tuning.drop_policy);
         let engine = Arc::new(Engine::new(queue, written, account, delivery, runtime));
         engine.start().map_err(InitError::Runtime)?;
         return Ok(SpanQueue::Written(engine));
     }
-    let _ = is_fast;
+    if fast.is_some_and(|seen| !seen.ended) {
+        let records = performance::RecordDelivery(exporter);
+        let queue = BatchQueue::new(bounds, tuning.drop_policy);
+        let engine = Arc::new(Engine::new(queue, records, account, delivery, runtime));
+        engine.start().map_err(InitError::Runtime)?;
+        return Ok(SpanQueue::Records(engine));
+    }
     let queue = BatchQueue::new(bounds, tuning.drop_policy);
     let engine = Arc::new(Engine::new(queue, exporter, account, delivery, runtime));
     engine.start().map_err(InitError::Runtime)?;

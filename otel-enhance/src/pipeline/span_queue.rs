@@ -17,7 +17,8 @@ use crate::export::ErasedExporter;
 
 #[cfg(feature = "performance")]
 use crate::extensions::performance::{
-    BatchWatch, Deliver as _, Ended, EngineProcessor, SpanEngine,
+    BatchWatch, Deliver as _, Ended, Engine, EngineProcessor, RecordDelivery, RecordEngine,
+    SpanEngine,
 };
 #[cfg(feature = "performance")]
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
@@ -28,6 +29,9 @@ pub(super) enum SpanQueue {
     Official(Arc<ExportQueue>),
     #[cfg(feature = "performance")]
     Pipelined(Arc<SpanEngine>),
+    /// Of records.
+    #[cfg(feature = "performance")]
+    Records(Arc<RecordEngine>),
     /// Of spans that are written as they come in.
     #[cfg(feature = "performance")]
     #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
@@ -41,6 +45,8 @@ impl SpanQueue {
             #[cfg(feature = "performance")]
             Self::Pipelined(engine) => &engine.account,
             #[cfg(feature = "performance")]
+            Self::Records(engine) => &engine.account,
+            #[cfg(feature = "performance")]
             #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
             Self::Written(engine) => &engine.account,
         }
@@ -52,6 +58,7 @@ impl SpanQueue {
         match self {
             Self::Official(queue) => queue.take(span),
             Self::Pipelined(engine) => ErasedExporter::accept(engine, span),
+            Self::Records(engine) => RecordDelivery::accept(engine, span),
             #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
             Self::Written(engine) => WrittenDelivery::accept(engine, span),
         }
@@ -61,6 +68,7 @@ impl SpanQueue {
     #[cfg(feature = "performance")]
     pub(super) fn take_all(&self, spans: &mut dyn Iterator<Item = Ended>) {
         match self {
+            Self::Records(engine) => engine.take_all(spans),
             #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
             Self::Written(engine) => engine.take_all(spans),
             _ => spans
@@ -75,6 +83,8 @@ impl SpanQueue {
             #[cfg(feature = "performance")]
             Self::Pipelined(engine) => engine.flush(timeout),
             #[cfg(feature = "performance")]
+            Self::Records(engine) => engine.flush(timeout),
+            #[cfg(feature = "performance")]
             #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
             Self::Written(engine) => engine.flush(timeout),
         }
@@ -86,6 +96,8 @@ impl SpanQueue {
             #[cfg(feature = "performance")]
             Self::Pipelined(engine) => engine.close(timeout),
             #[cfg(feature = "performance")]
+            Self::Records(engine) => engine.close(timeout),
+            #[cfg(feature = "performance")]
             #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
             Self::Written(engine) => engine.close(timeout),
         }
@@ -96,6 +108,8 @@ impl SpanQueue {
         match self {
             Self::Official(_) => None,
             Self::Pipelined(engine) => Some(engine.watch()),
+            #[cfg(feature = "performance")]
+            Self::Records(engine) => Some(engine.watch()),
             #[cfg(feature = "performance")]
             #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
             Self::Written(engine) => Some(engine.watch()),
@@ -117,24 +131,20 @@ impl SpanQueue {
                 red.attach(provider, AccountingProcessor(Arc::clone(queue)), beside)
             }
             #[cfg(feature = "performance")]
-            Self::Pipelined(engine) => {
-                let engine = Arc::clone(engine);
-                let processor = EngineProcessor {
-                    engine,
-                    default_timeout,
-                };
-                red.attach(provider, processor, beside)
-            }
+            Self::Pipelined(engine) => red.attach(provider, processor(engine, default_timeout), beside),
+            #[cfg(feature = "performance")]
+            Self::Records(engine) => red.attach(provider, processor(engine, default_timeout), beside),
             #[cfg(feature = "performance")]
             #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-            Self::Written(engine) => {
-                let engine = Arc::clone(engine);
-                let processor = EngineProcessor {
-                    engine,
-                    default_timeout,
-                };
-                red.attach(provider, processor, beside)
-            }
+            Self::Written(engine) => red.attach(provider, processor(engine, default_timeout), beside),
         }
+    }
+}
+
+#[cfg(feature = "performance")]
+fn processor<S, E>(engine: &Arc<Engine<S, E>>, default_timeout: Duration) -> EngineProcessor<S, E> {
+    EngineProcessor {
+        engine: Arc::clone(engine),
+        default_timeout,
     }
 }

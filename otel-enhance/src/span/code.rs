@@ -27,7 +27,6 @@ impl Code {
 
     /// Their values.
     #[cfg(feature = "performance")]
-    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     #[inline(always)]
     pub(crate) const fn parts(&self) -> (&'static str, &'static str, u32) {
         (self.function, self.file, self.line)

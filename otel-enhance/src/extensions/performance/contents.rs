@@ -17,6 +17,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLimits, SpanLinks};
 use super::clock::{Moment, nanos_since_1970, system_time};
 use super::inline::Inline;
 use super::record::Record;
+use super::weight;
 use crate::extensions::simd::{RedStatus, nanos_between};
 use crate::span::{Code, Scope};
 
@@ -219,6 +220,34 @@ impl Contents {
             ),
         };
         (&self.name, &self.kind, status, nanos)
+    }
+
+    #[inline(always)]
+    pub(super) fn is_sampled(&self) -> bool {
+        self.flags.is_sampled()
+    }
+
+    /// What the record weighs in a queue.
+    pub(super) fn weight(&self) -> usize {
+        let mut bytes = size_of::<Record<Self>>() + weight::text(&self.name);
+        bytes += self
+            .inline
+            .as_slice()
+            .iter()
+            .map(weight::attribute)
+            .sum::<usize>();
+        if let Some(code) = self.code {
+            let (function, file, _) = code.parts();
+            // Its keys, and what stands around them on the wire.
+            bytes += 128 + function.len() + file.len();
+        }
+        if let Some(cold) = &self.cold {
+            bytes += size_of::<Cold>() + weight::attributes(&cold.attributes);
+            bytes += weight::events(&cold.events) + weight::links(&cold.links);
+            bytes += weight::status(&cold.error) + weight::trace_state(&cold.trace_state);
+            bytes += cold.scope.as_ref().map_or(0, weight::scope);
+        }
+        bytes
     }
 
     #[cold]

@@ -209,7 +209,12 @@ impl Desk {
 
     #[inline(always)]
     fn vacant(&mut self) -> Option<Owned<Contents>> {
-        match self.free.pop() {
+        let record = self.free.pop();
+        if let [.., next, _] = &self.free[..] {
+            // A collector had it last, on another core as a rule.
+            next.fetch();
+        }
+        match record {
             Some(record) => Some(record),
             None => self.refill(),
         }

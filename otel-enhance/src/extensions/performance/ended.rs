@@ -50,6 +50,22 @@ impl Ended {
         }
     }
 
+    /// What `look` finds in the record.
+    #[inline(always)]
+    pub(super) fn look<R>(&mut self, look: impl FnOnce(&Contents) -> R) -> Option<R> {
+        self.0
+            .as_mut()
+            .map(|record| record.with(|contents| look(contents)))
+    }
+
+    /// Has the processor fetch the record.
+    #[inline(always)]
+    pub(super) fn fetch(&self) {
+        if let Some(record) = &self.0 {
+            record.fetch();
+        }
+    }
+
     /// What an official span hands to an official processor.
     pub(crate) fn into_span_data(mut self) -> Option<SpanData> {
         let record = self.0.as_mut()?;

@@ -152,7 +152,6 @@ where
     }
 
     /// The same with many items.
-    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     pub(crate) fn push_all<'a>(self: &Arc<Self>, items: impl IntoIterator<Item = S::Item<'a>>) {
         self.start_late();
         let refused = |refusal: Refusal| self.delivery.dropped(refusal.reason(), 1);

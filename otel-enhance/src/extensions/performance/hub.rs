@@ -106,6 +106,8 @@ pub(super) struct Hub {
 
 /// Between two looks at the deadline.
 const SPANS_BETWEEN_LOOKS: usize = 64;
+/// So many records before its turn the processor begins to fetch one.
+const FETCHED_AHEAD: usize = 4;
 /// Between two looks whether another thread still collects.
 const RETRY: Duration = Duration::from_millis(1);
 
@@ -311,11 +313,20 @@ impl Hub {
         if started > 0 {
             self.config.sink.started(started);
         }
-        let mut left: usize = batches.iter().map(Vec::len).sum();
-        let mut records = batches.into_iter().flatten();
+        let records: Vec<_> = batches.into_iter().flatten().collect();
+        let mut left = records.len();
+        let mut records = records.into_iter();
         while left > 0 {
             let now = left.min(SPANS_BETWEEN_LOOKS);
-            self.tell(records.by_ref().take(now));
+            let next = || {
+                let record = records.next();
+                // Whoever ended the span had it last.
+                if let Some(ahead) = records.as_slice().get(FETCHED_AHEAD) {
+                    ahead.fetch();
+                }
+                record
+            };
+            self.tell(std::iter::from_fn(next).take(now));
             (left, collected) = (left - now, collected + now);
             // A queue that lets its callers wait may take longer than they have.
             if Instant::now() >= deadline {

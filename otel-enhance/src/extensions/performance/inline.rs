@@ -54,7 +54,6 @@ impl<T, const N: usize> Inline<T, N> {
     }
 
     #[inline(always)]
-    #[cfg(any(test, feature = "otlp-http", feature = "otlp-grpc"))]
     pub(super) fn as_slice(&self) -> &[T] {
         let initialised = &self.slots[..self.len as usize];
         // SAFETY: these slots are initialised, and `MaybeUninit<T>` is laid out as `T`.

@@ -71,6 +71,7 @@ mod store;
 mod sync;
 mod ticks;
 mod tracer;
+mod waiting;
 mod weight;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod write;
@@ -95,6 +96,7 @@ pub(crate) use settings::bounds;
 pub use span::FastSpan;
 pub(crate) use span::{SpanHandle, end_entered};
 pub use tracer::FastTracer;
+pub(crate) use waiting::{RecordDelivery, RecordEngine};
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 pub(crate) use write::{WrittenDelivery, WrittenEngine};
 

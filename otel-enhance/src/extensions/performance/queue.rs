@@ -135,7 +135,6 @@ impl<S: Store> BatchQueue<S> {
 
     /// The same with many items at once, each for itself. `refused` hears of each that is not let in;
     /// how many others are out for those that are.
-    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     pub(crate) fn push_all<'a>(
         &self,
         items: impl IntoIterator<Item = S::Item<'a>>,

@@ -24,33 +24,44 @@ impl Weigh for SpanData {
             + attributes(&self.attributes)
             + trace_state(self.span_context.trace_state())
             + scope(&self.instrumentation_scope);
-        if let Status::Error { description } = &self.status {
-            bytes += text(description);
-        }
-        if !self.events.events.is_empty() {
-            bytes += BLOCK + self.events.events.capacity() * size_of::<Event>();
-            bytes += self.events.iter().map(event).sum::<usize>();
-        }
-        if !self.links.links.is_empty() {
-            bytes += BLOCK + self.links.links.capacity() * size_of::<Link>();
-            bytes += self.links.iter().map(link).sum::<usize>();
-        }
-        bytes
+        bytes += status(&self.status) + events(&self.events.events);
+        bytes + links(&self.links.links)
     }
 }
 
+pub(super) fn status(status: &Status) -> usize {
+    match status {
+        Status::Error { description } => text(description),
+        _ => 0,
+    }
+}
+
+pub(super) fn events(events: &Vec<Event>) -> usize {
+    if events.is_empty() {
+        return 0;
+    }
+    BLOCK + events.capacity() * size_of::<Event>() + events.iter().map(event).sum::<usize>()
+}
+
+pub(super) fn links(links: &Vec<Link>) -> usize {
+    if links.is_empty() {
+        return 0;
+    }
+    BLOCK + links.capacity() * size_of::<Link>() + links.iter().map(link).sum::<usize>()
+}
+
 /// Static text takes no memory, but it travels.
-fn text(text: &str) -> usize {
+pub(super) fn text(text: &str) -> usize {
     BLOCK + text.len()
 }
 
-fn attributes(attributes: &Vec<KeyValue>) -> usize {
+pub(super) fn attributes(attributes: &Vec<KeyValue>) -> usize {
     let own = attributes.capacity() * size_of::<KeyValue>();
     let values = attributes.iter().map(attribute).sum::<usize>();
     BLOCK + own + values
 }
 
-fn attribute(attribute: &KeyValue) -> usize {
+pub(super) fn attribute(attribute: &KeyValue) -> usize {
     text(attribute.key.as_str()) + value(&attribute.value)
 }
 
@@ -85,7 +96,7 @@ fn link(link: &Link) -> usize {
 }
 
 /// Its entries are two strings each, in a list, and not to be seen but in the header's form.
-fn trace_state(state: &TraceState) -> usize {
+pub(super) fn trace_state(state: &TraceState) -> usize {
     if *state == TraceState::NONE {
         return 0;
     }
@@ -94,7 +105,7 @@ fn trace_state(state: &TraceState) -> usize {
     header.len() + entries * 2 * (size_of::<String>() + BLOCK)
 }
 
-fn scope(scope: &InstrumentationScope) -> usize {
+pub(super) fn scope(scope: &InstrumentationScope) -> usize {
     let version = scope.version().map_or(0, text);
     let schema = scope.schema_url().map_or(0, text);
     let attributes: usize = scope

@@ -45,11 +45,6 @@ impl Contents {
         }
     }
 
-    #[inline(always)]
-    pub(in super::super) fn is_sampled(&self) -> bool {
-        self.flags.is_sampled()
-    }
-
     /// The number of the scope, or the scope where it has none.
     #[inline(always)]
     pub(in super::super) fn scope(&self) -> Result<Scope, &InstrumentationScope> {

@@ -155,9 +155,16 @@ fn both_ways(
     limits: &SpanLimits,
     chunk: usize,
     evicted: usize,
-    mut writer: Writer,
+    is_protobuf: bool,
     mut encoder: impl FnMut() -> SpanEncoder,
 ) -> (Bytes, Bytes) {
+    let mut writer = Writer::new(match is_protobuf {
+        true => SpanWriter::protobuf(),
+        #[cfg(feature = "otlp-json")]
+        false => SpanWriter::json(),
+        #[cfg(not(feature = "otlp-json"))]
+        false => unreachable!(),
+    });
     let batch: Vec<SpanData> = lives
         .iter()
         .skip(evicted)
@@ -169,8 +176,21 @@ fn both_ways(
         .collect();
     let by_data = encoder().encode(batch);
 
+    let mut weights = Vec::new();
     for (data, life) in lives {
-        writer.write(&mut contents(data, life), limits);
+        let mut contents = contents(data, life);
+        weights.push(contents.weight());
+        writer.write(&mut contents, limits);
+    }
+    if is_protobuf {
+        // Else a request could exceed its limit.
+        for (span, weight) in writer.written().zip(weights) {
+            assert!(
+                span.bytes.len() <= weight,
+                "{} weigh {weight}",
+                span.bytes.len()
+            );
+        }
     }
     let mut chunks = vec![WrittenSpans::default()];
     for span in writer.written() {
@@ -219,15 +239,13 @@ proptest! {
             .filter(|(span, _)| span.instrumentation_scope.attributes().all(is_number))
             .collect();
         let evicted = evicted.min(spans.len());
-        let writer = Writer::new(SpanWriter::protobuf());
         let encoder = || SpanEncoder::protobuf(&resource);
-        let (by_data, directly) = both_ways(&spans, &limits, chunk, evicted, writer, encoder);
+        let (by_data, directly) = both_ways(&spans, &limits, chunk, evicted, true, encoder);
         prop_assert_eq!(by_data, directly);
         #[cfg(feature = "otlp-json")]
         {
-            let writer = Writer::new(SpanWriter::json());
             let encoder = || SpanEncoder::json(&resource);
-            let (by_data, directly) = both_ways(&spans, &limits, chunk, evicted, writer, encoder);
+            let (by_data, directly) = both_ways(&spans, &limits, chunk, evicted, false, encoder);
             prop_assert_eq!(by_data, directly);
         }
     }
@@ -296,9 +314,8 @@ fn event_and_link_with_a_repeated_key_are_put_right() {
         data.events.events = vec![Event::new("e", time, event, 0)];
         data.links.links = vec![Link::new(data.span_context.clone(), link, 0)];
         let lives = [(data.clone(), life.clone())];
-        let writer = Writer::new(SpanWriter::protobuf());
         let encoder = || SpanEncoder::protobuf(&resource);
-        let (by_data, directly) = both_ways(&lives, &limits, 1, 0, writer, encoder);
+        let (by_data, directly) = both_ways(&lives, &limits, 1, 0, true, encoder);
         assert_eq!(by_data, directly);
         written.push(directly.len());
     }

@@ -1,0 +1,100 @@
+//! Records that wait for their export as they are: for exporters that want `SpanData`, which is made when
+//! they get it. Made earlier, it would be moved from list to list, through caches that it has left.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+
+use super::ended::Ended;
+use super::engine::{Deliver, Engine};
+use super::weight::Weigh;
+use crate::export::ErasedExporter;
+
+/// A span that has ended, of either sort.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    weight: usize,
+    span: Sort,
+}
+
+#[derive(Debug)]
+enum Sort {
+    Record(Ended),
+    /// One of the SDK's, from a tracer of the official provider.
+    Official(Box<SpanData>),
+}
+
+impl Weigh for Waiting {
+    fn weight(&self) -> usize {
+        self.weight
+    }
+}
+
+/// An exporter that gets `SpanData`.
+#[derive(Debug)]
+pub(crate) struct RecordDelivery(pub(crate) ErasedExporter);
+
+/// The engine whose queue holds records.
+pub(crate) type RecordEngine = Engine<VecDeque<Waiting>, RecordDelivery>;
+
+/// So many records before its turn the processor begins to fetch one.
+const FETCHED_AHEAD: usize = 4;
+
+impl RecordEngine {
+    /// Records of spans that have ended; those that are not sampled are let go.
+    pub(crate) fn take_all(self: &Arc<Self>, spans: &mut dyn Iterator<Item = Ended>) {
+        let sampled = spans.filter_map(|mut span| {
+            let (is_sampled, weight) = span.look(|span| (span.is_sampled(), span.weight()))?;
+            let span = Sort::Record(span);
+            (is_sampled && self.account.admit()).then_some(Waiting { weight, span })
+        });
+        // All are looked at before the queue is locked.
+        let waiting: Vec<_> = sampled.collect();
+        self.push_all(waiting);
+    }
+}
+
+impl Deliver<VecDeque<Waiting>> for RecordDelivery {
+    type Load = Vec<SpanData>;
+
+    fn load(&self, chunks: &mut [VecDeque<Waiting>], items: usize) -> Vec<SpanData> {
+        let mut batch = Vec::with_capacity(items);
+        for chunk in chunks {
+            while let Some(waiting) = chunk.pop_front() {
+                if let Some(Sort::Record(ahead)) = chunk.get(FETCHED_AHEAD).map(|one| &one.span) {
+                    ahead.fetch();
+                }
+                match waiting.span {
+                    Sort::Record(span) => batch.extend(span.into_span_data()),
+                    Sort::Official(span) => batch.push(*span),
+                }
+            }
+        }
+        batch
+    }
+
+    async fn deliver(&self, batch: Vec<SpanData>) {
+        // The account and the log have what went wrong.
+        let _ = self.0.export(batch).await;
+    }
+
+    fn accept(engine: &Arc<RecordEngine>, span: SpanData) {
+        if span.span_context.is_sampled() && engine.account.admit() {
+            engine.push(Waiting {
+                weight: span.weight(),
+                span: Sort::Official(Box::new(span)),
+            });
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        SpanExporter::force_flush(&self.0)
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        SpanExporter::shutdown_with_timeout(&self.0, timeout)
+    }
+}
