@@ -143,6 +143,8 @@ pub(crate) enum Value {
     Drop,
     /// How long one of them waits.
     Deadline,
+    /// The id of a span that is not recorded, of `performance`.
+    Unsampled,
 }
 
 /// A setting of a list, its builder method, its value.
@@ -283,6 +285,7 @@ pub(crate) fn settings_of(
                 performance::urls(input, &name)?
             }
             Value::Drop => performance::drop_policy(input, &name, facade)?,
+            Value::Unsampled => performance::unsampled(input, &name, facade)?,
             Value::Deadline => {
                 let value = durations::duration(input, &name)?;
                 pipeline.deadline = Some(Call {

@@ -12,7 +12,7 @@ use super::{choices, durations, lists, performance, simd};
 use crate::arguments::{self, Errors, Given};
 
 /// Every argument, in the order of the documentation.
-const KNOWN: [&str; 25] = [
+const KNOWN: [&str; 26] = [
     "service",
     "version",
     "environment",
@@ -28,6 +28,7 @@ const KNOWN: [&str; 25] = [
     "batch",
     "limits",
     "processor",
+    "end_processor",
     "error_handler",
     "shutdown_timeout",
     "signals",
@@ -73,7 +74,7 @@ fn one(
         return Err(unknown(&key, &word));
     }
     // Processors add up, each with its own argument.
-    if word != "processor" {
+    if !matches!(word.as_str(), "processor" | "end_processor") {
         given.once(&key)?;
     }
     if matches!(
@@ -116,6 +117,10 @@ fn one(
         "processor" => {
             let value = value(input, &key, "processor = MyProcessor::new()")?;
             pipeline.call("with_span_processor", at, value);
+        }
+        "end_processor" => {
+            let value = value(input, &key, "end_processor = MyProcessor::new()")?;
+            pipeline.call("with_end_processor", at, value);
         }
         "error_handler" => {
             let value = value(input, &key, "error_handler = |message| log(message)")?;

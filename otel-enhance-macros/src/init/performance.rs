@@ -10,7 +10,7 @@ use super::model::Pipeline;
 use crate::arguments::{self, Errors};
 use crate::suggest;
 
-pub(crate) const SETTINGS: [Setting; 9] = [
+pub(crate) const SETTINGS: [Setting; 10] = [
     ("endpoints", "with_endpoints", Value::Urls),
     ("queue", "with_max_queue_size", Value::Number),
     ("queue_bytes", "with_max_queue_bytes", Value::Number),
@@ -20,6 +20,7 @@ pub(crate) const SETTINGS: [Setting; 9] = [
     ("drop", "with_drop_policy", Value::Drop),
     ("deadline", "with_drop_policy", Value::Deadline),
     ("ordered", "with_ordered_exports", Value::Bool),
+    ("unsampled", "with_unsampled_id", Value::Unsampled),
 ];
 
 /// `performance`, `performance(in_flight = 4, drop = "oldest")`.
@@ -134,6 +135,44 @@ pub(crate) fn urls(input: ParseStream<'_>, key: &Ident) -> syn::Result<TokenStre
             ),
         )),
     }
+}
+
+/// Reads `= "inherit_parent_id"`, `= "new_id"`, or an expression that is an `UnsampledId`.
+pub(crate) fn unsampled(
+    input: ParseStream<'_>,
+    key: &Ident,
+    facade: &TokenStream,
+) -> syn::Result<TokenStream> {
+    const KNOWN: [&str; 2] = ["new_id", "inherit_parent_id"];
+    arguments::equals(input, key, "unsampled = \"inherit_parent_id\"")?;
+    let value = arguments::expression(input)?;
+    let Some(lit) = arguments::literal(&value) else {
+        return Ok(quote!(#value));
+    };
+    let Lit::Str(text) = lit else {
+        return Err(Error::new_spanned(
+            lit,
+            format!(
+                "expected which id a span has that is not recorded, found {}: write `unsampled = \"inherit_parent_id\"` or `\"new_id\"`",
+                arguments::describe(lit)
+            ),
+        ));
+    };
+    let name = match text.value().as_str() {
+        "new_id" => "New",
+        "inherit_parent_id" => "InheritParent",
+        other => {
+            return Err(Error::new_spanned(
+                text,
+                format!(
+                    "unknown id of spans that are not recorded `{other}`: {}",
+                    suggest::advice(other, &KNOWN)
+                ),
+            ));
+        }
+    };
+    let name = proc_macro2::Ident::new(name, text.span());
+    Ok(quote_spanned!(text.span()=> #facade::config::UnsampledId::#name))
 }
 
 /// Reads `= true`: an expression that is no literal of another type.

@@ -398,12 +398,16 @@ fn processors_add_up_and_flags_stand_alone() {
         quote!(
             processor = A,
             processor = B::new(),
+            end_processor = C,
+            end_processor = D,
             error_handler = |m| log(m),
             signals
         ),
         quote! {
             .with_span_processor(A)
             .with_span_processor(B::new())
+            .with_end_processor(C)
+            .with_end_processor(D)
             .with_error_handler(|m| log(m))
             .with_signal_handler()
         },
@@ -523,6 +527,14 @@ fn performance_with_and_without_settings_becomes_calls() {
         },
     );
     assert_calls_that_require(
+        quote!(performance(unsampled = "inherit_parent_id")),
+        require.clone(),
+        quote! {
+            .with_performance()
+            .with_unsampled_id(facade::config::UnsampledId::InheritParent)
+        },
+    );
+    assert_calls_that_require(
         quote!(performance(drop = policy())),
         require,
         quote!(.with_performance().with_drop_policy(policy())),
@@ -560,6 +572,14 @@ fn performance_given_a_mistake_names_it() {
     assert_eq!(
         one_error(quote!(performance(drop = 3))),
         "expected what is dropped when the queue is full, found an integer: write `drop = \"newest\"`, `\"oldest\"` or `\"block\"`"
+    );
+    assert_eq!(
+        one_error(quote!(performance(unsampled = "inherit_parent"))),
+        "unknown id of spans that are not recorded `inherit_parent`: did you mean `inherit_parent_id`?"
+    );
+    assert_eq!(
+        one_error(quote!(performance(unsampled = true))),
+        "expected which id a span has that is not recorded, found a bool: write `unsampled = \"inherit_parent_id\"` or `\"new_id\"`"
     );
     assert_eq!(
         one_error(quote!(performance(ordered = 1))),

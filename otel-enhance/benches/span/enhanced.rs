@@ -24,6 +24,7 @@ mod fast {
     use std::sync::OnceLock;
 
     use opentelemetry_sdk::trace::Sampler;
+    use otel_enhance::config::UnsampledId;
     use otel_enhance::{TelemetryGuard, new_enhanced_pipeline};
 
     use crate::worker::{Count, Implementation, Null, State, is_counting};
@@ -43,6 +44,9 @@ mod fast {
         let builder = match state {
             State::Recording => builder,
             State::NotSampled => builder.with_sampler(Sampler::AlwaysOff),
+            State::Inherited => builder
+                .with_sampler(Sampler::AlwaysOff)
+                .with_unsampled_id(UnsampledId::InheritParent),
             State::Nothing => return,
         };
         let _ = GUARD.set(builder.install_batch().expect("installed once"));

@@ -32,7 +32,7 @@ fn install(state: State) {
         fastrace::set_reporter(Null, Config::default());
     }
     SAMPLED.store(
-        state != State::NotSampled,
+        state == State::Recording || state == State::Nothing,
         std::sync::atomic::Ordering::Relaxed,
     );
 }

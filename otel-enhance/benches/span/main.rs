@@ -2,7 +2,8 @@
 //! tracing-opentelemetry, and fastrace.
 //!
 //! `cargo bench -p otel-enhance --bench span` starts itself as one process per implementation and
-//! global state (a provider that samples, one that does not, none), takes turns between them for
+//! global state (a provider that samples, one that does not, one that does not under a parent that is not
+//! sampled either, none), takes turns between them for
 //! 20 rounds, and prints a line per case. Ratios are medians of the rounds' own ratios, so that a
 //! busy machine disturbs both sides alike. Options behind `--`:
 //!
@@ -28,6 +29,7 @@ mod by_hand;
 mod driver;
 mod enhanced;
 mod fastrace_spans;
+mod limits;
 mod plain;
 mod stats;
 mod tracing_spans;

@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
 
@@ -17,16 +20,24 @@ use crate::{by_hand, enhanced, fastrace_spans, plain, stats, tracing_spans};
 pub(crate) enum State {
     Recording,
     NotSampled,
+    /// Not sampled, under a parent that is not either, whose ids our spans inherit.
+    Inherited,
     Nothing,
 }
 
 impl State {
-    pub(crate) const ALL: [Self; 3] = [Self::Recording, Self::NotSampled, Self::Nothing];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Recording,
+        Self::NotSampled,
+        Self::Inherited,
+        Self::Nothing,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Recording => "recording",
             Self::NotSampled => "not_sampled",
+            Self::Inherited => "inherited",
             Self::Nothing => "nothing",
         }
     }
@@ -213,7 +224,9 @@ pub(crate) fn provider(state: State) -> Option<SdkTracerProvider> {
     };
     match state {
         State::Recording => Some(builder.build()),
-        State::NotSampled => Some(builder.with_sampler(Sampler::AlwaysOff).build()),
+        State::NotSampled | State::Inherited => {
+            Some(builder.with_sampler(Sampler::AlwaysOff).build())
+        }
         State::Nothing => None,
     }
 }
@@ -233,6 +246,18 @@ pub(crate) fn run(arguments: &[String]) {
         .find(|known| known.name() == state)
         .expect("a known state");
     (implementation.install)(state);
+    let _parent = (state == State::Inherited).then(|| {
+        let ids = SpanContext::new(
+            TraceId::from(7),
+            SpanId::from(8),
+            TraceFlags::NOT_SAMPLED,
+            true,
+            TraceState::NONE,
+        );
+        opentelemetry::Context::new()
+            .with_remote_span_context(ids)
+            .attach()
+    });
     for known in implementation.cases {
         if case != "all" && known.name != case {
             continue;
@@ -251,8 +276,11 @@ pub(crate) fn run(arguments: &[String]) {
                 println!("{} {spans}", known.name);
             }
             calls => {
-                (known.run)(100);
-                counted_calls(known.run, calls.parse().expect("a number of calls"));
+                // Counted is what a process does that has been up for a while: the records are there.
+                let calls = calls.parse().expect("a number of calls");
+                (known.run)(calls);
+                (implementation.settle)();
+                counted_calls(known.run, calls);
             }
         }
     }

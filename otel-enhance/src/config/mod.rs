@@ -31,8 +31,8 @@ pub(crate) use env::{Env, Reader, shown};
     any(feature = "otlp-http", feature = "otlp-grpc")
 ))]
 pub(crate) use otlp::otlp_alone;
-pub use performance::DropPolicy;
 pub(crate) use performance::Tuning;
+pub use performance::{DropPolicy, UnsampledId};
 pub(crate) use resolve::resolve;
 pub use settings::{BatchSettings, Compression, OtlpSettings, Protocol, SpanLimits, TlsSettings};
 pub(crate) use settings::{ExporterKind, Overrides, SamplerChoice, Settings};

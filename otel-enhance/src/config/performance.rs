@@ -26,6 +26,19 @@ impl DropPolicy {
     };
 }
 
+/// The id of a span that is not recorded, of the extension `performance`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnsampledId {
+    /// A new one, as the specification wants it.
+    #[default]
+    New,
+    /// That of its parent, if it has one: where the parent is not sampled either, its context stays the
+    /// active one and nothing is made at all. What is propagated to other services has the same trace id
+    /// and is not sampled, as before; its parent id is that of the outermost span that was not recorded.
+    InheritParent,
+}
+
 /// Spans held where `performance` holds them, unless code or `OTEL_BSP_MAX_QUEUE_SIZE` says otherwise.
 pub(super) const QUEUE_SPANS: u64 = 65_536;
 /// Spans in one export then, unless code or `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` says otherwise.
@@ -38,4 +51,5 @@ pub(crate) struct Tuning {
     pub(crate) max_exports_in_flight: Option<usize>,
     pub(crate) drop_policy: DropPolicy,
     pub(crate) ordered: bool,
+    pub(crate) unsampled: UnsampledId,
 }

@@ -3,7 +3,7 @@
 use super::builder::EnhancedPipeline;
 #[cfg(feature = "performance")]
 use super::slots::{Queue, Spans};
-use crate::config::{DropPolicy, Tuning};
+use crate::config::{DropPolicy, Tuning, UnsampledId};
 
 /// The extension `performance`. In a build without the feature of this name the install of a pipeline
 /// that asks for it fails with [`InitError::FeatureMissing`](crate::InitError::FeatureMissing).
@@ -66,6 +66,25 @@ impl EnhancedPipeline {
     pub fn with_endpoints<U: Into<String>>(mut self, urls: impl IntoIterator<Item = U>) -> Self {
         self.tuning();
         self.overrides.endpoints = Some(urls.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The id of a span that is not recorded. Default: [`UnsampledId::New`], as the specification wants it.
+    ///
+    /// With [`UnsampledId::InheritParent`] a span that is not recorded under one that is not either costs
+    /// next to nothing: the parent's span context stays the active one, in this process and in what is
+    /// propagated to others. Logs and baggage see the parent's span id then.
+    ///
+    /// ```
+    /// use otel_enhance::config::UnsampledId;
+    /// use otel_enhance::pipeline::new_enhanced_pipeline;
+    ///
+    /// let pipeline = new_enhanced_pipeline()
+    ///     .with_sampling_ratio(0.01)
+    ///     .with_unsampled_id(UnsampledId::InheritParent);
+    /// ```
+    pub fn with_unsampled_id(mut self, id: UnsampledId) -> Self {
+        self.tuning().unsampled = id;
         self
     }
 

@@ -246,6 +246,7 @@ mod fast {
             batches: (!parts.one_by_one).then_some(batches),
             tells_unsampled: !parts.end_processors.is_empty(),
             counts_dropped: parts.red.aggregator().is_some(),
+            unsampled: settings.performance.unwrap_or_default().unsampled,
         });
         if !parts.one_by_one {
             let tick = TICK.min(settings.batch.scheduled_delay);

@@ -34,6 +34,9 @@ pub struct SpanStart {
     /// Set by the fast path: how the span is ended without its context.
     #[cfg(feature = "performance")]
     pub(crate) handle: Option<crate::extensions::performance::SpanHandle>,
+    /// Which installation of the backend this is.
+    #[cfg(feature = "performance")]
+    pub(crate) installation: u64,
 }
 
 impl SpanStart {
@@ -44,6 +47,16 @@ impl SpanStart {
         self.attributes.capacity() == 0
             && self.links.capacity() == 0
             && matches!(self.name, Cow::Borrowed(_))
+    }
+
+    #[inline(always)]
+    pub(crate) const fn set_installation(&mut self, installation: u64) {
+        #[cfg(feature = "performance")]
+        {
+            self.installation = installation;
+        }
+        #[cfg(not(feature = "performance"))]
+        let _ = installation;
     }
 
     /// Appends what is known of its function to the attributes.

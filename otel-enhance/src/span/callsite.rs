@@ -16,6 +16,8 @@ use super::registry;
 use super::scope::Scope;
 use super::spare;
 use super::start::{Start, enter_current, start_in};
+#[cfg(feature = "performance")]
+use crate::extensions::performance::{self, Gathering, Started};
 
 /// The static of one annotated function.
 #[derive(Debug)]
@@ -85,6 +87,19 @@ impl Callsite {
     /// A span without attributes of its own around the rest of the caller's scope.
     #[inline(never)]
     pub fn enter(&'static self) -> SpanGuard {
+        #[cfg(feature = "performance")]
+        {
+            let mut none = Gathering::NONE;
+            let started = performance::start(self.site(), &mut none, None, SpanGuard::attach_fast);
+            if let Some(guard) = SpanGuard::of_started(started) {
+                return guard;
+            }
+        }
+        self.enter_at_backend()
+    }
+
+    #[inline(never)]
+    fn enter_at_backend(&'static self) -> SpanGuard {
         let mut span = self.span(0);
         let guard = enter_current(&mut span);
         if span.is_taken() {
@@ -104,6 +119,20 @@ impl Callsite {
     /// The same, where the future keeps it.
     #[inline(never)]
     pub fn open_in(&'static self, open: &mut OpenSpan) {
+        #[cfg(feature = "performance")]
+        {
+            let mut none = Gathering::NONE;
+            let take = |context, handle| open.set(context, handle);
+            match performance::start(self.site(), &mut none, None, take) {
+                Started::Elsewhere => {}
+                Started::Nowhere | Started::Here(()) => return,
+            }
+        }
+        self.open_at_backend(open);
+    }
+
+    #[inline(never)]
+    fn open_at_backend(&'static self, open: &mut OpenSpan) {
         let mut span = self.span(0);
         start_in(&mut span, &Parent::Current, open);
         if span.is_taken() {
@@ -120,17 +149,38 @@ impl Callsite {
     /// A span of this callsite without attributes yet, with room for so many beside those of its code.
     #[inline(always)]
     pub(crate) fn span(&'static self, attributes: usize) -> SpanStart {
+        self.span_with_room(attributes + self.code_attributes())
+    }
+
+    /// The same with room for so many attributes in all.
+    #[inline(always)]
+    pub(crate) fn span_with_room(&'static self, room: usize) -> SpanStart {
         let resolved = self.resolved();
         SpanStart {
             scope: resolved.scope,
             name: Cow::Borrowed(resolved.name),
             kind: self.kind.clone(),
-            attributes: spare::vec(attributes + self.code_attributes()),
+            attributes: spare::vec(room),
             code: resolved.code.as_ref(),
             links: Vec::new(),
             is_recording: false,
             #[cfg(feature = "performance")]
             handle: None,
+            #[cfg(feature = "performance")]
+            installation: 0,
+        }
+    }
+
+    /// What the fast path wants to know.
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(crate) fn site(&'static self) -> performance::Site {
+        let resolved = self.resolved();
+        performance::Site {
+            name: resolved.name,
+            kind: self.kind.clone(),
+            scope: resolved.scope,
+            code: resolved.code.as_ref(),
         }
     }
 

@@ -10,6 +10,8 @@ use opentelemetry::{Context, ContextGuard};
 use pin_project_lite::pin_project;
 
 use super::recorder::{Recorder, record_cancelled, record_panic};
+#[cfg(feature = "performance")]
+use crate::extensions::performance::SpanHandle;
 
 /// A started span on its way to the future that it belongs to.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub struct OpenSpan {
     state: State,
     /// How it is ended without the context, where the backend has a way.
     #[cfg(feature = "performance")]
-    handle: Option<crate::extensions::performance::SpanHandle>,
+    handle: Option<SpanHandle>,
 }
 
 /// Apart from the context: an `Option<Context>` would be moved in pieces, which stalls.
@@ -48,12 +50,22 @@ impl OpenSpan {
         };
     }
 
+    /// The span is one of the fast path, which records if it has a handle.
     #[cfg(feature = "performance")]
     #[inline(always)]
-    pub(crate) const fn set_handle(
-        &mut self,
-        handle: Option<crate::extensions::performance::SpanHandle>,
-    ) {
+    pub(crate) fn set(&mut self, context: Context, handle: Option<SpanHandle>) {
+        mem::forget(mem::replace(&mut self.context, context));
+        self.state = if handle.is_some() {
+            State::Recording
+        } else {
+            State::Silent
+        };
+        self.handle = handle;
+    }
+
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(crate) const fn set_handle(&mut self, handle: Option<SpanHandle>) {
         self.handle = handle;
     }
 

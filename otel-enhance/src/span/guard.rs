@@ -2,40 +2,95 @@
 
 #![expect(
     unsafe_code,
-    reason = "a clone of the context, only to end its span, is a twentieth of what a span costs"
+    reason = "a clone of the context, only to end its span, is a twentieth of what a span costs; a guard that does not come back in two registers is another twentieth"
 )]
 
 use std::cell::Cell;
-use std::mem;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::{self, ManuallyDrop};
 use std::ptr;
 
 use opentelemetry::trace::{SpanContext, SpanRef, TraceContextExt as _};
 use opentelemetry::{Context, ContextGuard};
 
 use super::recorder::{Recorder, record_panic};
+#[cfg(feature = "performance")]
+use crate::extensions::performance::{FastPlace, SpanHandle, Started};
 
 /// Ends its span when dropped, and makes the span that was active before active again.
 ///
 /// Expansions keep it in a variable of the annotated function: it dies before its thread does.
-#[derive(Debug)]
 #[must_use = "the span ends when the guard is dropped"]
-pub struct SpanGuard(Option<Attached>);
+pub struct SpanGuard {
+    place: Place,
+    /// 0: no span. Else the kind of `place`, the official guard, and of a span of the fast path the
+    /// generation: see [`Kind`]. One number, so that the guard is two scalars, which come back in
+    /// registers.
+    word: u64,
+    /// As the official guard, it belongs to its thread.
+    not_send: PhantomData<ContextGuard>,
+}
 
-/// Two scalars, so that it comes back in two registers.
-#[derive(Debug)]
-struct Attached {
-    /// What the official context stack holds for as long as `context` is not dropped.
-    span: SpanRef<'static>,
-    context: ContextGuard,
+union Place {
+    nothing: (),
+    /// What the official context stack holds for as long as the context is not detached.
+    official: ManuallyDrop<SpanRef<'static>>,
+    #[cfg(feature = "performance")]
+    fast: FastPlace,
+}
+
+/// The lowest byte of a word that is not 0; the next two are the official guard, the upper half the
+/// generation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    Official = 1,
+    #[cfg(feature = "performance")]
+    Fast = 2,
+    /// Of the fast path, and not recording.
+    #[cfg(feature = "performance")]
+    Silent = 3,
 }
 
 const _: () = assert!(size_of::<SpanGuard>() == 16);
+// Two bytes that are aligned to two are one number: there is no padding in the official guard.
+const _: () = assert!(size_of::<ContextGuard>() == 2 && align_of::<ContextGuard>() == 2);
+
+impl Kind {
+    #[inline(always)]
+    fn with(self, context: ContextGuard, generation: u32) -> u64 {
+        // SAFETY: the assertion above says that it is one number. It comes back in `context_of`.
+        let context = unsafe { mem::transmute::<ContextGuard, u16>(context) };
+        u64::from(self as u8) | u64::from(context) << 16 | u64::from(generation) << 32
+    }
+
+    #[inline(always)]
+    const fn is_of(self, word: u64) -> bool {
+        word as u8 == self as u8
+    }
+}
+
+/// The official guard in a word.
+///
+/// # Safety
+///
+/// `word` comes from [`Kind::with`], and comes here once.
+#[inline(always)]
+unsafe fn context_of(word: u64) -> ContextGuard {
+    // SAFETY: these bits were a guard, which the caller says is nowhere else.
+    unsafe { mem::transmute::<u16, ContextGuard>((word >> 16) as u16) }
+}
 
 impl SpanGuard {
     /// No span.
     #[inline(always)]
     pub const fn none() -> Self {
-        Self(None)
+        Self {
+            place: Place { nothing: () },
+            word: 0,
+            not_send: PhantomData,
+        }
     }
 
     /// Makes the span of `context` the active one.
@@ -48,7 +103,7 @@ impl SpanGuard {
             (address(current) == expected).then(|| {
                 // SAFETY: `current` shares ownership of the span that the reference points into. It
                 // stays on the stack of this thread until `guard` is dropped, which nobody else can
-                // do, and which `Attached` does after its last use of the reference; what is pushed
+                // do, and which `leave` does after its last use of the reference; what is pushed
                 // and popped meanwhile moves `current`, but not the span behind it. The stack itself
                 // ends with its thread, and so after the frame of the annotated function, which
                 // holds the `SpanGuard`.
@@ -58,28 +113,81 @@ impl SpanGuard {
         if std::thread::panicking() {
             begun_in_unwind();
         }
-        Self(attached.map(|span| Attached {
-            span,
-            context: guard,
-        }))
+        match attached {
+            Some(span) => Self {
+                place: Place {
+                    official: ManuallyDrop::new(span),
+                },
+                word: Kind::Official.with(guard, 0),
+                not_send: PhantomData,
+            },
+            None => Self::none(),
+        }
     }
 
-    /// The span's own context, by whose place in memory the span is known.
+    /// The same with a span of the fast path, which is ended by its handle, and so need not be looked
+    /// for; `None` for one that does not record.
     #[cfg(feature = "performance")]
     #[inline(always)]
-    pub(crate) fn span_context(&self) -> Option<*const SpanContext> {
-        let attached = self.0.as_ref()?;
-        Some(ptr::from_ref(attached.span.span_context()))
+    pub(crate) fn attach_fast(context: Context, span: Option<SpanHandle>) -> Self {
+        let guard = context.attach();
+        if std::thread::panicking() {
+            begun_in_unwind();
+        }
+        match span {
+            Some(span) => {
+                let (fast, generation) = span.brief();
+                Self {
+                    place: Place { fast },
+                    word: Kind::Fast.with(guard, generation),
+                    not_send: PhantomData,
+                }
+            }
+            None => Self {
+                place: Place { nothing: () },
+                word: Kind::Silent.with(guard, 0),
+                not_send: PhantomData,
+            },
+        }
+    }
+
+    /// The guard of what the fast path has started, if it has.
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(crate) fn of_started(started: Started<Self>) -> Option<Self> {
+        match started {
+            Started::Elsewhere => None,
+            Started::Nowhere => Some(Self::none()),
+            Started::Here(guard) => Some(guard),
+        }
     }
 
     /// Hands what the function returns to `record`.
     #[inline]
     pub fn finish<T: ?Sized>(&self, output: &T, record: fn(&Recorder<'_>, &T)) {
-        if let Some(attached) = &self.0
-            && attached.span.is_recording()
-        {
-            record(&Recorder::new(&attached.span), output);
+        if Kind::Official.is_of(self.word) {
+            // SAFETY: the kind says that this is what the place is.
+            let span = unsafe { &*self.place.official };
+            if span.is_recording() {
+                record(&Recorder::new(span), output);
+            }
         }
+        #[cfg(feature = "performance")]
+        if Kind::Fast.is_of(self.word) {
+            // SAFETY: the kind says that this is what the place is.
+            let place = unsafe { self.place.fast };
+            if let Some(span) = place.handle((self.word >> 32) as u32) {
+                record(&Recorder::of_handle(&span), output);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SpanGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanGuard")
+            .field("is_on", &(self.word != 0))
+            .finish_non_exhaustive()
     }
 }
 
@@ -92,30 +200,55 @@ fn address(context: &Context) -> *const SpanContext {
 impl Drop for SpanGuard {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(attached) = self.0.take() {
-            end(attached);
+        let word = mem::take(&mut self.word);
+        if word == 0 {
+            return;
         }
+        // SAFETY: the word comes from `Kind::with`, and is not 0, so this is the first time that it comes
+        // here; the place goes with it, and has no destructor of its own.
+        unsafe { leave(ptr::read(&self.place), word) }
     }
 }
 
 /// Ends the span at once: clones of its context that spawned tasks hold cannot delay it.
+///
+/// # Safety
+///
+/// Place and word are those of a guard, which is no more.
 #[inline(never)]
-fn end(attached: Attached) {
-    let Attached { span, context } = attached;
-    if std::thread::panicking() {
-        ended_in_unwind(&span);
-    }
+unsafe fn leave(place: Place, word: u64) {
     #[cfg(feature = "performance")]
-    if crate::extensions::performance::end_entered(ptr::from_ref(span.span_context())) {
-        drop(context);
-        return;
+    if !Kind::Official.is_of(word) {
+        // SAFETY: the kind says what the place is.
+        let span = Kind::Fast
+            .is_of(word)
+            .then(|| unsafe { place.fast }.handle((word >> 32) as u32))
+            .flatten();
+        if std::thread::panicking() {
+            ended_in_unwind(|| {
+                if let Some(span) = &span {
+                    record_panic(span);
+                }
+            });
+        }
+        if let Some(span) = span {
+            span.end();
+        }
+        // SAFETY: as the caller says.
+        return drop(unsafe { context_of(word) });
+    }
+    // SAFETY: of the kinds that are left.
+    let span = unsafe { &*place.official };
+    if std::thread::panicking() {
+        ended_in_unwind(|| record_panic(span));
     }
     // To end a span that does not record is nothing, but asks the clock first; and to ask whether one
     // records takes its lock, which is saved where its flags tell.
     if span.span_context().is_sampled() || span.is_recording() {
         span.end();
     }
-    drop(context);
+    // SAFETY: as the caller says.
+    drop(unsafe { context_of(word) });
 }
 
 thread_local! {
@@ -131,9 +264,9 @@ fn begun_in_unwind() {
 /// A destructor may call annotated functions while the thread unwinds, which return as usual. They
 /// end in the reverse of their order, all of them before the functions that the panic goes through.
 #[cold]
-fn ended_in_unwind(span: &SpanRef<'_>) {
+fn ended_in_unwind(record: impl FnOnce()) {
     match BEGUN_IN_UNWIND.get() {
-        0 => record_panic(span),
+        0 => record(),
         begun => BEGUN_IN_UNWIND.set(begun - 1),
     }
 }

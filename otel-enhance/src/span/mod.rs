@@ -24,6 +24,10 @@ mod value;
 pub use backend::{Backend, ProviderBackend, SpanStart};
 pub use code::Code;
 pub use parent::{IntoLink, IntoParent, Parent};
+#[cfg(feature = "performance")]
+pub(crate) use recorder::Written;
+#[cfg(feature = "performance")]
+pub(crate) use registry::installation;
 #[cfg(all(feature = "performance", feature = "testing"))]
 pub(crate) use registry::replace;
 pub use registry::{Registration, follow_global, install, set_tracer_provider};

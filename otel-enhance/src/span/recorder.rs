@@ -6,19 +6,33 @@ use opentelemetry::trace::{SpanRef, Status};
 use opentelemetry::{KeyValue, Value};
 
 use super::value::AttributeValue;
+#[cfg(feature = "performance")]
+use crate::extensions::performance::SpanHandle;
 
 /// The span of a function that has returned, not ended yet.
 ///
 /// Whatever is the user's code (`Display`, `Debug`, `AttributeValue`) runs before the span is written
 /// to: it may start spans of its own, or write to this one.
 #[derive(Debug)]
-pub struct Recorder<'a>(&'a SpanRef<'a>);
+pub struct Recorder<'a>(Target<'a>);
+
+#[derive(Debug)]
+enum Target<'a> {
+    Official(&'a SpanRef<'a>),
+    #[cfg(feature = "performance")]
+    Fast(&'a SpanHandle),
+}
 
 const RETURN: &str = "return";
 
 impl<'a> Recorder<'a> {
     pub(crate) const fn new(span: &'a SpanRef<'a>) -> Self {
-        Self(span)
+        Self(Target::Official(span))
+    }
+
+    #[cfg(feature = "performance")]
+    pub(crate) const fn of_handle(span: &'a SpanHandle) -> Self {
+        Self(Target::Fast(span))
     }
 
     /// `err`, `err(Display)`
@@ -61,26 +75,59 @@ impl<'a> Recorder<'a> {
     }
 
     fn returned(&self, value: Value) {
-        self.0.set_attribute(KeyValue::new(RETURN, value));
+        let attribute = KeyValue::new(RETURN, value);
+        match self.0 {
+            Target::Official(span) => span.set_attribute(attribute),
+            #[cfg(feature = "performance")]
+            Target::Fast(span) => span.set_attribute(attribute),
+        }
     }
 
     fn error(&self, message: String, error_type: &'static str, exception_event: bool) {
-        let span = self.0;
-        span.set_attribute(KeyValue::new("error.type", error_type));
-        if exception_event {
-            let attributes = vec![
-                KeyValue::new("exception.type", error_type),
-                KeyValue::new("exception.message", message.clone()),
-            ];
-            span.add_event("exception", attributes);
+        match self.0 {
+            Target::Official(span) => error(span, message, error_type, exception_event),
+            #[cfg(feature = "performance")]
+            Target::Fast(span) => error(span, message, error_type, exception_event),
         }
-        span.set_status(Status::error(message));
     }
+}
+
+/// A span as it is written to here: an official reference, or a handle of the fast path.
+pub(crate) trait Written {
+    fn set_attribute(&self, attribute: KeyValue);
+    fn add_event(&self, name: &'static str, attributes: Vec<KeyValue>);
+    fn set_status(&self, status: Status);
+}
+
+impl Written for SpanRef<'_> {
+    fn set_attribute(&self, attribute: KeyValue) {
+        SpanRef::set_attribute(self, attribute);
+    }
+
+    fn add_event(&self, name: &'static str, attributes: Vec<KeyValue>) {
+        SpanRef::add_event(self, name, attributes);
+    }
+
+    fn set_status(&self, status: Status) {
+        SpanRef::set_status(self, status);
+    }
+}
+
+fn error(span: &impl Written, message: String, error_type: &'static str, exception_event: bool) {
+    span.set_attribute(KeyValue::new("error.type", error_type));
+    if exception_event {
+        let attributes = vec![
+            KeyValue::new("exception.type", error_type),
+            KeyValue::new("exception.message", message.clone()),
+        ];
+        span.add_event("exception", attributes);
+    }
+    span.set_status(Status::error(message));
 }
 
 /// What a span is told when its function unwinds.
 #[cold]
-pub(crate) fn record_panic(span: &SpanRef<'_>) {
+pub(crate) fn record_panic(span: &impl Written) {
     span.set_attribute(KeyValue::new("error.type", "panic"));
     span.set_status(Status::error("panicked"));
 }

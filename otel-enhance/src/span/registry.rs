@@ -32,11 +32,27 @@ pub(crate) fn is_installed() -> bool {
     GENERATION.load(Ordering::Relaxed) != 0
 }
 
+/// The number of the installation in use, 0 for none. No two installations have the same.
+#[cfg(feature = "performance")]
+#[inline(always)]
+pub(crate) fn installation() -> u64 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
 /// The thread's own reference to the backend, so that starting a span takes no lock and touches no
 /// shared reference count.
 struct Cached {
     generation: u64,
     backend: Option<Arc<dyn Backend>>,
+}
+
+#[cfg(feature = "performance")]
+impl Drop for Cached {
+    /// While this lives, the official context stack does: see below. The fast path relies on it, too,
+    /// without asking here each time.
+    fn drop(&mut self) {
+        crate::extensions::performance::ask_again();
+    }
 }
 
 thread_local! {
@@ -48,9 +64,10 @@ thread_local! {
     };
 }
 
-/// Calls `f` with the installed backend, if there is one and the thread is not being torn down.
+/// Calls `f` with the installed backend and the number of its installation, if there is one and the
+/// thread is not being torn down.
 #[inline]
-pub(crate) fn with_backend<R>(f: impl FnOnce(&dyn Backend) -> R) -> Option<R> {
+pub(crate) fn with_backend<R>(f: impl FnOnce(&dyn Backend, u64) -> R) -> Option<R> {
     let generation = GENERATION.load(Ordering::Relaxed);
     if generation == 0 {
         return None;
@@ -61,17 +78,17 @@ pub(crate) fn with_backend<R>(f: impl FnOnce(&dyn Backend) -> R) -> Option<R> {
                 && cached.generation == generation
                 && let Some(backend) = &cached.backend
             {
-                return Some(f(&**backend));
+                return Some(f(&**backend, generation));
             }
-            let backend = refresh(cached)?;
-            Some(f(&*backend))
+            let (generation, backend) = refresh(cached)?;
+            Some(f(&*backend, generation))
         })
         .ok()
         .flatten()
 }
 
 #[cold]
-fn refresh(cached: &RefCell<Cached>) -> Option<Arc<dyn Backend>> {
+fn refresh(cached: &RefCell<Cached>) -> Option<(u64, Arc<dyn Backend>)> {
     let (generation, backend) = {
         let installed = INSTALLED.read().unwrap_or_else(PoisonError::into_inner);
         let (generation, backend) = installed.stack.last()?;
@@ -87,11 +104,11 @@ fn refresh(cached: &RefCell<Cached>) -> Option<Arc<dyn Backend>> {
                 backend: Some(Arc::clone(&backend)),
             },
         ),
-        Err(_) => return Some(backend),
+        Err(_) => return Some((generation, backend)),
     };
     // Outside of the borrow: the last reference to a provider shuts it down.
     drop(old);
-    Some(backend)
+    Some((generation, backend))
 }
 
 /// Makes `backend` the one that annotated functions use, until the registration is taken out.

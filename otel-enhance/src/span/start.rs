@@ -16,6 +16,8 @@ use super::parent::{IntoLink, IntoParent, Parent};
 use super::registry;
 use super::sample;
 use super::value::{AttributeSink, AttributeValue};
+#[cfg(feature = "performance")]
+use crate::extensions::performance::{self, Gathering, Started};
 
 /// Parent, links and attributes of a span about to start.
 #[derive(Debug)]
@@ -23,26 +25,77 @@ pub struct Start {
     span: SpanStart,
     parent: Parent,
     sampled: bool,
+    /// False if it is known that nobody will see the attributes.
+    wanted: bool,
+    #[cfg(feature = "performance")]
+    callsite: &'static Callsite,
+    /// Has the first attributes.
+    #[cfg(feature = "performance")]
+    gathering: Gathering,
 }
 
 impl Start {
     #[inline(always)]
     pub(crate) fn new(callsite: &'static Callsite, attributes: usize) -> Self {
+        #[cfg(feature = "performance")]
+        {
+            let wanted = !performance::is_known_unsampled();
+            let gathering = if wanted && attributes > 0 {
+                Gathering::new()
+            } else {
+                Gathering::NONE
+            };
+            let span = if gathering.is_some() {
+                callsite.span_with_room(0)
+            } else {
+                callsite.span(attributes)
+            };
+            Self {
+                span,
+                parent: Parent::Current,
+                sampled: true,
+                wanted,
+                callsite,
+                gathering,
+            }
+        }
+        #[cfg(not(feature = "performance"))]
         Self {
             span: callsite.span(attributes),
             parent: Parent::Current,
             sampled: true,
+            wanted: true,
         }
+    }
+
+    #[inline(always)]
+    fn sink(&mut self, key: &'static str) -> AttributeSink<'_> {
+        let attributes = &mut self.span.attributes;
+        #[cfg(feature = "performance")]
+        let sink = AttributeSink::gathering(key, attributes, &mut self.gathering);
+        #[cfg(not(feature = "performance"))]
+        let sink = AttributeSink::new(key, attributes);
+        sink
+    }
+
+    /// The attributes go the way of the backend.
+    #[cfg(feature = "performance")]
+    #[cold]
+    fn leave_fast_path(&mut self) {
+        let more = mem::replace(&mut self.span.attributes, self.gathering.give_up());
+        self.span.attributes.extend(more);
     }
 
     /// `parent = …`
     pub fn parent(&mut self, parent: impl IntoParent) {
         self.parent = parent.into_parent();
+        self.wanted = true;
     }
 
     /// `root`
     pub fn root(&mut self) {
         self.parent = Parent::Root;
+        self.wanted = true;
     }
 
     /// `links = …`
@@ -67,13 +120,19 @@ impl Start {
     /// A typed value.
     #[inline]
     pub fn set<V: AttributeValue>(&mut self, key: &'static str, value: V) {
-        value.write_owned(&mut AttributeSink::new(key, &mut self.span.attributes));
+        if !self.wanted {
+            return;
+        }
+        value.write_owned(&mut self.sink(key));
     }
 
     /// A string that lives for ever: not copied.
     #[inline]
     pub fn set_static(&mut self, key: &'static str, value: &'static str) {
-        AttributeSink::new(key, &mut self.span.attributes).value(value);
+        if !self.wanted {
+            return;
+        }
+        self.sink(key).value(value);
     }
 
     /// A value of a type that borrows nothing shorter than `'static`: a string that lives for ever
@@ -97,25 +156,41 @@ impl Start {
 
     /// `%value`
     pub fn set_display(&mut self, key: &'static str, value: &dyn Display) {
-        AttributeSink::new(key, &mut self.span.attributes).value(value.to_string());
+        if !self.wanted {
+            return;
+        }
+        self.sink(key).value(value.to_string());
     }
 
     /// `?value`
     pub fn set_debug(&mut self, key: &'static str, value: &dyn Debug) {
-        AttributeSink::new(key, &mut self.span.attributes).value(format!("{value:?}"));
+        if !self.wanted {
+            return;
+        }
+        self.sink(key).value(format!("{value:?}"));
     }
 
-    /// Starts the span and makes it active until the guard is dropped.
+    /// Starts the span and makes it active until the guard is dropped. Not moved here, which would stall
+    /// the processor right after it was written.
     #[inline(never)]
-    pub fn enter(mut self) -> SpanGuard {
+    pub fn enter(&mut self) -> SpanGuard {
         if self.sampled && matches!(self.parent, Parent::Current) {
-            let guard = enter_current(&mut self.span);
-            // The parent is none of those that have a destructor.
-            if self.span.is_taken() {
-                mem::forget(self);
+            #[cfg(feature = "performance")]
+            {
+                let site = self.callsite.site();
+                let (gathering, span) = (&mut self.gathering, &mut self.span);
+                let started =
+                    performance::start(site, gathering, Some(span), SpanGuard::attach_fast);
+                if let Some(guard) = SpanGuard::of_started(started) {
+                    return guard;
+                }
+                self.leave_fast_path();
             }
+            let guard = enter_current(&mut self.span);
             return guard;
         }
+        #[cfg(feature = "performance")]
+        self.leave_fast_path();
         let mut context = Context::new();
         if self.start(&mut context) {
             SpanGuard::attach(context)
@@ -135,11 +210,34 @@ impl Start {
     /// Starts the span of a future where that keeps it.
     #[inline(never)]
     pub fn open_in(mut self, open: &mut OpenSpan) {
+        #[cfg(feature = "performance")]
+        if self.sampled && matches!(self.parent, Parent::Current) {
+            let site = self.callsite.site();
+            let (gathering, span) = (&mut self.gathering, &mut self.span);
+            let take = |context, handle| open.set(context, handle);
+            match performance::start(site, gathering, Some(span), take) {
+                Started::Elsewhere => {}
+                Started::Nowhere | Started::Here(()) => return self.forget(),
+            }
+        }
+        #[cfg(feature = "performance")]
+        self.leave_fast_path();
         if self.sampled {
             start_in(&mut self.span, &self.parent, open);
         } else {
             open.start(|| (sample::unsampled(&self.parent), false));
         }
+        self.forget();
+    }
+
+    /// Drops what is left of it, as a rule nothing.
+    #[inline(always)]
+    fn forget(self) {
+        #[cfg(feature = "performance")]
+        if self.gathering.is_some() {
+            return;
+        }
+        // Of the parents, this one has no destructor.
         if self.span.is_taken() && matches!(self.parent, Parent::Current) {
             mem::forget(self);
         }
@@ -167,7 +265,10 @@ pub fn open_in(start: Option<Start>, open: &mut OpenSpan) {
 #[inline(always)]
 pub(crate) fn enter_current(span: &mut SpanStart) -> SpanGuard {
     let mut guard = SpanGuard::none();
-    registry::with_backend(|backend| guard = backend.enter(span));
+    registry::with_backend(|backend, installation| {
+        span.set_installation(installation);
+        guard = backend.enter(span);
+    });
     guard
 }
 
@@ -175,7 +276,10 @@ pub(crate) fn enter_current(span: &mut SpanStart) -> SpanGuard {
 #[inline(always)]
 pub(crate) fn start_in(span: &mut SpanStart, parent: &Parent, open: &mut OpenSpan) {
     if matches!(parent, Parent::Current) {
-        registry::with_backend(|backend| backend.open(span, open));
+        registry::with_backend(|backend, installation| {
+            span.set_installation(installation);
+            backend.open(span, open);
+        });
         return;
     }
     let mut context = Context::new();
@@ -191,7 +295,7 @@ pub(crate) fn start_in(span: &mut SpanStart, parent: &Parent, open: &mut OpenSpa
 /// The context is written over an empty one, not returned: an `Option<Context>` is moved byte by byte.
 #[inline]
 pub(crate) fn start_under(span: &mut SpanStart, parent: &Parent, context: &mut Context) -> bool {
-    let started = registry::with_backend(|backend| {
+    let started = registry::with_backend(|backend, _| {
         let new = match parent {
             Parent::Current => {
                 Context::map_current(|current| backend.start(span, current, current))

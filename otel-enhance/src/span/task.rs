@@ -110,6 +110,8 @@ fn start_linked(name: Cow<'static, str>, link: Option<Link>) -> Option<(Context,
         is_recording: false,
         #[cfg(feature = "performance")]
         handle: None,
+        #[cfg(feature = "performance")]
+        installation: 0,
     };
     let mut context = Context::new();
     start_under(&mut span, &Parent::Root, &mut context).then_some((context, span.is_recording))

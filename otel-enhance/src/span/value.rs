@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
+#[cfg(feature = "performance")]
+use crate::extensions::performance::Gathering;
+
 /// A value that an attribute can hold: what `fields(key = value)`, `capture(argument)` and `ret`
 /// record without `%` (Display) or `?` (Debug) in front.
 ///
@@ -85,12 +88,34 @@ pub trait AttributeValue {
 pub struct AttributeSink<'a> {
     key: &'static str,
     attributes: &'a mut Vec<KeyValue>,
+    /// Where they stay, as long as there is room.
+    #[cfg(feature = "performance")]
+    gathering: Option<&'a mut Gathering>,
 }
 
 impl<'a> AttributeSink<'a> {
     #[inline(always)]
     pub(crate) const fn new(key: &'static str, attributes: &'a mut Vec<KeyValue>) -> Self {
-        Self { key, attributes }
+        Self {
+            key,
+            attributes,
+            #[cfg(feature = "performance")]
+            gathering: None,
+        }
+    }
+
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(crate) const fn gathering(
+        key: &'static str,
+        attributes: &'a mut Vec<KeyValue>,
+        gathering: &'a mut Gathering,
+    ) -> Self {
+        Self {
+            key,
+            attributes,
+            gathering: Some(gathering),
+        }
     }
 
     /// Appends an attribute, built where it stays: `Vec::push` would build it on the stack and copy
@@ -98,6 +123,14 @@ impl<'a> AttributeSink<'a> {
     #[inline(always)]
     pub(crate) fn value(&mut self, value: impl Into<Value>) {
         let key = self.key;
+        #[cfg(feature = "performance")]
+        let value = match &mut self.gathering {
+            Some(gathering) => match gathering.push(key, value) {
+                Ok(()) => return,
+                Err(value) => value,
+            },
+            None => value,
+        };
         self.attributes
             .extend(std::iter::once_with(|| KeyValue::new(key, value)));
     }

@@ -73,6 +73,7 @@ mod fast {
             batches: None,
             tells_unsampled: true,
             counts_dropped: false,
+            unsampled: crate::config::UnsampledId::New,
         });
         opentelemetry::global::set_tracer_provider(provider.clone());
         crate::span::replace(Arc::new(FastBackend::new(provider)));

@@ -36,6 +36,7 @@ impl Backend for FastBackend {
 
     fn enter(&self, span: &mut SpanStart) -> SpanGuard {
         let hub = &self.provider.hub;
+        desk::prefer(hub, span.installation);
         // Written over an empty one, which needs no destructor, instead of returned: a `Context` that
         // comes back in a `Result` is moved in pieces, which stalls the processor.
         let mut context = Context::new();
@@ -45,15 +46,12 @@ impl Backend for FastBackend {
                 start(hub, span, current, current),
             ));
         });
-        let guard = SpanGuard::attach(context);
-        if let Some(place) = guard.span_context() {
-            desk::enter(place, span.handle.map(|SpanHandle(handle)| handle));
-        }
-        guard
+        SpanGuard::attach_fast(context, span.handle)
     }
 
     fn open(&self, span: &mut SpanStart, open: &mut OpenSpan) {
         let hub = &self.provider.hub;
+        desk::prefer(hub, span.installation);
         Context::map_current(|current| {
             open.start(|| {
                 let context = start(hub, span, current, current);
@@ -74,10 +72,10 @@ fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context)
     let Some(sampled) = hub.config.sampling.known(parent).filter(|_| known) else {
         return start_asked(hub, span, parent, base);
     };
-    let span_id = ids::span_id();
-    let (trace_id, parent_span_id, parent_is_remote, parent_flags) = if active.is_valid() {
+    let (trace_id, span_id, parent_span_id, parent_is_remote, parent_flags) = if active.is_valid() {
         (
             active.trace_id(),
+            ids::span_id(),
             active.span_id(),
             active.is_remote(),
             active.trace_flags(),
@@ -85,6 +83,7 @@ fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context)
     } else {
         (
             ids::trace_id(),
+            ids::span_id(),
             SpanId::INVALID,
             false,
             TraceFlags::NOT_SAMPLED,
@@ -94,6 +93,11 @@ fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context)
         return start_asked(hub, span, parent, base);
     }
     if !sampled {
+        let span_id = if hub.inherits() && active.is_valid() {
+            parent_span_id
+        } else {
+            span_id
+        };
         // The context needs its ids and flags only, and no span on the heap.
         return base.with_remote_span_context(SpanContext::new(
             trace_id,
@@ -104,6 +108,13 @@ fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context)
         ));
     }
     let flags = parent_flags.with_sampled(true);
+    let mut record = desk::take(hub, true);
+    let handle = record.handle();
+    // Before the record is filled, so that what is read of the context next was written a while ago.
+    let context = base.with_span(FastSpan::recording(
+        handle,
+        SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE),
+    ));
     let beginning = Beginning {
         hub: hub.id,
         trace_id,
@@ -118,19 +129,15 @@ fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context)
         is_told: true,
         is_dropped: false,
     };
-    let mut record = desk::take(hub, true);
     let now = clock().now();
     record.with(|contents| {
         contents.begin(beginning, now);
         fill(contents, span);
     });
-    let handle = record.publish();
+    record.publish();
     span.is_recording = true;
     span.handle = Some(SpanHandle(handle));
-    base.with_span(FastSpan::recording(
-        handle,
-        SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE),
-    ))
+    context
 }
 
 /// The same where a sampler or an id generator is asked, there is a trace state, or what is not sampled is
@@ -189,12 +196,18 @@ fn start_asked(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Co
 /// Moves what the callsite has gathered into the record.
 #[inline(always)]
 fn fill(contents: &mut Contents, span: &mut SpanStart) {
+    fill_more(contents, span);
+    if let Some(code) = span.code {
+        contents.set_code(code);
+    }
+}
+
+/// The same without what is known of its function.
+#[inline(always)]
+pub(super) fn fill_more(contents: &mut Contents, span: &mut SpanStart) {
     if span.attributes.capacity() > 0 {
         contents.set_attributes(&mut span.attributes);
         spare::give(mem::take(&mut span.attributes));
-    }
-    if let Some(code) = span.code {
-        contents.set_code(code);
     }
     if !span.links.is_empty() {
         contents.set_links(mem::take(&mut span.links));

@@ -1,5 +1,9 @@
 //! What a record holds of a span: two cache lines that every span fills, four attributes in place, and a
 //! box for whatever else happens to a span.
+#![expect(
+    unsafe_code,
+    reason = "an attribute that is moved right after it was built stalls the processor"
+)]
 
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod encode;
@@ -11,7 +15,7 @@ use std::time::SystemTime;
 use opentelemetry::trace::{
     Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
 };
-use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry::{InstrumentationScope, Key, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLimits, SpanLinks};
 
 use super::clock::{Moment, nanos_since_1970, system_time};
@@ -302,6 +306,50 @@ impl Contents {
         for attribute in attributes {
             self.set_attribute(attribute);
         }
+    }
+
+    /// Adds an attribute of the span that will begin here to the `count` that have been gathered, fewer than
+    /// [`INLINE`]. Nothing is read, and the attribute is built where it stays.
+    ///
+    /// # Safety
+    ///
+    /// So many have been gathered since the record was vacant.
+    #[inline(always)]
+    pub(super) unsafe fn gather(&mut self, count: u32, key: &'static str, value: impl Into<Value>) {
+        let value = value.into();
+        let write = |slot: *mut KeyValue| {
+            // SAFETY: the slot is a place for an attribute, and both of its fields are written.
+            unsafe {
+                (&raw mut (*slot).key).write(Key::from_static_str(key));
+                (&raw mut (*slot).value).write(value);
+            }
+        };
+        // SAFETY: as the caller says.
+        unsafe { self.inline.push_at(count, write) };
+    }
+
+    /// The span that has begun has the `count` attributes that were gathered.
+    #[inline(always)]
+    pub(super) fn adopt_gathered(&mut self, count: u32) {
+        if count <= self.limits.max_attributes_per_span {
+            self.attributes = count;
+        } else {
+            self.adopt_within_limits();
+        }
+    }
+
+    #[cold]
+    fn adopt_within_limits(&mut self) {
+        for attribute in self.take_gathered() {
+            self.set_attribute(attribute);
+        }
+    }
+
+    /// Takes them out again.
+    pub(super) fn take_gathered(&mut self) -> Vec<KeyValue> {
+        let mut gathered = Vec::new();
+        self.inline.move_to(&mut gathered);
+        gathered
     }
 
     fn drop_attributes(&mut self, count: usize) {

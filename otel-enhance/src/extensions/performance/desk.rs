@@ -2,15 +2,19 @@
 //!
 //! Everything here belongs to the thread alone. The other end of a ring is in a [`Shelf`], which the hub
 //! knows; at the thread's end what is in the ring is handed over, and nothing is left behind.
+#![expect(
+    unsafe_code,
+    reason = "`LocalKey::with` is a call of its own where its closure is as large as a span"
+)]
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use opentelemetry::trace::SpanContext;
-
+use super::clock::{Watch, clock};
 use super::contents::Contents;
 use super::hub::{self, Hub};
+use super::ids::IdRng;
 use super::pool;
 use super::record::{Handle, Owned};
 use super::ring::{Consumer, Producer, ring};
@@ -25,22 +29,25 @@ thread_local! {
     static DESK: RefCell<Desk> = const { RefCell::new(Desk::new()) };
 }
 
-struct Desk {
+pub(super) struct Desk {
+    /// The installation whose spans are those of the first seat; 0 where that has to be found out.
+    installation: u64,
     /// Of the process, when the seats were taken.
     generation: u32,
     /// The one used last is the first.
     seats: Vec<Seat>,
     free: Vec<Owned<Contents>>,
     refill: usize,
-    /// Spans of functions that are running, the innermost last, by where the context of each has its
-    /// ids.
-    /// `None`: the span does not record.
-    entered: Vec<(*const SpanContext, Option<Handle<Contents>>)>,
+    pub(super) watch: Watch,
+    /// See [`Desk::rng`].
+    rng: Option<IdRng>,
 }
 
 /// One hub's place at the desk.
-struct Seat {
-    hub: Arc<Hub>,
+pub(super) struct Seat {
+    /// Of the hub.
+    id: u32,
+    pub(super) hub: Arc<Hub>,
     shelf: Arc<Shelf>,
     producer: Producer<Contents>,
     /// A collector is woken when so many have been pushed.
@@ -73,29 +80,48 @@ impl Shelf {
     }
 }
 
-/// What is to be done outside of the desk.
-enum Next {
-    Nothing,
-    /// This thread tells the sink itself.
-    Hand(Arc<Hub>, Vec<Owned<Contents>>),
+/// What is to be done outside of the desk: as a rule nothing, else this thread tells the hub's sink of
+/// these.
+type Next = Option<Box<(Arc<Hub>, Vec<Owned<Contents>>)>>;
+
+/// Calls `f` with the thread's desk, unless the thread is being torn down or is at its desk already.
+#[inline(always)]
+pub(super) fn with<R>(f: impl FnOnce(&mut Desk) -> R) -> Option<R> {
+    // The closure is small, and so is called in place: `f` is not.
+    let desk = DESK.try_with(std::ptr::from_ref).ok()?;
+    // SAFETY: what a thread has is destroyed when the thread ends, and not while this runs on it. Of the
+    // desk itself there is a shared reference only.
+    let desk = unsafe { &*desk };
+    let mut desk = desk.try_borrow_mut().ok()?;
+    Some(f(&mut desk))
+}
+
+/// From now on the thread's next span finds out which backend is installed.
+pub(crate) fn ask_again() {
+    let _ = with(|desk| desk.installation = 0);
+}
+
+/// Until further notice the spans of this installation are those of `hub`.
+pub(super) fn prefer(hub: &Arc<Hub>, installation: u64) {
+    let _ = with(|desk| {
+        desk.seat(hub);
+        desk.installation = installation;
+    });
 }
 
 /// A vacant record for a span of `hub`. A span that is not `sampled` is not counted.
 #[inline(always)]
 pub(super) fn take(hub: &Arc<Hub>, sampled: bool) -> Owned<Contents> {
-    let taken = DESK.try_with(|desk| {
-        let mut desk = desk.try_borrow_mut().ok()?;
+    let taken = with(|desk| {
         if sampled {
-            let started = &desk.seat(hub).shelf.started;
-            // The thread's own: no read-modify-write is needed.
-            started.store(started.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            desk.seat(hub).count_started();
         }
         desk.vacant()
     });
-    match taken {
-        Ok(Some(record)) => record,
+    match taken.flatten() {
+        Some(record) => record,
         // The thread is being torn down.
-        Ok(None) | Err(_) => {
+        None => {
             if sampled {
                 hub.started_elsewhere(1);
             }
@@ -105,7 +131,7 @@ pub(super) fn take(hub: &Arc<Hub>, sampled: bool) -> Owned<Contents> {
 }
 
 #[cold]
-fn one_vacant() -> Owned<Contents> {
+pub(super) fn one_vacant() -> Owned<Contents> {
     let mut free = Vec::new();
     loop {
         pool::take(&mut free, 1);
@@ -116,30 +142,48 @@ fn one_vacant() -> Owned<Contents> {
     }
 }
 
-/// Takes a record whose span has ended to the span's hub.
+/// Ends the span of a handle now, unless it has ended.
 #[inline(always)]
-pub(super) fn deposit(mut record: Owned<Contents>) {
-    let (hub, is_told) = record.with(|contents| (contents.hub, contents.is_told()));
-    if !is_told {
-        return recycle(record);
+pub(super) fn end_now(handle: Handle<Contents>) {
+    match with(|desk| desk.end(handle)) {
+        Some(None) => {}
+        Some(next) => hand(next),
+        None => end_without_desk(handle),
     }
+}
+
+#[cold]
+fn end_without_desk(handle: Handle<Contents>) {
+    let now = clock().now();
+    if let Some(record) = handle.end(|contents| contents.end(now)) {
+        deposit_without_desk(record);
+    }
+}
+
+/// Takes a record whose span has ended to the span's hub.
+pub(super) fn deposit(record: Owned<Contents>) {
     let mut record = Some(record);
-    let next = DESK.try_with(|desk| {
-        let mut desk = desk.try_borrow_mut().ok()?;
-        record.take().map(|record| desk.deposit(hub, record))
-    });
-    match next {
-        Ok(Some(Next::Nothing)) => {}
-        Ok(Some(Next::Hand(hub, records))) => hub.hand_now(records),
-        // The thread is being torn down.
-        Ok(None) | Err(_) => {
-            if let Some(record) = record {
-                match hub::find(hub) {
-                    Some(hub) if !hub.is_foreign() => hub.hand_now([record]),
-                    _ => recycle(record),
-                }
-            }
-        }
+    let next = with(|desk| record.take().and_then(|record| desk.deposit(record)));
+    hand(next.flatten());
+    if let Some(record) = record {
+        deposit_without_desk(record);
+    }
+}
+
+#[cold]
+fn hand(next: Next) {
+    if let Some(next) = next {
+        let (hub, records) = *next;
+        hub.hand_now(records);
+    }
+}
+
+/// The thread is being torn down.
+fn deposit_without_desk(mut record: Owned<Contents>) {
+    let (hub, is_told) = record.with(|contents| (contents.hub, contents.is_told()));
+    match hub::find(hub) {
+        Some(hub) if is_told && !hub.is_foreign() => hub.hand_now([record]),
+        _ => recycle(record),
     }
 }
 
@@ -160,64 +204,48 @@ pub(super) fn recycle(mut record: Owned<Contents>) {
     }
 }
 
-/// Remembers the span of a function that is entered, until [`leave`].
-#[inline(always)]
-pub(super) fn enter(place: *const SpanContext, handle: Option<Handle<Contents>>) {
-    let _ = DESK.try_with(|desk| {
-        if let Ok(mut desk) = desk.try_borrow_mut() {
-            desk.entered.push((place, handle));
-        }
-    });
-}
-
-/// The span of a function that is left; `None` if it was not entered on the fast path.
-#[inline(always)]
-pub(super) fn leave(place: *const SpanContext) -> Option<Option<Handle<Contents>>> {
-    DESK.try_with(|desk| {
-        let mut desk = desk.try_borrow_mut().ok()?;
-        match desk.entered.last() {
-            Some((entered, _)) if *entered == place => desk.entered.pop().map(|(_, handle)| handle),
-            _ => desk.leave_out_of_order(place),
-        }
-    })
-    .ok()
-    .flatten()
-}
-
 impl Desk {
     const fn new() -> Self {
         Self {
             generation: 0,
+            installation: 0,
             seats: Vec::new(),
             free: Vec::new(),
             refill: FIRST,
-            entered: Vec::new(),
+            watch: Watch::new(),
+            rng: None,
         }
     }
 
-    /// As a rule there is nothing to find: spans that are not of the fast path are asked for, too.
-    fn leave_out_of_order(
-        &mut self,
-        place: *const SpanContext,
-    ) -> Option<Option<Handle<Contents>>> {
-        let at = self
-            .entered
-            .iter()
-            .rposition(|(entered, _)| *entered == place)?;
-        Some(self.entered.remove(at).1)
+    /// The first seat, if that is where the spans of this installation are from.
+    #[inline(always)]
+    pub(super) fn seat_of_installation(&self, installation: u64) -> Option<&Seat> {
+        let is_known = self.installation == installation && self.generation == generation();
+        self.seats.first().filter(|_| is_known)
+    }
+
+    /// The seat used last.
+    #[inline(always)]
+    pub(super) fn first_seat(&self) -> Option<&Seat> {
+        self.seats.first()
+    }
+
+    /// Random numbers of this thread and process: a seat is taken anew in a forked child.
+    #[inline(always)]
+    pub(super) fn rng(&mut self) -> &mut IdRng {
+        self.rng.get_or_insert_with(IdRng::seeded)
     }
 
     #[inline(always)]
-    fn vacant(&mut self) -> Option<Owned<Contents>> {
-        let record = self.free.pop();
+    pub(super) fn vacant(&mut self) -> Option<Owned<Contents>> {
+        let Some(record) = self.free.pop() else {
+            return self.refill();
+        };
         if let [.., next, _] = &self.free[..] {
             // A collector had it last, on another core as a rule.
             next.fetch();
         }
-        match record {
-            Some(record) => Some(record),
-            None => self.refill(),
-        }
+        Some(record)
     }
 
     #[cold]
@@ -231,7 +259,7 @@ impl Desk {
     #[inline(always)]
     fn seat(&mut self, hub: &Arc<Hub>) -> &mut Seat {
         let is_first = self.generation == generation()
-            && self.seats.first().is_some_and(|seat| seat.hub.id == hub.id);
+            && self.seats.first().is_some_and(|seat| seat.id == hub.id);
         if !is_first {
             self.change_seat(hub);
         }
@@ -240,6 +268,7 @@ impl Desk {
 
     #[cold]
     fn change_seat(&mut self, hub: &Arc<Hub>) {
+        self.installation = 0;
         self.leave_other_generation();
         match self.seats.iter().position(|seat| seat.hub.id == hub.id) {
             Some(at) => self.seats.swap(0, at),
@@ -260,43 +289,54 @@ impl Desk {
     fn leave_other_generation(&mut self) {
         if self.generation != generation() {
             self.generation = generation();
+            self.rng = None;
             std::mem::forget(std::mem::take(&mut self.seats));
         }
     }
 
     #[inline(always)]
-    fn deposit(&mut self, hub: u32, record: Owned<Contents>) -> Next {
-        if self.generation == generation()
+    fn end(&mut self, handle: Handle<Contents>) -> Next {
+        let now = self.watch.now();
+        let record = handle.end(|contents| contents.end(now))?;
+        self.deposit(record)
+    }
+
+    #[inline(always)]
+    fn deposit(&mut self, mut record: Owned<Contents>) -> Next {
+        let (hub, is_told) = record.with(|contents| (contents.hub, contents.is_told()));
+        if is_told
+            && self.generation == generation()
             && let Some(seat) = self.seats.first_mut()
-            && seat.hub.id == hub
+            && seat.id == hub
             && seat.hub.takes_batches()
         {
             return match seat.push(record) {
-                Ok(()) => Next::Nothing,
+                Ok(()) => None,
                 Err(record) => seat.hand_over(record),
             };
         }
-        self.deposit_elsewhere(hub, record)
+        self.deposit_elsewhere(hub, is_told, record)
     }
 
     #[cold]
-    fn deposit_elsewhere(&mut self, id: u32, record: Owned<Contents>) -> Next {
-        match hub::find(id) {
-            // It is closed: what ends now is lost, and counted as started and not ended.
+    fn deposit_elsewhere(&mut self, id: u32, is_told: bool, record: Owned<Contents>) -> Next {
+        match hub::find(id).filter(|_| is_told) {
+            // It is closed: what ends now is lost, and counted as started and not ended. Or it does not
+            // want to know.
             None => {
                 self.discard(record);
-                Next::Nothing
+                None
             }
             Some(hub) if hub.is_foreign() => {
                 hub.forked();
                 self.discard(record);
-                Next::Nothing
+                None
             }
-            Some(hub) if hub.is_immediate() => Next::Hand(hub, vec![record]),
+            Some(hub) if hub.is_immediate() => Some(Box::new((hub, vec![record]))),
             Some(hub) => {
                 let seat = self.seat(&hub);
                 match seat.push(record) {
-                    Ok(()) => Next::Nothing,
+                    Ok(()) => None,
                     Err(record) => seat.hand_over(record),
                 }
             }
@@ -321,11 +361,20 @@ impl Seat {
         });
         hub.add_shelf(Arc::clone(&shelf));
         Self {
+            id: hub.id,
             hub: Arc::clone(hub),
             shelf,
             producer,
             wake_at: (hub.ring_capacity() / 2).max(1),
         }
+    }
+
+    /// A sampled span starts.
+    #[inline(always)]
+    pub(super) fn count_started(&self) {
+        let started = &self.shelf.started;
+        // The thread's own: no read-modify-write is needed.
+        started.store(started.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     #[inline(always)]
@@ -355,11 +404,7 @@ impl Seat {
         records.push(record);
         self.hub.hand_over(&mut records);
         drop(shelved);
-        if records.is_empty() {
-            Next::Nothing
-        } else {
-            Next::Hand(Arc::clone(&self.hub), records)
-        }
+        (!records.is_empty()).then(|| Box::new((Arc::clone(&self.hub), records)))
     }
 
     /// The thread, or the hub, is at its end.

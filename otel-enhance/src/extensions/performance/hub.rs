@@ -15,7 +15,9 @@ use opentelemetry_sdk::trace::{IdGenerator, ShouldSample, SpanLimits};
 use super::contents::Contents;
 use super::desk::{self, Shelf};
 use super::ended::Ended;
+use super::quick;
 use super::record::Owned;
+use crate::config::UnsampledId;
 use crate::lifecycle::generation;
 
 /// What becomes of spans that have ended.
@@ -49,6 +51,8 @@ pub(crate) struct HubConfig {
     /// Whether it is told of those that the sampler drops, too, which are recorded then as far as they
     /// count.
     pub(crate) counts_dropped: bool,
+    /// The id of a span that does not record.
+    pub(crate) unsampled: UnsampledId,
 }
 
 /// Which spans are recorded.
@@ -78,6 +82,17 @@ impl Sampling {
     }
 }
 
+/// What is known of every span of a hub before it starts, so that it can be decided about in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quick {
+    /// Nothing: a sampler or an id generator has to be asked.
+    No,
+    AsParent {
+        roots: bool,
+    },
+    Always(bool),
+}
+
 /// Spans are told to the sink by a collector, many at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Batches {
@@ -93,6 +108,7 @@ pub(super) struct Hub {
     pub(super) id: u32,
     generation: u32,
     closed: AtomicBool,
+    pub(super) quick: Quick,
     pub(super) config: HubConfig,
     pub(super) limits: &'static SpanLimits,
     shelves: Mutex<Vec<Arc<Shelf>>>,
@@ -132,6 +148,11 @@ impl Hub {
             id: LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
             generation: generation(),
             closed: AtomicBool::new(false),
+            quick: match (&config.ids, &config.sampling) {
+                (Some(_), _) | (None, Sampling::Asked(_)) => Quick::No,
+                (None, Sampling::AsParent { roots }) => Quick::AsParent { roots: *roots },
+                (None, Sampling::Always(sampled)) => Quick::Always(*sampled),
+            },
             limits: interned(config.limits),
             config,
             shelves: Mutex::default(),
@@ -140,9 +161,18 @@ impl Hub {
             collecting: Mutex::new(()),
             collector: OnceLock::new(),
         });
+        if hub.inherits() || matches!(hub.quick, Quick::Always(false)) {
+            quick::may_know_early();
+        }
         let mut open = OPEN.write().unwrap_or_else(PoisonError::into_inner);
         open.push(Arc::clone(&hub));
         hub
+    }
+
+    /// Whether a span that does not record keeps the ids of its parent.
+    #[inline(always)]
+    pub(super) fn inherits(&self) -> bool {
+        self.config.unsampled == UnsampledId::InheritParent
     }
 
     /// From now on no span starts here, and what ends is lost: nobody collects it.

@@ -16,55 +16,88 @@ thread_local! {
 
 struct Seeded {
     generation: u32,
-    rng: SmallRng,
+    rng: IdRng,
+}
+
+/// A multiplicative congruential generator of 128 bits (Lehmer's), of which the upper half is drawn: three
+/// multiplications in registers for an id, and as many streams that do not meet as there are seeds.
+#[derive(Clone, Debug)]
+pub(super) struct IdRng(u128);
+
+impl IdRng {
+    /// From Steele and Vigna, "Computationally easy, spectrally good multipliers", 2022.
+    const MULTIPLIER: u128 = 0xda94_2042_e4dd_58b5;
+
+    /// With a seed from the system.
+    #[cold]
+    pub(super) fn seeded() -> Self {
+        // An even state would have a shorter period.
+        let mut rng = Self(SmallRng::from_os_rng().random::<u128>() | 1);
+        // A small state takes a few steps to reach the upper half.
+        for _ in 0..4 {
+            rng.draw();
+        }
+        rng
+    }
+
+    #[inline(always)]
+    fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(Self::MULTIPLIER);
+        (self.0 >> 64) as u64
+    }
+
+    /// A random span id, never the invalid one.
+    #[inline(always)]
+    pub(super) fn span_id(&mut self) -> SpanId {
+        loop {
+            let id = self.draw();
+            if id != 0 {
+                return SpanId::from(id);
+            }
+        }
+    }
+
+    /// A random trace id, never the invalid one.
+    #[inline(always)]
+    pub(super) fn trace_id(&mut self) -> TraceId {
+        loop {
+            let id = u128::from(self.draw()) << 64 | u128::from(self.draw());
+            if id != 0 {
+                return TraceId::from(id);
+            }
+        }
+    }
 }
 
 /// Draws from the thread's generator.
-#[inline(always)]
-fn draw<T>(draw: impl Fn(&mut SmallRng) -> T) -> T {
+fn draw<T>(draw: impl Fn(&mut IdRng) -> T) -> T {
     RNG.with(|rng| {
         let Ok(mut slot) = rng.try_borrow_mut() else {
-            return draw(&mut SmallRng::from_os_rng());
+            return draw(&mut IdRng::seeded());
         };
         match &mut *slot {
             Some(seeded) if seeded.generation == generation() => draw(&mut seeded.rng),
-            _ => draw(&mut seed(&mut slot).rng),
+            _ => draw(&mut reseed(&mut slot).rng),
         }
     })
 }
 
 #[cold]
-fn seed(slot: &mut Option<Seeded>) -> &mut Seeded {
+fn reseed(slot: &mut Option<Seeded>) -> &mut Seeded {
     slot.insert(Seeded {
         generation: generation(),
-        rng: SmallRng::from_os_rng(),
+        rng: IdRng::seeded(),
     })
 }
 
 /// A random span id, never the invalid one.
-#[inline(always)]
 pub(super) fn span_id() -> SpanId {
-    SpanId::from(draw(|rng| {
-        loop {
-            let id = rng.random::<u64>();
-            if id != 0 {
-                return id;
-            }
-        }
-    }))
+    draw(IdRng::span_id)
 }
 
 /// A random trace id, never the invalid one.
-#[inline(always)]
 pub(super) fn trace_id() -> TraceId {
-    TraceId::from(draw(|rng| {
-        loop {
-            let id = rng.random::<u128>();
-            if id != 0 {
-                return id;
-            }
-        }
-    }))
+    draw(IdRng::trace_id)
 }
 
 /// The generator of the fast path for providers built by hand: what the SDK's does, but with a new seed
@@ -125,7 +158,7 @@ mod tests {
 
     #[test]
     fn generator_of_another_generation_is_seeded_anew() {
-        let next = || draw(|rng| rng.clone().random::<u64>());
+        let next = || draw(|rng| rng.clone().draw());
         let _ = span_id();
         let before = next();
         assert_eq!(before, next());

@@ -19,6 +19,20 @@ impl<T, const N: usize> Inline<T, N> {
         }
     }
 
+    /// Adds a value behind the first `len`, whose number is not read, and which `write` builds where it
+    /// stays.
+    ///
+    /// # Safety
+    ///
+    /// So many there are, fewer than `N`; and `write` initialises what it is given.
+    #[inline(always)]
+    pub(super) unsafe fn push_at(&mut self, len: u32, write: impl FnOnce(*mut T)) {
+        debug_assert!(self.len == len && (len as usize) < N, "the number is known");
+        // SAFETY: the caller says that the slot is there.
+        write(unsafe { self.slots.get_unchecked_mut(len as usize) }.as_mut_ptr());
+        self.len = len + 1;
+    }
+
     /// Adds a value, or gives it back if there is no room.
     #[inline(always)]
     pub(super) fn push(&mut self, value: T) -> Result<(), T> {

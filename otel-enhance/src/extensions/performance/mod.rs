@@ -63,6 +63,7 @@ mod metrics;
 mod pool;
 mod provider;
 mod queue;
+mod quick;
 mod record;
 mod ring;
 mod settings;
@@ -85,6 +86,7 @@ pub use crate::export::{ConnectionPoolExporter, ConnectionPoolExporterBuilder};
 pub use batch::{BatchOptimizedExporter, BatchOptimizedProcessor, BatchWatch, QueueLevel};
 
 pub(crate) use backend::FastBackend;
+pub(crate) use desk::ask_again;
 pub(crate) use ended::Ended;
 pub(crate) use engine::{Deliver, Engine, EngineProcessor, SpanEngine};
 pub(crate) use hub::{Batches, HubConfig, Sampling, SpanSink};
@@ -92,9 +94,10 @@ pub use ids::FastIdGenerator;
 pub(crate) use pool::PoolGuard;
 pub(crate) use provider::FastProvider;
 pub(crate) use queue::BatchQueue;
+pub(crate) use quick::{Gathering, Site, Started, is_known_unsampled, start};
 pub(crate) use settings::bounds;
 pub use span::FastSpan;
-pub(crate) use span::{SpanHandle, end_entered};
+pub(crate) use span::{FastPlace, SpanHandle};
 pub use tracer::FastTracer;
 pub(crate) use waiting::{RecordDelivery, RecordEngine};
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]

@@ -3,10 +3,11 @@
 //! A [`Record`] is leaked when it is made and never freed, so a handle to it can always be looked at.
 //! Its contents have one of two kinds of owner:
 //!
-//! - an [`Owned`], of which there is one at most: no handle is valid while it exists, and it may be
-//!   used without a lock. Free records and those of ended spans are held by it.
+//! - an [`Owned`], of which there is one at most: it holds the lock, so that its owner may use the
+//!   contents without asking. Free records and those of ended spans are held by it.
 //! - a generation: [`Owned::publish`] turns into a [`Handle`], which may be copied. Handles take turns
-//!   by a lock, until one of them [ends](Handle::end) the generation and gets the `Owned` back.
+//!   by the lock, until one of them [ends](Handle::end) the generation and gets the `Owned` back. A handle
+//!   may be had [before](Owned::handle), to be put where it will be needed; whoever used it would wait.
 //!
 //! `state = generation << 1 | locked`. Ending a generation adds one to it, under the lock; from then
 //! on every handle of the old one finds another generation, and leaves the record alone, even when it
@@ -27,9 +28,12 @@ pub(super) struct Record<T: 'static> {
     contents: UnsafeCell<T>,
 }
 
-// SAFETY: the contents are reached by an `Owned`, of which there is one, or under the lock; either
-// may be on any thread, which is what `T: Send` allows.
+// SAFETY: the contents are reached under the lock only, which an `Owned` or a `Locked` stands for;
+// either may be on any thread, which is what `T: Send` allows.
 unsafe impl<T: Send> Sync for Record<T> {}
+
+/// The lock, in the word that also has the generation.
+const LOCKED: u64 = 1;
 
 /// How often a lock is tried before the thread gives way: its holder writes one field.
 const SPINS: u32 = 64;
@@ -37,7 +41,7 @@ const SPINS: u32 = 64;
 impl<T: Send> Record<T> {
     fn new(contents: T) -> Self {
         Self {
-            state: AtomicU64::new(0),
+            state: AtomicU64::new(LOCKED),
             contents: UnsafeCell::new(contents),
         }
     }
@@ -48,39 +52,58 @@ impl<T: Send> Record<T> {
         make: impl Fn() -> T,
     ) -> impl Iterator<Item = Owned<T>> {
         let records: Box<[Self]> = (0..count).map(|_| Self::new(make())).collect();
-        Box::leak(records).iter().map(Owned)
+        Box::leak(records).iter().map(|record| Owned {
+            record,
+            generation: 0,
+        })
     }
 
     /// One of them.
     #[cfg(test)]
     pub(super) fn leak(contents: T) -> Owned<T> {
-        Owned(Box::leak(Box::new(Self::new(contents))))
+        Owned {
+            record: Box::leak(Box::new(Self::new(contents))),
+            generation: 0,
+        }
     }
 }
 
-/// The only way to a record's contents. Dropping it leaks the record and its contents.
+/// The only way to a record's contents, whose lock it holds. Dropping it leaks the record and its
+/// contents.
 #[must_use = "a record that is not given back is lost"]
-pub(super) struct Owned<T: Send + 'static>(&'static Record<T>);
+pub(super) struct Owned<T: Send + 'static> {
+    record: &'static Record<T>,
+    /// Of the record, which need not be read for it: another processor may have had it last.
+    generation: u64,
+}
 
 impl<T: Send> Owned<T> {
+    /// A handle of the generation that begins when this is published. Until then it finds the lock
+    /// held.
+    #[inline(always)]
+    pub(super) const fn handle(&self) -> Handle<T> {
+        Handle {
+            record: self.record,
+            generation: self.generation,
+        }
+    }
+
     /// Lets handles in.
     #[inline(always)]
     pub(super) fn publish(self) -> Handle<T> {
-        // Relaxed: the last change was made by whoever made this `Owned`, and came here with it.
-        let state = self.0.state.load(Ordering::Relaxed);
-        Handle {
-            record: self.0,
-            generation: state >> 1,
-        }
+        let handle = self.handle();
+        // Release: whoever locks it sees what has been written.
+        self.record.state.store(handle.open(), Ordering::Release);
+        handle
     }
 
     /// The contents.
     #[inline(always)]
     pub(super) fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> R {
-        self.0.contents.with_mut(|contents| {
+        self.record.contents.with_mut(|contents| {
             // SAFETY: there is one `Owned` of a record, it is borrowed mutably here, and no handle
-            // is valid while it exists: `publish` consumes it, and `end` makes it under the lock
-            // after it has changed the generation.
+            // gets the lock while it exists: `publish`, which gives the lock up, consumes it, and
+            // `end` makes it of the lock that it holds.
             f(unsafe { &mut *contents })
         })
     }
@@ -89,9 +112,9 @@ impl<T: Send> Owned<T> {
     /// had it last, and asking that one for line after line takes longer than a span.
     #[inline(always)]
     pub(super) fn fetch(&self) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        #[cfg(all(target_arch = "x86_64", not(otel_enhance_loom), not(miri)))]
         for line in 0..size_of::<Record<T>>().div_ceil(64) {
-            let at = std::ptr::from_ref(self.0)
+            let at = std::ptr::from_ref(self.record)
                 .cast::<u8>()
                 .wrapping_add(64 * line);
             // SAFETY: a hint, which changes no register, no memory and no flag, and faults on no address;
@@ -105,7 +128,7 @@ impl<T: Send> Owned<T> {
     /// For a queue of pointers.
     #[inline(always)]
     pub(super) fn into_raw(self) -> *mut Record<T> {
-        std::ptr::from_ref(self.0).cast_mut()
+        std::ptr::from_ref(self.record).cast_mut()
     }
 
     /// The way back.
@@ -116,7 +139,10 @@ impl<T: Send> Owned<T> {
     #[inline(always)]
     pub(super) unsafe fn from_raw(raw: *mut Record<T>) -> Self {
         // SAFETY: records are never freed, and none is ever borrowed mutably.
-        Self(unsafe { &*raw })
+        let record = unsafe { &*raw };
+        // Relaxed: the last change was made by whoever gave the pointer away, and came here with it.
+        let generation = record.state.load(Ordering::Relaxed) >> 1;
+        Self { record, generation }
     }
 }
 
@@ -158,7 +184,7 @@ impl<T: Send> Handle<T> {
         // Acquire: what the last holder wrote, and who published, is seen here.
         match self.record.state.compare_exchange(
             open,
-            open | 1,
+            open | LOCKED,
             Ordering::Acquire,
             Ordering::Relaxed,
         ) {
@@ -174,7 +200,7 @@ impl<T: Send> Handle<T> {
         loop {
             match self.record.state.compare_exchange(
                 open,
-                open | 1,
+                open | LOCKED,
                 Ordering::Acquire,
                 Ordering::Relaxed,
             ) {
@@ -198,10 +224,23 @@ impl<T: Send> Handle<T> {
         let mut locked = self.lock()?;
         locked.with(last);
         std::mem::forget(locked);
-        // Release: whoever locks the next generation sees what was written in this one. (Whoever
-        // gets the `Owned` sees it anyway.)
-        self.record.state.store(self.open() + 2, Ordering::Release);
-        Some(Owned(self.record))
+        // The lock stays held. Relaxed: who gets the `Owned` sees what was written here, and gives
+        // the lock up.
+        let generation = self.generation + 1;
+        self.record
+            .state
+            .store(generation << 1 | LOCKED, Ordering::Relaxed);
+        Some(Owned {
+            record: self.record,
+            generation,
+        })
+    }
+
+    /// The same in less room, for whoever keeps it no longer than a function runs: the lower half of the
+    /// generation might be that of 2^32 generations later.
+    #[inline(always)]
+    pub(super) const fn brief(self) -> (Place<T>, u32) {
+        (Place(self.record), self.generation as u32)
     }
 }
 
@@ -210,6 +249,35 @@ impl<T: Send> fmt::Debug for Handle<T> {
         f.debug_struct("Handle")
             .field("generation", &self.generation)
             .finish_non_exhaustive()
+    }
+}
+
+/// A record, of whatever generation.
+pub(super) struct Place<T: Send + 'static>(&'static Record<T>);
+
+impl<T: Send> Clone for Place<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Send> Copy for Place<T> {}
+
+impl<T: Send> Place<T> {
+    /// The way back from [`Handle::brief`], unless the generation has ended.
+    #[inline(always)]
+    pub(super) fn handle(self, generation: u32) -> Option<Handle<T>> {
+        let current = self.0.state.load(Ordering::Relaxed) >> 1;
+        (current as u32 == generation).then_some(Handle {
+            record: self.0,
+            generation: current,
+        })
+    }
+}
+
+impl<T: Send> fmt::Debug for Place<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Place")
     }
 }
 

@@ -9,7 +9,8 @@ use opentelemetry::trace::{Span, SpanContext, Status};
 use super::clock::{clock, system_time};
 use super::contents::Contents;
 use super::desk;
-use super::record::Handle;
+use super::record::{Handle, Place};
+use crate::span::Written;
 
 /// A span of the fast path: a handle to a record, and the ids.
 #[derive(Debug)]
@@ -60,40 +61,56 @@ impl FastSpan {
     }
 }
 
-/// Ends the span of a handle now, unless it has ended.
-#[inline]
-pub(super) fn end_now(handle: Handle<Contents>) {
-    let now = clock().now();
-    if let Some(record) = handle.end(|contents| contents.end(now)) {
-        desk::deposit(record);
-    }
-}
-
-/// How the seam ends a span of the fast path without asking its context for it.
+/// How the seam ends a span of the fast path, and writes to it, without asking its context for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SpanHandle(pub(super) Handle<Contents>);
 
 impl SpanHandle {
     #[inline(always)]
     pub(crate) fn end(self) {
-        end_now(self.0);
+        desk::end_now(self.0);
+    }
+
+    /// The handle in 12 bytes.
+    #[inline(always)]
+    pub(crate) const fn brief(self) -> (FastPlace, u32) {
+        let (place, generation) = self.0.brief();
+        (FastPlace(place), generation)
+    }
+
+    /// Calls `f` if the span has not ended.
+    fn write(self, f: impl FnOnce(&mut Contents)) {
+        if let Some(mut locked) = self.0.lock() {
+            locked.with(f);
+        }
     }
 }
 
-/// Ends the span of a function that was entered on this thread, and whose context has its ids in this
-/// place; false if that is no span of the fast path.
-///
-/// Nothing is left to do then: if the span had ended before, it was no other's in this place, because
-/// its context lives until its function is left.
-#[inline(always)]
-pub(crate) fn end_entered(place: *const SpanContext) -> bool {
-    match desk::leave(place) {
-        None => return false,
-        // There is nothing to end.
-        Some(None) => {}
-        Some(Some(handle)) => end_now(handle),
+/// Where a span of the fast path is, or was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FastPlace(Place<Contents>);
+
+impl FastPlace {
+    /// The span's handle, unless the span has ended.
+    #[inline(always)]
+    pub(crate) fn handle(self, generation: u32) -> Option<SpanHandle> {
+        self.0.handle(generation).map(SpanHandle)
     }
-    true
+}
+
+impl Written for SpanHandle {
+    fn set_attribute(&self, attribute: KeyValue) {
+        self.write(|contents| contents.set_attribute(attribute));
+    }
+
+    fn add_event(&self, name: &'static str, attributes: Vec<KeyValue>) {
+        let now = system_time(clock().now().wall);
+        self.write(|contents| contents.add_event(Cow::Borrowed(name), now, attributes));
+    }
+
+    fn set_status(&self, status: Status) {
+        self.write(|contents| contents.set_status(status));
+    }
 }
 
 impl Span for FastSpan {
@@ -149,7 +166,7 @@ impl Span for FastSpan {
 
     fn end(&mut self) {
         if let Some(handle) = self.handle {
-            end_now(handle);
+            desk::end_now(handle);
         }
     }
 
@@ -169,7 +186,7 @@ impl Drop for FastSpan {
         if let Some(handle) = self.handle
             && handle.is_live()
         {
-            end_now(handle);
+            desk::end_now(handle);
         }
     }
 }

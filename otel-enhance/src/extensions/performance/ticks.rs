@@ -28,6 +28,12 @@ impl Machine {
             has_ticks: counter::is_usable(),
         }
     }
+
+    /// The tick counter, which is every such value's.
+    #[inline(always)]
+    pub(super) fn read() -> u64 {
+        counter::read()
+    }
 }
 
 impl TimeSource for Machine {
@@ -38,7 +44,7 @@ impl TimeSource for Machine {
 
     #[inline(always)]
     fn ticks(&self) -> u64 {
-        counter::read()
+        Self::read()
     }
 
     fn monotonic(&self) -> u64 {

@@ -143,6 +143,9 @@ pub(super) fn decide<'a>(
         }
         (None, _) => {}
     }
+    if !decided.is_recording && hub.inherits() && active.is_valid() {
+        decided.span_id = active.span_id();
+    }
     decided
 }
 

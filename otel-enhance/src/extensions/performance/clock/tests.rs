@@ -201,3 +201,17 @@ fn system_time_there_and_back_is_the_same() {
         None
     );
 }
+
+#[test]
+fn watch_goes_with_the_clock_over_several_anchors() {
+    let mut watch = Watch::new();
+    let mut last = clock().now();
+    let until = std::time::Instant::now() + Duration::from_millis(35);
+    while std::time::Instant::now() < until {
+        let by_watch = watch.now();
+        let by_clock = clock().now();
+        assert!(by_watch.monotonic >= last.monotonic);
+        assert!(by_clock.monotonic >= by_watch.monotonic);
+        last = by_clock;
+    }
+}

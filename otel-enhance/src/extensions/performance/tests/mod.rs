@@ -3,6 +3,7 @@
 
 mod as_the_sdk;
 mod backend;
+mod quick;
 mod threads;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +16,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{IdGenerator, Span, SpanData, SpanLimits, SpanProcessor};
 
 use super::{Batches, Ended, FastProvider, HubConfig, Sampling, SpanSink};
+use crate::config::UnsampledId;
 
 /// What a sink, or a processor, was told.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +112,7 @@ pub(super) fn config(told: &Told, batches: Option<Batches>) -> HubConfig {
         batches,
         tells_unsampled: false,
         counts_dropped: false,
+        unsampled: UnsampledId::New,
     }
 }
 

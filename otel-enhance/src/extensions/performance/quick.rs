@@ -1,0 +1,307 @@
+//! The shortest way into a span: that of a function under the active span, of a thread that knows the
+//! hub, decided without asking anybody. What is not so goes the way of [`backend`](super::backend).
+#![expect(
+    unsafe_code,
+    reason = "how many attributes a record has is known without reading it, which another processor wrote last"
+)]
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use opentelemetry::trace::{
+    SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+};
+use opentelemetry::{Context, KeyValue, Value};
+
+use super::contents::{Beginning, Contents, INLINE};
+use super::desk::{self, Desk};
+use super::hub::{Hub, Quick};
+use super::record::Owned;
+use super::span::{FastSpan, SpanHandle};
+use crate::span::{Code, Scope, SpanStart, installation};
+
+/// What a callsite knows of its spans.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) name: &'static str,
+    pub(crate) kind: SpanKind,
+    pub(crate) scope: Scope,
+    pub(crate) code: Option<&'static Code>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Started<T> {
+    /// Nothing: ask the backend.
+    Elsewhere,
+    /// No span: the active one, which does not record, stands for it.
+    Nowhere,
+    /// A span, whose context was handed over.
+    Here(T),
+}
+
+/// A record that gathers the attributes of a span before it starts; or none, where it is not known whether
+/// the span will need one.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    record: Option<Owned<Contents>>,
+    /// Attributes in the record.
+    count: u32,
+}
+
+impl Gathering {
+    pub(crate) const NONE: Self = Self {
+        record: None,
+        count: 0,
+    };
+
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        let installation = installation();
+        let record = desk::with(|desk| {
+            let seat = desk.seat_of_installation(installation)?;
+            if seat.hub.quick == Quick::No || seat.hub.is_closed() {
+                return None;
+            }
+            desk.vacant()
+        });
+        Self {
+            record: record.flatten(),
+            count: 0,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn is_some(&self) -> bool {
+        self.record.is_some()
+    }
+
+    /// Adds an attribute, or gives the value back if there is no room.
+    #[inline(always)]
+    pub(crate) fn push<V: Into<Value>>(&mut self, key: &'static str, value: V) -> Result<(), V> {
+        match &mut self.record {
+            Some(record) if (self.count as usize) < INLINE => {
+                // SAFETY: the record was vacant, and nobody else adds to it.
+                record.with(|contents| unsafe { contents.gather(self.count, key, value) });
+                self.count += 1;
+                Ok(())
+            }
+            _ => Err(value),
+        }
+    }
+
+    /// The attributes, which no span of the record will have.
+    #[cold]
+    pub(crate) fn give_up(&mut self) -> Vec<KeyValue> {
+        let Some(mut record) = self.record.take() else {
+            return Vec::new();
+        };
+        self.count = 0;
+        let gathered = record.with(Contents::take_gathered);
+        desk::recycle(record);
+        gathered
+    }
+}
+
+impl Drop for Gathering {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.is_some() {
+            drop(self.give_up());
+        }
+    }
+}
+
+/// The active span, as far as a child depends on it.
+struct Active {
+    trace_id: TraceId,
+    span_id: SpanId,
+    flags: TraceFlags,
+    is_remote: bool,
+    is_valid: bool,
+    /// There is one, which need not be valid.
+    is_some: bool,
+    /// Spans are suppressed, or inherit more than ids.
+    is_special: bool,
+}
+
+impl Active {
+    #[inline(always)]
+    fn get() -> Self {
+        Context::map_current(|current| {
+            let span = current.span();
+            let ids = span.span_context();
+            Self {
+                trace_id: ids.trace_id(),
+                span_id: ids.span_id(),
+                flags: ids.trace_flags(),
+                is_remote: ids.is_remote(),
+                is_valid: ids.is_valid(),
+                is_some: current.has_active_span(),
+                is_special: current.is_telemetry_suppressed()
+                    || *ids.trace_state() != TraceState::NONE,
+            }
+        })
+    }
+
+    /// Whether a child of it is recorded, where nobody has to be asked.
+    #[inline(always)]
+    fn decide(&self, hub: &Hub) -> Option<bool> {
+        if self.is_special || hub.is_closed() {
+            return None;
+        }
+        let sampled = match hub.quick {
+            Quick::No => return None,
+            Quick::AsParent { roots } if !self.is_some => roots,
+            // A parent that is active and not valid is one.
+            Quick::AsParent { .. } => self.flags.is_sampled(),
+            Quick::Always(sampled) => sampled,
+        };
+        (sampled || !hub.config.counts_dropped).then_some(sampled)
+    }
+}
+
+/// Starts a child of the active span, with the attributes in `gathering` and what is in `more`, and hands its
+/// context to `take`, with a handle if it records. The context is not moved on its way, and was written a
+/// while ago when it is taken.
+#[inline(always)]
+pub(crate) fn start<T>(
+    site: Site,
+    gathering: &mut Gathering,
+    more: Option<&mut SpanStart>,
+    take: impl FnOnce(Context, Option<SpanHandle>) -> T,
+) -> Started<T> {
+    let installation = installation();
+    let started = desk::with(|desk| {
+        // While the installation is known, the official context stack is there.
+        if desk.seat_of_installation(installation).is_some() {
+            start_at(desk, site, gathering, more, take)
+        } else {
+            Started::Elsewhere
+        }
+    });
+    started.unwrap_or(Started::Elsewhere)
+}
+
+#[inline(always)]
+fn start_at<T>(
+    desk: &mut Desk,
+    site: Site,
+    gathering: &mut Gathering,
+    more: Option<&mut SpanStart>,
+    take: impl FnOnce(Context, Option<SpanHandle>) -> T,
+) -> Started<T> {
+    let Some(seat) = desk.first_seat() else {
+        return Started::Elsewhere;
+    };
+    let hub = &*seat.hub;
+    let active = Active::get();
+    let Some(sampled) = active.decide(hub) else {
+        return Started::Elsewhere;
+    };
+    if !sampled {
+        let inherits = hub.inherits() && active.is_valid;
+        if inherits && !active.flags.is_sampled() {
+            return Started::Nowhere;
+        }
+        return Started::Here(take(start_silent(desk, &active, inherits), None));
+    }
+    seat.count_started();
+    let (hub, limits) = (hub.id, hub.limits);
+    let (trace_id, parent_span_id, parent_is_remote, flags) = if active.is_valid {
+        (
+            active.trace_id,
+            active.span_id,
+            active.is_remote,
+            active.flags.with_sampled(true),
+        )
+    } else {
+        let trace_id = desk.rng().trace_id();
+        (trace_id, SpanId::INVALID, false, TraceFlags::SAMPLED)
+    };
+    let span_id = desk.rng().span_id();
+    let gathered = gathering.record.take();
+    let count = gathered.as_ref().map(|_| gathering.count);
+    let mut record = match gathered.or_else(|| desk.vacant()) {
+        Some(record) => record,
+        None => desk::one_vacant(),
+    };
+    let handle = record.handle();
+    // Before the record is filled, so that what is read of the context next was written a while ago.
+    let span = FastSpan::recording(
+        handle,
+        SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE),
+    );
+    let context = Context::map_current(|current| current.with_span(span));
+    let beginning = Beginning {
+        hub,
+        trace_id,
+        span_id,
+        flags,
+        parent_span_id,
+        parent_is_remote,
+        name: Cow::Borrowed(site.name),
+        kind: site.kind,
+        scope: site.scope,
+        limits,
+        is_told: true,
+        is_dropped: false,
+    };
+    let now = desk.watch.now();
+    record.with(|contents| {
+        contents.begin(beginning, now);
+        if let Some(count) = count {
+            contents.adopt_gathered(count);
+        }
+        if let Some(more) = more {
+            super::backend::fill_more(contents, more);
+        }
+        if let Some(code) = site.code {
+            contents.set_code(code);
+        }
+    });
+    record.publish();
+    Started::Here(take(context, Some(SpanHandle(handle))))
+}
+
+/// The same for a span that does not record: the context needs its ids and flags only, and no span on the
+/// heap.
+#[inline(always)]
+fn start_silent(desk: &mut Desk, active: &Active, inherits: bool) -> Context {
+    let trace_id = if active.is_valid {
+        active.trace_id
+    } else {
+        desk.rng().trace_id()
+    };
+    let span_id = if inherits {
+        active.span_id
+    } else {
+        desk.rng().span_id()
+    };
+    let flags = TraceFlags::NOT_SAMPLED;
+    let ids = SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE);
+    Context::map_current(|current| current.with_remote_span_context(ids))
+}
+
+/// Whether any hub ever was such that it may be known early that a span does not record.
+static MAY_KNOW_EARLY: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn may_know_early() {
+    MAY_KNOW_EARLY.store(true, Ordering::Relaxed);
+}
+
+/// Whether it is known that a child of the active span does not record, so that its attributes need not be
+/// gathered.
+#[inline(always)]
+pub(crate) fn is_known_unsampled() -> bool {
+    MAY_KNOW_EARLY.load(Ordering::Relaxed) && look()
+}
+
+fn look() -> bool {
+    let installation = installation();
+    let known = desk::with(|desk| {
+        let seat = desk.seat_of_installation(installation)?;
+        Active::get().decide(&seat.hub)
+    });
+    known.flatten() == Some(false)
+}

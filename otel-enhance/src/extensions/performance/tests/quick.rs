@@ -1,0 +1,205 @@
+//! The shortest way into a span, which a thread takes from its second span on.
+
+use std::sync::Arc;
+
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::SpanLimits;
+
+use super::super::{FastBackend, FastProvider, HubConfig, Sampling};
+use super::{BATCHES, Told, close, collect, config};
+use crate::config::UnsampledId;
+use crate::span::private::{Callsite, SpanKind};
+use crate::span::{Parent, Registration, install};
+
+fn callsite() -> &'static Callsite {
+    Box::leak(Box::new(Callsite::new(
+        Some("function"),
+        SpanKind::Internal,
+        ("crate", None),
+        || "crate::function::Marker",
+        None,
+    )))
+}
+
+/// A provider that annotated functions use, and of which this thread knows.
+fn installed(told: &Told, config: HubConfig) -> (FastProvider, Registration) {
+    let provider = FastProvider::new(config);
+    let registration = install(Arc::new(FastBackend::new(provider.clone())));
+    drop(callsite().enter());
+    collect(&provider);
+    let _ = told.take();
+    (provider, registration)
+}
+
+fn attributes(count: i64) -> Vec<KeyValue> {
+    const KEYS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+    (KEYS.iter().zip(0..count))
+        .map(|(key, value)| KeyValue::new(*key, value))
+        .collect()
+}
+
+/// A span with the attributes `a` to `f`, as many of them.
+fn enter_with(count: i64) {
+    let mut start = callsite().begin(count as usize);
+    for KeyValue { key, value, .. } in attributes(count) {
+        let key: &'static str = Box::leak(key.to_string().into_boxed_str());
+        start.set(key, value);
+    }
+    drop(start.enter());
+}
+
+#[test]
+fn attributes_gathered_in_place_are_kept_in_order_and_within_the_limits() {
+    let told = Told::default();
+    let limits = SpanLimits {
+        max_attributes_per_span: 5,
+        ..SpanLimits::default()
+    };
+    let (provider, registration) = installed(
+        &told,
+        HubConfig {
+            limits,
+            ..config(&told, Some(BATCHES))
+        },
+    );
+    for count in 0..=6 {
+        enter_with(count);
+    }
+    collect(&provider);
+    let spans = told.take();
+    assert_eq!(spans.len(), 7);
+    for (span, count) in spans.iter().zip(0..) {
+        assert_eq!(span.attributes, attributes(i64::min(count, 5)));
+        assert_eq!(span.dropped_attributes_count, u32::from(count == 6));
+    }
+    registration.uninstall();
+    close(&provider);
+}
+
+#[test]
+fn attributes_gathered_in_place_given_few_allowed_are_dropped() {
+    let told = Told::default();
+    let limits = SpanLimits {
+        max_attributes_per_span: 1,
+        ..SpanLimits::default()
+    };
+    let (provider, registration) = installed(
+        &told,
+        HubConfig {
+            limits,
+            ..config(&told, Some(BATCHES))
+        },
+    );
+    enter_with(3);
+    collect(&provider);
+    let span = told.take().remove(0);
+    assert_eq!(span.attributes, attributes(1));
+    assert_eq!(span.dropped_attributes_count, 2);
+    registration.uninstall();
+    close(&provider);
+}
+
+#[test]
+fn attributes_gathered_for_a_span_elsewhere_or_none_are_not_lost_and_not_another_spans() {
+    let told = Told::default();
+    let (provider, registration) = installed(&told, config(&told, Some(BATCHES)));
+    // Of no span: the function unwinds before it starts.
+    let mut start = callsite().begin(1);
+    start.set("lost", 1_i64);
+    drop(start);
+    // The way of the backend.
+    let mut start = callsite().begin(2);
+    start.set("a", 0_i64);
+    start.parent(Parent::Root);
+    start.set("b", 1_i64);
+    drop(start.enter());
+    enter_with(1);
+    collect(&provider);
+    let spans = told.take();
+    assert_eq!(spans.len(), 2);
+    assert_eq!(spans[0].attributes, attributes(2));
+    assert_eq!(spans[1].attributes, attributes(1));
+    registration.uninstall();
+    close(&provider);
+}
+
+fn parent(flags: TraceFlags) -> SpanContext {
+    let (trace, span) = (TraceId::from(7), SpanId::from(8));
+    SpanContext::new(trace, span, flags, true, Default::default())
+}
+
+fn current() -> SpanContext {
+    Context::map_current(|current| current.span().span_context().clone())
+}
+
+/// The contexts of a span and one in it, under `parent`.
+fn nested(parent: Option<SpanContext>) -> (SpanContext, SpanContext) {
+    let _parent = parent.map(|parent| Context::new().with_remote_span_context(parent).attach());
+    let outer = callsite().enter();
+    let of_outer = current();
+    let mut start = callsite().begin(1);
+    start.set("text", "text");
+    let inner = start.enter();
+    let of_inner = current();
+    drop(inner);
+    assert_eq!(current(), of_outer);
+    drop(outer);
+    (of_outer, of_inner)
+}
+
+#[test]
+fn spans_that_are_not_recorded_have_new_ids_or_inherit_them() {
+    for (unsampled, inherits) in [
+        (UnsampledId::New, false),
+        (UnsampledId::InheritParent, true),
+    ] {
+        let told = Told::default();
+        let (provider, registration) = installed(
+            &told,
+            HubConfig {
+                sampling: Sampling::Always(false),
+                unsampled,
+                ..config(&told, Some(BATCHES))
+            },
+        );
+        // Twice: the first time a thread may not know of the provider yet.
+        for _ in 0..2 {
+            for given in [
+                Some(parent(TraceFlags::NOT_SAMPLED)),
+                Some(parent(TraceFlags::SAMPLED)),
+                None,
+            ] {
+                let (outer, inner) = nested(given.clone());
+                assert!(outer.is_valid() && !outer.is_sampled() && !inner.is_sampled());
+                assert_eq!(inner.trace_id(), outer.trace_id());
+                assert_eq!(inner.span_id() == outer.span_id(), inherits);
+                if let Some(given) = given {
+                    assert_eq!(outer.trace_id(), given.trace_id());
+                    assert_eq!(outer.span_id() == given.span_id(), inherits);
+                }
+            }
+        }
+        collect(&provider);
+        assert_eq!((told.len(), told.started()), (0, 0));
+        registration.uninstall();
+        close(&provider);
+    }
+}
+
+#[test]
+fn span_that_ended_early_is_left_alone_by_its_guard() {
+    let told = Told::default();
+    let (provider, registration) = installed(&told, config(&told, None));
+    let guard = callsite().enter();
+    Context::map_current(|current| current.span().end());
+    assert_eq!(told.len(), 1);
+    // Has the record that the guard's span had.
+    let second = callsite().enter();
+    drop(guard);
+    assert_eq!(told.len(), 1);
+    drop(second);
+    assert_eq!(told.len(), 2);
+    registration.uninstall();
+    close(&provider);
+}
