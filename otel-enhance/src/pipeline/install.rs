@@ -162,7 +162,7 @@ impl EnhancedPipeline {
 
         let mut provider = SdkTracerProvider::builder()
             .with_resource(settings.resource.clone())
-            .with_sampler(red.sampler(self.sampler.unwrap_or_else(|| sampler(&settings))))
+            .with_sampler(red.sampler(self.sampler.unwrap_or_else(|| sampler(&settings)), hides))
             .with_span_limits(settings.limits.into());
         provider = match ids {
             Some(generator) => provider.with_id_generator(ForeignIds(generator)),

@@ -63,12 +63,13 @@ impl EnhancedPipeline {
     /// [`TelemetryGuard::red_metrics`](super::TelemetryGuard::red_metrics). It goes with every exporter, and
     /// with none. Environment: none. Default: off, and then nothing is different.
     ///
-    /// It costs the thread that ends a span some 20 ns (with `performance`: a thread of ours), and a thread
-    /// that counts as much again. Beyond that, spans that the sampler drops are recorded nearly like the
-    /// others, without being exported: `is_recording` says so, and they cost what a span costs that is
-    /// sampled (with `performance`: without attributes, events and links, which are not kept). Your own
-    /// processors do not see them. Spans that
-    /// `sample` and `enabled` of `#[enhanced_trace]` leave out are none, and not counted.
+    /// **What it costs** (`cargo bench --bench red` for your machine). A sampled span of the SDK 1.1 times as
+    /// much time of the thread that ends it (official instruments, called in a processor, 1.9), and with
+    /// `performance` none; all threads together 1.2 times as much. Spans that the sampler drops are recorded,
+    /// without being exported: `is_recording` says so, and they cost what sampled ones cost, which is 2.2 times
+    /// as much as before, and with `performance`, which keeps no attributes, events and links of them, 1.5 times.
+    /// Your own processors do not see them. Spans that `sample` and `enabled` of `#[enhanced_trace]` leave
+    /// out are none, and not counted.
     ///
     /// ```
     /// # #[cfg(feature = "simd")]
@@ -158,13 +159,18 @@ mod counting {
             }
         }
 
+        /// The sampler of the SDK's spans, where other processors are to be spared what `hides` says.
         pub(in crate::pipeline) fn sampler(
             &self,
             sampler: Box<dyn ShouldSample>,
+            hides: Hides,
         ) -> Box<dyn ShouldSample> {
             match &self.0 {
                 None => sampler,
-                Some(_) => Box::new(CountingSampler(sampler)),
+                Some(_) => Box::new(CountingSampler {
+                    sampler,
+                    marks: matches!(hides, Hides::Marked),
+                }),
             }
         }
 
@@ -221,6 +227,7 @@ mod nothing {
         pub(in crate::pipeline) fn sampler(
             &self,
             sampler: Box<dyn ShouldSample>,
+            _: Hides,
         ) -> Box<dyn ShouldSample> {
             sampler
         }

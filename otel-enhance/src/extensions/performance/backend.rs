@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::{fmt, mem};
 
 use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceState};
+use opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+};
 
 use super::clock::clock;
 use super::contents::{Beginning, Contents};
@@ -90,7 +92,8 @@ fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context)
         )
     };
     if !sampled && hub.config.counts_dropped {
-        return start_asked(hub, span, parent, base);
+        let parent = (parent_span_id, parent_is_remote);
+        return start_counted(hub, span, base, (trace_id, span_id), parent);
     }
     if !sampled {
         let span_id = if hub.inherits() && active.is_valid() {
@@ -140,8 +143,46 @@ fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context)
     context
 }
 
-/// The same where a sampler or an id generator is asked, there is a trace state, or what is not sampled is
-/// counted.
+/// A span that is not sampled, for RED metrics: of it nothing is kept but what counts.
+#[inline(never)]
+fn start_counted(
+    hub: &Arc<Hub>,
+    span: &mut SpanStart,
+    base: &Context,
+    (trace_id, span_id): (TraceId, SpanId),
+    (parent_span_id, parent_is_remote): (SpanId, bool),
+) -> Context {
+    let beginning = Beginning {
+        hub: hub.id,
+        trace_id,
+        span_id,
+        flags: TraceFlags::NOT_SAMPLED,
+        parent_span_id,
+        parent_is_remote,
+        name: mem::replace(&mut span.name, Cow::Borrowed("")),
+        kind: span.kind.clone(),
+        scope: span.scope,
+        limits: hub.limits,
+        is_told: true,
+        is_dropped: true,
+    };
+    let mut record = desk::take(hub, false);
+    let now = clock().now();
+    record.with(|contents| contents.begin(beginning, now));
+    let handle = record.publish();
+    if span.attributes.capacity() > 0 {
+        spare::give(mem::take(&mut span.attributes));
+    }
+    span.is_recording = true;
+    span.handle = Some(SpanHandle(handle));
+    let flags = TraceFlags::NOT_SAMPLED;
+    base.with_span(FastSpan::recording(
+        handle,
+        SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE),
+    ))
+}
+
+/// The same where a sampler or an id generator is asked, or there is a trace state.
 #[inline(never)]
 fn start_asked(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context) -> Context {
     if let Sampling::Asked(_) = hub.config.sampling {

@@ -15,9 +15,13 @@ thread_local! {
     static LAST_IS_DROPPED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A sampler whose dropped spans are recorded for the metrics, and marked.
+/// A sampler whose dropped spans are recorded for the metrics.
 #[derive(Clone, Debug)]
-pub(crate) struct CountingSampler(pub(crate) Box<dyn ShouldSample>);
+pub(crate) struct CountingSampler {
+    pub(crate) sampler: Box<dyn ShouldSample>,
+    /// Whether they have to be told from those that it records without sampling them.
+    pub(crate) marks: bool,
+}
 
 impl ShouldSample for CountingSampler {
     fn should_sample(
@@ -30,12 +34,15 @@ impl ShouldSample for CountingSampler {
         links: &[Link],
     ) -> SamplingResult {
         let mut result = self
-            .0
+            .sampler
             .should_sample(parent, trace_id, name, kind, attributes, links);
         let is_dropped = result.decision == SamplingDecision::Drop;
         if is_dropped {
             result.decision = SamplingDecision::RecordOnly;
-            result.attributes = vec![KeyValue::new(MARK, true)];
+            result.attributes.clear();
+            if self.marks {
+                result.attributes.push(KeyValue::new(MARK, true));
+            }
         }
         let _ = LAST_IS_DROPPED.try_with(|last| last.set(is_dropped));
         result
