@@ -131,12 +131,18 @@ impl SpanQueue {
                 red.attach(provider, AccountingProcessor(Arc::clone(queue)), beside)
             }
             #[cfg(feature = "performance")]
-            Self::Pipelined(engine) => red.attach(provider, processor(engine, default_timeout), beside),
+            Self::Pipelined(engine) => {
+                red.attach(provider, processor(engine, default_timeout), beside)
+            }
             #[cfg(feature = "performance")]
-            Self::Records(engine) => red.attach(provider, processor(engine, default_timeout), beside),
+            Self::Records(engine) => {
+                red.attach(provider, processor(engine, default_timeout), beside)
+            }
             #[cfg(feature = "performance")]
             #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-            Self::Written(engine) => red.attach(provider, processor(engine, default_timeout), beside),
+            Self::Written(engine) => {
+                red.attach(provider, processor(engine, default_timeout), beside)
+            }
         }
     }
 }

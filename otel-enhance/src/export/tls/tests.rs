@@ -232,7 +232,7 @@ fn unusable_files_are_a_diagnostic_and_usable_ones_are_none() {
     let authority = Authority::new();
     let diagnose = |name: &str| {
         let overrides = Overrides {
-            endpoint: Some("https://localhost:4318".to_owned()),
+            endpoints: Some(vec!["https://localhost:4318".to_owned()]),
             tls: TlsSettings {
                 ca_file: Some(authority.path(name)),
                 ..TlsSettings::default()
