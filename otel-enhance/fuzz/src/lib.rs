@@ -64,14 +64,20 @@ fn span(input: &mut Unstructured<'_>) -> Result<SpanData> {
     if input.ratio(1, 4)? {
         links.dropped_count = dropped(input)?;
         for _ in 0..input.int_in_range(0..=3)? {
-            links
-                .links
-                .push(Link::new(context(input)?, attributes(input)?, dropped(input)?));
+            links.links.push(Link::new(
+                context(input)?,
+                attributes(input)?,
+                dropped(input)?,
+            ));
         }
     }
     Ok(SpanData {
         span_context: context(input)?,
-        parent_span_id: SpanId::from(if input.arbitrary()? { input.arbitrary()? } else { 0 }),
+        parent_span_id: SpanId::from(if input.arbitrary()? {
+            input.arbitrary()?
+        } else {
+            0
+        }),
         parent_span_is_remote: input.arbitrary()?,
         span_kind: input
             .choose(&[
@@ -159,7 +165,9 @@ fn value(input: &mut Unstructured<'_>) -> Result<Value> {
         input: &mut Unstructured<'_>,
         one: impl Fn(&mut Unstructured<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        (0..input.int_in_range(0..=20)?).map(|_| one(input)).collect()
+        (0..input.int_in_range(0..=20)?)
+            .map(|_| one(input))
+            .collect()
     }
     Ok(match input.int_in_range(0..=9)? {
         0 => Value::Bool(input.arbitrary()?),
@@ -187,7 +195,11 @@ fn text(input: &mut Unstructured<'_>) -> Result<String> {
 }
 
 fn dropped(input: &mut Unstructured<'_>) -> Result<u32> {
-    if input.ratio(1, 4)? { input.arbitrary() } else { Ok(0) }
+    if input.ratio(1, 4)? {
+        input.arbitrary()
+    } else {
+        Ok(0)
+    }
 }
 
 fn time(input: &mut Unstructured<'_>) -> Result<SystemTime> {
