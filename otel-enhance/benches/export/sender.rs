@@ -218,11 +218,9 @@ fn processor(kind: &str, http: &str, grpc: &str) -> (Processor, Box<dyn Fn() -> 
         .with_endpoint(url)
         .build()
         .expect("an exporter");
-    let mut wrapped = BatchOptimizedExporter::wrap(pool);
-    if let Ok(bytes) = std::env::var("BENCH_BATCH_BYTES") {
-        wrapped = wrapped.with_max_export_batch_bytes(bytes.parse().unwrap());
-    }
-    let processor = wrapped.build().expect("a processor");
+    let processor = BatchOptimizedExporter::wrap(pool)
+        .build()
+        .expect("a processor");
     let watch = processor.watch();
     (
         Box::new(processor),
