@@ -15,7 +15,7 @@ use super::processor::{ForeignIds, ForeignProcessor, SharedProcessor};
 use super::queue::ExportQueue;
 use super::red::Red;
 use super::slot::{self, Reservation};
-use super::slots::{self, Coding, Encoder, Queue, Slots, Transport};
+use super::slots::{Coding, Encoder, Queue, Slots, Transport};
 use super::span_path::{Parts, SpanPath, Spans};
 use super::span_queue::SpanQueue;
 use crate::config::{self, Env, ExporterKind, Settings};
@@ -266,6 +266,11 @@ fn build_queue(
         coding: Coding::Official,
         transport: Transport::Official,
     } = slots;
+    #[cfg(not(feature = "performance"))]
+    {
+        // What they decide is how spans of the fast path wait.
+        let _ = (spans, seen.starting, seen.ended);
+    }
     let delivery = Arc::new(Delivery::default());
     let runtime = ExportRuntime::new()?;
     let custom: Option<Box<dyn Sink>> = match custom {
@@ -295,7 +300,7 @@ fn build_queue(
         }
         #[cfg(feature = "performance")]
         Queue::Pipelined => {
-            let is_fast = matches!(spans, slots::Spans::Records) && !seen.starting;
+            let is_fast = matches!(spans, super::slots::Spans::Records) && !seen.starting;
             let fast = is_fast.then_some(seen);
             Ok(Some(pipelined(
                 fast, exporter, settings, delivery, runtime,
