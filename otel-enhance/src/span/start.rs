@@ -17,7 +17,7 @@ use super::registry;
 use super::sample;
 use super::value::{AttributeSink, AttributeValue};
 #[cfg(feature = "performance")]
-use crate::extensions::performance::{self, Gathering, Started};
+use crate::extensions::performance::{self, Early, Gathering, Started};
 
 /// Parent, links and attributes of a span about to start.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub struct Start {
     span: SpanStart,
     parent: Parent,
     sampled: bool,
-    /// False if it is known that nobody will see the attributes.
-    wanted: bool,
+    #[cfg(feature = "performance")]
+    early: Early,
     #[cfg(feature = "performance")]
     callsite: &'static Callsite,
     /// Has the first attributes.
@@ -39,13 +39,13 @@ impl Start {
     pub(crate) fn new(callsite: &'static Callsite, attributes: usize) -> Self {
         #[cfg(feature = "performance")]
         {
-            let wanted = !performance::is_known_unsampled();
-            let gathering = if wanted && attributes > 0 {
+            let early = performance::early();
+            let gathering = if early == Early::Open && attributes > 0 {
                 Gathering::new()
             } else {
                 Gathering::NONE
             };
-            let span = if gathering.is_some() {
+            let span = if gathering.is_some() || early != Early::Open {
                 callsite.span_with_room(0)
             } else {
                 callsite.span(attributes)
@@ -54,7 +54,7 @@ impl Start {
                 span,
                 parent: Parent::Current,
                 sampled: true,
-                wanted,
+                early,
                 callsite,
                 gathering,
             }
@@ -64,7 +64,25 @@ impl Start {
             span: callsite.span(attributes),
             parent: Parent::Current,
             sampled: true,
-            wanted: true,
+        }
+    }
+
+    /// False if it is known that nobody will see the attributes.
+    #[inline(always)]
+    fn is_wanted(&self) -> bool {
+        #[cfg(feature = "performance")]
+        let is_wanted = self.early == Early::Open;
+        #[cfg(not(feature = "performance"))]
+        let is_wanted = true;
+        is_wanted
+    }
+
+    /// What was known of a child of the active span is not of another's.
+    #[inline(always)]
+    const fn know_nothing(&mut self) {
+        #[cfg(feature = "performance")]
+        {
+            self.early = Early::Open;
         }
     }
 
@@ -89,13 +107,13 @@ impl Start {
     /// `parent = …`
     pub fn parent(&mut self, parent: impl IntoParent) {
         self.parent = parent.into_parent();
-        self.wanted = true;
+        self.know_nothing();
     }
 
     /// `root`
     pub fn root(&mut self) {
         self.parent = Parent::Root;
-        self.wanted = true;
+        self.know_nothing();
     }
 
     /// `links = …`
@@ -120,7 +138,7 @@ impl Start {
     /// A typed value.
     #[inline]
     pub fn set<V: AttributeValue>(&mut self, key: &'static str, value: V) {
-        if !self.wanted {
+        if !self.is_wanted() {
             return;
         }
         value.write_owned(&mut self.sink(key));
@@ -129,7 +147,7 @@ impl Start {
     /// A string that lives for ever: not copied.
     #[inline]
     pub fn set_static(&mut self, key: &'static str, value: &'static str) {
-        if !self.wanted {
+        if !self.is_wanted() {
             return;
         }
         self.sink(key).value(value);
@@ -156,7 +174,7 @@ impl Start {
 
     /// `%value`
     pub fn set_display(&mut self, key: &'static str, value: &dyn Display) {
-        if !self.wanted {
+        if !self.is_wanted() {
             return;
         }
         self.sink(key).value(value.to_string());
@@ -164,7 +182,7 @@ impl Start {
 
     /// `?value`
     pub fn set_debug(&mut self, key: &'static str, value: &dyn Debug) {
-        if !self.wanted {
+        if !self.is_wanted() {
             return;
         }
         self.sink(key).value(format!("{value:?}"));
@@ -172,8 +190,17 @@ impl Start {
 
     /// Starts the span and makes it active until the guard is dropped. Not moved here, which would stall
     /// the processor right after it was written.
-    #[inline(never)]
+    #[inline(always)]
     pub fn enter(&mut self) -> SpanGuard {
+        #[cfg(feature = "performance")]
+        if self.early == Early::Nowhere {
+            return SpanGuard::none();
+        }
+        self.start_and_enter()
+    }
+
+    #[inline(never)]
+    fn start_and_enter(&mut self) -> SpanGuard {
         if self.sampled && matches!(self.parent, Parent::Current) {
             #[cfg(feature = "performance")]
             {

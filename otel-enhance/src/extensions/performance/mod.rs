@@ -34,6 +34,9 @@
 //! 10 ms: within 2 µs of the system's clock. The duration of a span is that of the monotonic clock, whatever
 //! is done to the wall clock meanwhile.
 //!
+//! **Not sampled.** A span that is not recorded has ids of its own, and its context, as the specification wants
+//! it. With [`UnsampledId::InheritParent`] it keeps its parent's.
+//!
 //! # Exports
 //!
 //! The official `BatchSpanProcessor` exports one batch after the other: a receiver that takes 10 ms to
@@ -79,7 +82,7 @@ mod write;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod written;
 
-pub use crate::config::DropPolicy;
+pub use crate::config::{DropPolicy, UnsampledId};
 pub use crate::export::operations::ExportTimes;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 pub use crate::export::{ConnectionPoolExporter, ConnectionPoolExporterBuilder};
@@ -94,7 +97,7 @@ pub use ids::FastIdGenerator;
 pub(crate) use pool::PoolGuard;
 pub(crate) use provider::FastProvider;
 pub(crate) use queue::BatchQueue;
-pub(crate) use quick::{Gathering, Site, Started, is_known_unsampled, start};
+pub(crate) use quick::{Early, Gathering, Site, Started, early, start};
 pub(crate) use settings::bounds;
 pub use span::FastSpan;
 pub(crate) use span::{FastPlace, SpanHandle};

@@ -144,6 +144,12 @@ impl Active {
         })
     }
 
+    /// Whether a child of it that is not recorded is nothing but it.
+    #[inline(always)]
+    fn stands_for_children(&self, hub: &Hub) -> bool {
+        hub.inherits() && self.is_valid && !self.flags.is_sampled()
+    }
+
     /// Whether a child of it is recorded, where nobody has to be asked.
     #[inline(always)]
     fn decide(&self, hub: &Hub) -> Option<bool> {
@@ -200,10 +206,10 @@ fn start_at<T>(
         return Started::Elsewhere;
     };
     if !sampled {
-        let inherits = hub.inherits() && active.is_valid;
-        if inherits && !active.flags.is_sampled() {
+        if active.stands_for_children(hub) {
             return Started::Nowhere;
         }
+        let inherits = hub.inherits() && active.is_valid;
         return Started::Here(take(start_silent(desk, &active, inherits), None));
     }
     seat.count_started();
@@ -290,18 +296,39 @@ pub(super) fn may_know_early() {
     MAY_KNOW_EARLY.store(true, Ordering::Relaxed);
 }
 
-/// Whether it is known that a child of the active span does not record, so that its attributes need not be
-/// gathered.
-#[inline(always)]
-pub(crate) fn is_known_unsampled() -> bool {
-    MAY_KNOW_EARLY.load(Ordering::Relaxed) && look()
+/// What is known of a child of the active span before its attributes are gathered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Early {
+    /// Nothing.
+    Open,
+    /// It does not record: nobody will see its attributes.
+    Unsampled,
+    /// Nor will there be a span: see [`Started::Nowhere`].
+    Nowhere,
 }
 
-fn look() -> bool {
+/// Looks at the active span, where anything may be known of its children.
+#[inline(always)]
+pub(crate) fn early() -> Early {
+    if MAY_KNOW_EARLY.load(Ordering::Relaxed) {
+        look()
+    } else {
+        Early::Open
+    }
+}
+
+fn look() -> Early {
     let installation = installation();
     let known = desk::with(|desk| {
-        let seat = desk.seat_of_installation(installation)?;
-        Active::get().decide(&seat.hub)
+        let Some(seat) = desk.seat_of_installation(installation) else {
+            return Early::Open;
+        };
+        let active = Active::get();
+        match active.decide(&seat.hub) {
+            Some(false) if active.stands_for_children(&seat.hub) => Early::Nowhere,
+            Some(false) => Early::Unsampled,
+            Some(true) | None => Early::Open,
+        }
     });
-    known.flatten() == Some(false)
+    known.unwrap_or(Early::Open)
 }

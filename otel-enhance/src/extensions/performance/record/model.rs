@@ -37,3 +37,16 @@ fn ends_on_two_threads_one_wins() {
         }
     });
 }
+
+#[test]
+fn handle_had_before_the_record_is_published_waits_for_that() {
+    loom::model(|| {
+        let mut owned = Record::leak(0_u32);
+        let early = owned.handle();
+        let writer = thread::spawn(move || early.lock().unwrap().with(|contents| *contents += 1));
+        owned.with(|contents| *contents = 10);
+        let handle = owned.publish();
+        writer.join().unwrap();
+        assert_eq!(handle.end(|_| ()).unwrap().with(|contents| *contents), 11);
+    });
+}
