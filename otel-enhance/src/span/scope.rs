@@ -65,7 +65,6 @@ impl Scope {
 
     /// The same, kept for ever; `None` for the number of no scope.
     #[cfg(feature = "performance")]
-    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     pub(crate) fn official(self) -> Option<&'static InstrumentationScope> {
         let scopes = SCOPES.read().unwrap_or_else(PoisonError::into_inner);
         scopes.get(self.0 as usize).copied()

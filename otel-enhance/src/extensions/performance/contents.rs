@@ -470,6 +470,7 @@ impl Contents {
     }
 
     /// Moves the span out; what is left is vacant.
+    #[inline(always)]
     pub(super) fn take(
         &mut self,
         scope_of: impl FnOnce(Scope) -> InstrumentationScope,

@@ -1,6 +1,6 @@
 //! A span that has ended, on its way out.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fmt;
 
 use opentelemetry::InstrumentationScope;
@@ -17,7 +17,7 @@ pub(crate) struct Ended(Option<Owned<Contents>>);
 
 thread_local! {
     /// The scope of the last span that this thread turned into `SpanData`.
-    static LAST_SCOPE: RefCell<Option<(Scope, InstrumentationScope)>> = const { RefCell::new(None) };
+    static LAST_SCOPE: Cell<Option<(Scope, &'static InstrumentationScope)>> = const { Cell::new(None) };
 }
 
 impl Ended {
@@ -71,25 +71,32 @@ impl Ended {
         let record = self.0.as_mut()?;
         Some(record.with(|contents| contents.take(official)))
     }
+
+    /// The same, built where it stays: a move would read it back before it has left for the cache.
+    #[inline(always)]
+    pub(super) fn put_into(mut self, batch: &mut Vec<SpanData>) {
+        if let Some(record) = self.0.as_mut() {
+            record.with(|contents| batch.push(contents.take(official)));
+        }
+    }
 }
 
 /// The scope of this number, which is as a rule that of the span before.
+#[inline(always)]
 fn official(scope: Scope) -> InstrumentationScope {
-    let cached = LAST_SCOPE.try_with(|last| {
-        let mut last = last.try_borrow_mut().ok()?;
-        match &*last {
-            Some((known, official)) if *known == scope => Some(official.clone()),
-            _ => {
-                let official = scope.to_instrumentation_scope();
-                *last = Some((scope, official.clone()));
-                Some(official)
-            }
-        }
-    });
-    match cached {
-        Ok(Some(official)) => official,
-        _ => scope.to_instrumentation_scope(),
+    match LAST_SCOPE.try_with(Cell::get) {
+        Ok(Some((known, official))) if known == scope => official.clone(),
+        _ => another(scope),
     }
+}
+
+#[cold]
+fn another(scope: Scope) -> InstrumentationScope {
+    let Some(official) = scope.official() else {
+        return InstrumentationScope::default();
+    };
+    let _ = LAST_SCOPE.try_with(|last| last.set(Some((scope, official))));
+    official.clone()
 }
 
 impl Drop for Ended {

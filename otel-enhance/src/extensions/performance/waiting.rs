@@ -68,7 +68,7 @@ impl Deliver<VecDeque<Waiting>> for RecordDelivery {
                     ahead.fetch();
                 }
                 match waiting.span {
-                    Sort::Record(span) => batch.extend(span.into_span_data()),
+                    Sort::Record(span) => span.put_into(&mut batch),
                     Sort::Official(span) => batch.push(*span),
                 }
             }

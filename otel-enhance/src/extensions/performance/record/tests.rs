@@ -38,12 +38,20 @@ fn handles_on_several_threads_take_turns_until_one_ends() {
                             *left += 1;
                             *right += 1;
                         });
+                        drop(locked);
                         written += 1;
+                        // Else a thread that has to go, on a busy machine, goes with the lock as a rule,
+                        // and all others wait for its return.
+                        if written % 8 == 0 {
+                            std::thread::yield_now();
+                        }
                     }
                     written
                 })
             });
-            while handle.lock().unwrap().with(|(left, _)| *left) < 100 {}
+            while handle.lock().unwrap().with(|(left, _)| *left) < 100 {
+                std::thread::yield_now();
+            }
             let mut owned = handle.end(|_| ()).unwrap();
             let ended_at = owned.with(|(left, _)| *left);
             // The next owner's contents are its own.
