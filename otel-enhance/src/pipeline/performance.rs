@@ -23,9 +23,9 @@ impl EnhancedPipeline {
 
     /// Bytes that spans may hold, those being exported included, 64 KiB to 64 GiB. A span counts with its
     /// bytes on the wire, uncompressed, and 16 more. Where processors see spans start, and where the
-    /// exporter is another than OTLP over our transport, spans wait as `SpanData`: each counts with what it
-    /// takes in memory or in OTLP, whichever is more, and beside them each export under way may hold its
-    /// batch in encoded form. Default: 64 MiB.
+    /// exporter is another than OTLP over our transport, it counts with what it takes in memory or in OTLP,
+    /// whichever is more, and each export under way may hold its batch in encoded form beside. Default:
+    /// 64 MiB.
     pub fn with_max_queue_bytes(mut self, bytes: usize) -> Self {
         self.tuning().max_queue_bytes = Some(bytes);
         self
