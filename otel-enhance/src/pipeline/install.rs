@@ -287,6 +287,8 @@ fn build_queue(
     let exporter = export::build(&kinds, settings, custom, Some(limits), encoder, shared)?;
     match queue {
         Queue::Official => {
+            // The official queue holds `SpanData`, whatever spans are and whoever sees them.
+            let _ = (spans, seen.starting, seen.ended);
             let account = Arc::new(Account::new(delivery, settings.batch.max_queue_size));
             let queue = ExportQueue::start(
                 exporter,
