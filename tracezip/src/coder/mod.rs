@@ -1,0 +1,33 @@
+//! Symbols to bytes and back: adaptive models of sixteen symbols, a range coder, bits as they are.
+//!
+//! Encoding and decoding a span is one piece of code over [`Coder`], so that the two cannot drift apart: each
+//! call is given the value (which a decoder ignores) and gives back the value (which an encoder was given).
+
+mod decode;
+mod encode;
+mod model;
+
+pub(crate) use decode::{Reader, Streams};
+pub(crate) use encode::Writer;
+pub(crate) use model::Model;
+
+use crate::error::Result;
+
+pub(crate) trait Coder {
+    /// Whether values are known before the call.
+    const ENCODES: bool;
+
+    /// A symbol below 16, by and into its model.
+    fn symbol(&mut self, model: &mut Model, symbol: usize) -> Result<usize>;
+
+    /// The lowest `count` bits of a value, as they are.
+    fn bits(&mut self, value: u64, count: u32) -> Result<u64>;
+
+    /// `len` bytes of text. An encoder takes them from `text`, a decoder appends them to `out`.
+    fn text(&mut self, text: &[u8], len: usize, out: &mut Vec<u8>) -> Result<()>;
+}
+
+/// Probabilities are fractions of this power of two.
+const SCALE_BITS: u32 = 15;
+/// The range coder works in words of this many bits.
+const WORD_BITS: u32 = 32;

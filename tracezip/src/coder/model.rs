@@ -1,0 +1,89 @@
+//! How likely each of sixteen symbols is, learnt as they come.
+
+use super::SCALE_BITS;
+
+const SYMBOLS: usize = 16;
+const SCALE: u16 = 1 << SCALE_BITS;
+
+/// Cumulative frequencies of the symbols. That of the first is always zero: its place holds how many symbols
+/// the model has seen, for it learns fast at first.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(32))]
+pub(crate) struct Model([u16; SYMBOLS]);
+
+/// By the number of symbols seen: what part of the distance to the new symbol a model moves, as a shift.
+const RATES: [u8; 32] = [
+    1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 6,
+];
+
+/// Where each symbol draws the cumulative frequencies to; every symbol keeps a frequency of at least 1.
+const TARGETS: [[i16; SYMBOLS]; SYMBOLS] = {
+    let mut targets = [[0; SYMBOLS]; SYMBOLS];
+    let mut symbol = 0;
+    while symbol < SYMBOLS {
+        let mut at = 0;
+        while at < SYMBOLS {
+            targets[symbol][at] = if at <= symbol {
+                at as i16
+            } else {
+                (SCALE - (SYMBOLS - at) as u16) as i16
+            };
+            at += 1;
+        }
+        symbol += 1;
+    }
+    targets
+};
+
+impl Model {
+    pub(crate) const NEW: Self = {
+        let mut cumulative = [0; SYMBOLS];
+        let mut at = 1;
+        while at < SYMBOLS {
+            cumulative[at] = (SCALE as usize / SYMBOLS * at) as u16;
+            at += 1;
+        }
+        Self(cumulative)
+    };
+
+    /// The symbol's lower bound and frequency.
+    #[inline]
+    pub(super) fn range(&self, symbol: usize) -> (u32, u32) {
+        let low = if symbol == 0 { 0 } else { self.0[symbol & 15] };
+        let high = if symbol >= SYMBOLS - 1 {
+            SCALE
+        } else {
+            self.0[symbol + 1]
+        };
+        (u32::from(low), u32::from(high - low))
+    }
+
+    /// The symbol's frequency: which of two ways to say something is the cheaper.
+    #[inline]
+    pub(crate) fn frequency(&self, symbol: usize) -> u32 {
+        self.range(symbol).1
+    }
+
+    /// The symbol whose range holds `target`.
+    #[inline]
+    pub(super) fn find(&self, target: u32) -> usize {
+        let target = target as u16;
+        let mut below = 0;
+        for &bound in &self.0[1..] {
+            below += usize::from(bound <= target);
+        }
+        below
+    }
+
+    #[inline]
+    pub(super) fn learn(&mut self, symbol: usize) {
+        let seen = self.0[0];
+        let rate = RATES[usize::from(seen & 31)];
+        let target = &TARGETS[symbol & 15];
+        for (bound, target) in self.0.iter_mut().zip(target) {
+            let now = *bound as i16;
+            *bound = (now + ((target - now) >> rate)) as u16;
+        }
+        self.0[0] = (seen + 1).min(31);
+    }
+}

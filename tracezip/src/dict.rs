@@ -1,0 +1,297 @@
+//! The entries that sender and receiver share: shells, templates, leaves, texts.
+
+use std::sync::Arc;
+
+use crate::error::{DecodeError, Result};
+use crate::pattern::{self, Kind as Parameter, Part};
+use crate::shape::{Slot, Template};
+use crate::wire;
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// The bytes of a resource's or scope's message before or after what it contains.
+    Shell,
+    Template,
+    Leaf,
+    Text,
+}
+
+pub(crate) const KINDS: usize = 4;
+
+/// The longest entry of each kind.
+pub(crate) const LONGEST: [usize; KINDS] = [64 * 1024, 32 * 1024, 64 * 1024, 4 * 1024];
+
+/// What a slot of a leaf holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Each span its own.
+    Local,
+    Number(u64),
+    /// Bytes of the leaf.
+    Bytes {
+        at: u32,
+        len: u32,
+    },
+}
+
+/// A template with the values that many spans have in common.
+#[derive(Debug)]
+pub(crate) struct Leaf {
+    pub(crate) bytes: Box<[u8]>,
+    pub(crate) template: Arc<Template>,
+    pub(crate) template_id: u16,
+    pub(crate) plans: Box<[Plan]>,
+    /// Nanoseconds of which starts and ends are multiples.
+    pub(crate) start_unit: u64,
+    pub(crate) end_unit: u64,
+    /// The first slot of each kind that a span usually has one of.
+    pub(crate) trace_id: Option<usize>,
+    pub(crate) span_id: Option<usize>,
+    pub(crate) parent_id: Option<usize>,
+    pub(crate) start: Option<usize>,
+    pub(crate) end: Option<usize>,
+    /// All other slots that each span has its own values in.
+    pub(crate) rest: Box<[u16]>,
+    pub(crate) min_len: usize,
+}
+
+/// Units that clocks have, by their code in a leaf.
+pub(crate) const UNITS: [u64; 4] = [1, 100, 1_000, 1_000_000];
+
+/// A string, or a pattern of strings.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub(crate) bytes: Box<[u8]>,
+    pub(crate) parts: Box<[Part]>,
+    pub(crate) parameters: Box<[Parameter]>,
+    /// Bytes of the literal parts.
+    pub(crate) literal: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Entry {
+    Shell(Arc<[u8]>),
+    Template(Arc<Template>),
+    Leaf(Arc<Leaf>),
+    Text(Arc<Text>),
+}
+
+impl Entry {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Shell(bytes) => bytes,
+            Self::Template(template) => &template.shape,
+            Self::Leaf(leaf) => &leaf.bytes,
+            Self::Text(text) => &text.bytes,
+        }
+    }
+}
+
+/// Entries by kind and id.
+#[derive(Debug, Default)]
+pub(crate) struct Dict {
+    entries: [Vec<Option<Entry>>; KINDS],
+    size: usize,
+}
+
+/// What an entry is charged as, on both sides.
+pub(crate) fn charge(kind: Kind, len: usize) -> usize {
+    let factor = match kind {
+        Kind::Shell => 1,
+        Kind::Text => 2,
+        Kind::Template | Kind::Leaf => 5,
+    };
+    96 + factor * len
+}
+
+impl Dict {
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(crate) fn clear(&mut self) {
+        for entries in &mut self.entries {
+            entries.clear();
+        }
+        self.size = 0;
+    }
+
+    fn get(&self, kind: Kind, id: u16) -> Option<&Entry> {
+        self.entries[kind as usize].get(usize::from(id))?.as_ref()
+    }
+
+    pub(crate) fn bytes(&self, kind: Kind, id: u16) -> Option<&[u8]> {
+        self.get(kind, id).map(Entry::bytes)
+    }
+
+    pub(crate) fn shell(&self, id: u16) -> Result<&Arc<[u8]>> {
+        match self.get(Kind::Shell, id) {
+            Some(Entry::Shell(shell)) => Ok(shell),
+            _ => Err(DecodeError::Corrupt("a shell that was not defined")),
+        }
+    }
+
+    pub(crate) fn template(&self, id: u16) -> Result<&Arc<Template>> {
+        match self.get(Kind::Template, id) {
+            Some(Entry::Template(template)) => Ok(template),
+            _ => Err(DecodeError::Corrupt("a template that was not defined")),
+        }
+    }
+
+    pub(crate) fn leaf(&self, id: u16) -> Result<&Arc<Leaf>> {
+        match self.get(Kind::Leaf, id) {
+            Some(Entry::Leaf(leaf)) => Ok(leaf),
+            _ => Err(DecodeError::Corrupt("a leaf that was not defined")),
+        }
+    }
+
+    pub(crate) fn text(&self, id: u16) -> Result<&Arc<Text>> {
+        match self.get(Kind::Text, id) {
+            Some(Entry::Text(text)) => Ok(text),
+            _ => Err(DecodeError::Corrupt("a text that was not defined")),
+        }
+    }
+
+    /// Defines an entry. Says whether it is new; defining it again with the same bytes does nothing.
+    pub(crate) fn define(
+        &mut self,
+        kind: Kind,
+        id: u16,
+        bytes: &[u8],
+        limit: usize,
+    ) -> Result<bool> {
+        if let Some(held) = self.bytes(kind, id) {
+            return if held == bytes {
+                Ok(false)
+            } else {
+                Err(DecodeError::Redefined(id))
+            };
+        }
+        let size = self.size + charge(kind, bytes.len());
+        if size > limit {
+            return Err(DecodeError::TooLarge {
+                what: "a stream's entries",
+                declared: size as u64,
+                limit: limit as u64,
+            });
+        }
+        let entry = match kind {
+            Kind::Shell => Entry::Shell(bytes.into()),
+            Kind::Template => Entry::Template(Arc::new(Template::read(bytes)?)),
+            Kind::Leaf => Entry::Leaf(Arc::new(self.read_leaf(bytes)?)),
+            Kind::Text => Entry::Text(Arc::new(read_text(bytes)?)),
+        };
+        let entries = &mut self.entries[kind as usize];
+        let index = usize::from(id);
+        if entries.len() <= index {
+            entries.resize(index + 1, None);
+        }
+        entries[index] = Some(entry);
+        self.size = size;
+        Ok(true)
+    }
+
+    /// Takes a definition back.
+    pub(crate) fn forget(&mut self, kind: Kind, id: u16) {
+        if let Some(slot) = self.entries[kind as usize].get_mut(usize::from(id))
+            && let Some(entry) = slot.take()
+        {
+            self.size -= charge(kind, entry.bytes().len());
+        }
+    }
+
+    fn read_leaf(&self, bytes: &[u8]) -> Result<Leaf> {
+        let corrupt = DecodeError::Corrupt("a leaf");
+        let mut at = 0;
+        let number = |at: &mut usize| {
+            let varint = wire::varint(bytes, *at).ok_or(corrupt)?;
+            *at = varint.end;
+            Ok::<_, DecodeError>(varint.value)
+        };
+        let template_id = u16::try_from(number(&mut at)?).map_err(|_| corrupt)?;
+        let template = Arc::clone(self.template(template_id)?);
+        let units = number(&mut at)? as usize;
+        if units > 15 {
+            return Err(corrupt);
+        }
+        let mut plans = Vec::with_capacity(template.slots.len());
+        let mut min_len = template.min_len;
+        for slot in &template.slots {
+            if !slot.is_plain() || number(&mut at)? == 0 {
+                plans.push(Plan::Local);
+                continue;
+            }
+            let value = number(&mut at)?;
+            plans.push(if matches!(slot, Slot::Bytes(_)) {
+                let len = usize::try_from(value).map_err(|_| corrupt)?;
+                if bytes.len() - at < len {
+                    return Err(corrupt);
+                }
+                let start = at as u32;
+                at += len;
+                min_len += len;
+                Plan::Bytes {
+                    at: start,
+                    len: len as u32,
+                }
+            } else {
+                Plan::Number(value)
+            });
+        }
+        if at != bytes.len() {
+            return Err(corrupt);
+        }
+        let first = |wanted: Slot| template.slots.iter().position(|&slot| slot == wanted);
+        let special = [
+            first(Slot::TraceId),
+            first(Slot::SpanId),
+            first(Slot::ParentId),
+            first(Slot::Start),
+            first(Slot::End),
+        ];
+        let rest = (0..plans.len())
+            .filter(|slot| plans[*slot] == Plan::Local && !special.contains(&Some(*slot)))
+            .map(|slot| slot as u16)
+            .collect();
+        Ok(Leaf {
+            bytes: bytes.into(),
+            template_id,
+            plans: plans.into(),
+            start_unit: UNITS[units & 3],
+            end_unit: UNITS[units >> 2],
+            trace_id: special[0],
+            span_id: special[1],
+            parent_id: special[2],
+            start: special[3],
+            end: special[4],
+            rest,
+            min_len,
+            template,
+        })
+    }
+}
+
+fn read_text(bytes: &[u8]) -> Result<Text> {
+    let parts = pattern::read(bytes).ok_or(DecodeError::Corrupt("a pattern"))?;
+    let parameters = parts
+        .iter()
+        .filter_map(|part| match part {
+            Part::Parameter(kind) => Some(*kind),
+            Part::Literal(_) => None,
+        })
+        .collect();
+    let literal = parts
+        .iter()
+        .map(|part| match part {
+            Part::Literal(literal) => literal.len(),
+            Part::Parameter(_) => 0,
+        })
+        .sum();
+    Ok(Text {
+        bytes: bytes.into(),
+        parts: parts.into(),
+        parameters,
+        literal,
+    })
+}

@@ -1,0 +1,222 @@
+//! Entries by their contents, and what the receiver is known to hold.
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::dict::{Dict, KINDS, Kind, LONGEST, charge};
+use crate::error::Result;
+use crate::limits::ENTRIES;
+use crate::pattern::{self, ANYTHING, Parameter};
+use crate::session::Book;
+
+/// The text that every stream begins with: a pattern of which every string is an instance.
+pub(crate) const ANYTHING_ID: u16 = 0;
+
+/// What the sender knows of an entry.
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    acknowledged: bool,
+    /// The message that defined it last.
+    message: u64,
+}
+
+/// Strings that a column may add to the texts, unless most of its strings are found there.
+const MOST_NEW_TEXTS: u32 = 24;
+
+#[derive(Debug, Default)]
+pub(super) struct EncoderBook {
+    pub(super) dict: Dict,
+    /// Ids by the hash of kind and bytes.
+    index: HashTable<(Kind, u16)>,
+    held: [Vec<Held>; KINDS],
+    /// What the message defines.
+    pub(super) defined: Vec<(Kind, u16)>,
+    /// The message that is being encoded: one more for each, whatever its stream and epoch.
+    message: u64,
+    self_contained: bool,
+    /// Traces of the message, by id.
+    traces: HashTable<(u128, usize)>,
+    /// New texts and strings, by column.
+    columns: hashbrown::HashMap<usize, (u32, u32), Seeded>,
+    pattern: Vec<u8>,
+    seed: u64,
+}
+
+/// Hashes of small numbers that an outsider cannot foresee.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seeded(u64);
+
+impl core::hash::BuildHasher for Seeded {
+    type Hasher = Folded;
+
+    fn build_hasher(&self) -> Folded {
+        Folded(self.0)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Folded(u64);
+
+impl core::hash::Hasher for Folded {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.0 = fold(self.0 ^ value as u64);
+    }
+}
+
+fn fold(value: u64) -> u64 {
+    let product = u128::from(value) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128;
+    (product >> 64) as u64 ^ product as u64
+}
+
+impl EncoderBook {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut book = Self {
+            seed,
+            columns: hashbrown::HashMap::with_hasher(Seeded(seed)),
+            ..Self::default()
+        };
+        book.clear();
+        book
+    }
+
+    /// Begins an epoch.
+    pub(super) fn clear(&mut self) {
+        self.dict.clear();
+        self.index.clear();
+        for held in &mut self.held {
+            held.clear();
+        }
+        self.columns.clear();
+        // Within any limit, and well formed.
+        let _ = self.dict.define(Kind::Text, ANYTHING_ID, ANYTHING, ENTRIES);
+        self.held[Kind::Text as usize].push(Held::default());
+        // No leaf has the first id.
+        self.held[Kind::Leaf as usize].push(Held::default());
+    }
+
+    pub(super) fn begin(&mut self, self_contained: bool) {
+        self.message += 1;
+        self.self_contained = self_contained;
+        self.defined.clear();
+        self.traces.clear();
+    }
+
+    pub(super) fn acknowledge(&mut self, defined: &[(Kind, u16)]) {
+        for (kind, id) in defined {
+            if let Some(held) = self.held[*kind as usize].get_mut(usize::from(*id)) {
+                held.acknowledged = true;
+            }
+        }
+    }
+
+    fn hash(&self, kind: Kind, bytes: &[u8]) -> u64 {
+        xxh3_64_with_seed(bytes, self.seed ^ kind as u64)
+    }
+
+    /// The id of an entry, which is made if there is none and there is room.
+    pub(super) fn entry(&mut self, kind: Kind, bytes: &[u8]) -> Option<u16> {
+        let hash = self.hash(kind, bytes);
+        self.find(hash, kind, bytes)
+            .or_else(|| self.add(hash, kind, bytes))
+    }
+
+    /// The id of an entry that is there.
+    pub(super) fn known(&self, kind: Kind, bytes: &[u8]) -> Option<u16> {
+        self.find(self.hash(kind, bytes), kind, bytes)
+    }
+
+    fn find(&self, hash: u64, kind: Kind, bytes: &[u8]) -> Option<u16> {
+        let same =
+            |held: &(Kind, u16)| held.0 == kind && self.dict.bytes(kind, held.1) == Some(bytes);
+        self.index.find(hash, same).map(|held| held.1)
+    }
+
+    fn add(&mut self, hash: u64, kind: Kind, bytes: &[u8]) -> Option<u16> {
+        let held = &mut self.held[kind as usize];
+        if self.dict.size() + charge(kind, bytes.len()) > ENTRIES
+            || bytes.len() > LONGEST[kind as usize]
+        {
+            return None;
+        }
+        let id = u16::try_from(held.len()).ok().filter(|id| *id < u16::MAX)?;
+        self.dict.define(kind, id, bytes, ENTRIES).ok()?;
+        held.push(Held::default());
+        let (dict, seed) = (&self.dict, self.seed);
+        self.index.insert_unique(hash, (kind, id), |(kind, id)| {
+            xxh3_64_with_seed(
+                dict.bytes(*kind, *id).unwrap_or_default(),
+                seed ^ *kind as u64,
+            )
+        });
+        Some(id)
+    }
+}
+
+impl Book for EncoderBook {
+    fn dict(&self) -> &Dict {
+        &self.dict
+    }
+
+    fn is_known(&mut self, kind: Kind, id: u16) -> bool {
+        if kind == Kind::Text && id == ANYTHING_ID {
+            return true;
+        }
+        let Some(held) = self.held[kind as usize].get_mut(usize::from(id)) else {
+            return true;
+        };
+        if held.message == self.message || (held.acknowledged && !self.self_contained) {
+            return true;
+        }
+        held.message = self.message;
+        self.defined.push((kind, id));
+        false
+    }
+
+    fn define(&mut self, _kind: Kind, _id: u16, _bytes: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn find_trace(&self, id: u128) -> Option<usize> {
+        self.traces
+            .find(fold(id as u64 ^ self.seed), |held| held.0 == id)
+            .map(|held| held.1)
+    }
+
+    fn new_trace(&mut self, id: u128, index: usize) {
+        let seed = self.seed;
+        self.traces
+            .insert_unique(fold(id as u64 ^ seed), (id, index), |held| {
+                fold(held.0 as u64 ^ seed)
+            });
+    }
+
+    fn choose_text(&mut self, column: usize, text: &[u8], parameters: &mut Vec<Parameter>) -> u16 {
+        if text.len() <= LONGEST[Kind::Text as usize] / 2 {
+            let mut pattern = core::mem::take(&mut self.pattern);
+            pattern::split(text, &mut pattern, parameters);
+            let mut found = self.known(Kind::Text, &pattern);
+            if found.is_none() {
+                let (new, all) = self.columns.entry(column).or_default();
+                *all += 1;
+                if *new < MOST_NEW_TEXTS || *new * 8 < *all {
+                    *new += 1;
+                    found = self.entry(Kind::Text, &pattern);
+                }
+            }
+            self.pattern = pattern;
+            if let Some(id) = found {
+                return id;
+            }
+        }
+        parameters.clear();
+        ANYTHING_ID
+    }
+}

@@ -1,0 +1,389 @@
+//! Requests to frames.
+
+mod book;
+mod plan;
+
+use std::collections::VecDeque;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::ack::Acknowledgement;
+use crate::coder::{Streams, Writer};
+use crate::dict::Kind;
+use crate::envelope::{Envelope, Item};
+use crate::error::Result;
+use crate::frame::{self, Head, StreamId, StreamName};
+use crate::limits::ENTRIES;
+use crate::models::Models;
+use crate::session::{Buffers, NO_LEAF, Session};
+use crate::shape::{Parsed, peek_end};
+use crate::text::TextCompressor;
+pub(crate) use book::ANYTHING_ID;
+use book::EncoderBook;
+use plan::Planner;
+
+/// Messages that may be without an answer; when more are, the oldest count as lost.
+const MOST_PENDING: usize = 256;
+/// Groups among which the spans are ordered by their ends.
+const MOST_ORDERED: usize = 64;
+/// The longest request: places within it are 32 bits.
+const LONGEST_REQUEST: usize = u32::MAX as usize / 2;
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Encoded {
+    /// The number of the message within its stream and epoch; 0 for self-contained ones.
+    pub sequence: u64,
+    /// Spans that were found in the request.
+    pub spans: usize,
+    /// Whether some part of the request, or all of it, is in the frame as it was.
+    pub fallback: bool,
+}
+
+/// A message without an answer.
+#[derive(Debug)]
+struct Pending {
+    sequence: u64,
+    defined: Vec<(Kind, u16)>,
+    /// What the receiver keeps, if it was asked to.
+    models: Option<Box<Models>>,
+}
+
+/// Encodes the requests of one stream.
+///
+/// Frames build on what the receiver acknowledged and on nothing else, so that they may be lost, repeated and
+/// reordered.
+#[derive(Debug)]
+pub struct Encoder {
+    stream: StreamId,
+    handle: Option<u32>,
+    epoch: u64,
+    sequence: u64,
+    self_contained: bool,
+    book: EncoderBook,
+    planner: Planner,
+    pending: VecDeque<Pending>,
+    /// What an acknowledged message left behind.
+    base: Option<(u64, Box<Models>)>,
+    /// What every message without a base begins with.
+    fresh: Models,
+    models: Box<Models>,
+    spare: Vec<Box<Models>>,
+    writer: Writer,
+    buffers: Buffers,
+    envelope: Envelope,
+    entries: Vec<[u16; 2]>,
+    parsed: Parsed,
+    order: Vec<(u32, u32)>,
+    text: TextCompressor,
+    seed: u64,
+}
+
+impl Encoder {
+    /// An encoder of the stream with this id, which should be random.
+    #[must_use]
+    pub fn new(stream: StreamId) -> Self {
+        let seed = {
+            use std::hash::{BuildHasher, Hasher};
+            std::collections::hash_map::RandomState::new()
+                .build_hasher()
+                .finish()
+        };
+        let mut planner = Planner::default();
+        planner.clear(seed);
+        Self {
+            stream,
+            handle: None,
+            epoch: 0,
+            sequence: 0,
+            self_contained: false,
+            book: EncoderBook::new(seed),
+            planner,
+            pending: VecDeque::new(),
+            base: None,
+            fresh: Models::default(),
+            models: Box::default(),
+            spare: Vec::new(),
+            writer: Writer::default(),
+            buffers: Buffers::default(),
+            envelope: Envelope::default(),
+            entries: Vec::new(),
+            parsed: Parsed::default(),
+            order: Vec::new(),
+            text: TextCompressor::default(),
+            seed,
+        }
+    }
+
+    /// Has every frame stand for itself: for files, queues, and receivers that share no state.
+    #[must_use]
+    pub fn with_self_contained(mut self, self_contained: bool) -> Self {
+        self.self_contained = self_contained;
+        self
+    }
+
+    /// Bytes of state: entries and models that the receiver holds or will.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        let kept = self.base.iter().map(|base| base.1.size());
+        let pending = self
+            .pending
+            .iter()
+            .filter_map(|pending| pending.models.as_ref());
+        self.book.dict.size()
+            + kept.sum::<usize>()
+            + pending.map(|models| models.size()).sum::<usize>()
+    }
+
+    /// Forgets all that was acknowledged: the next frame begins a new epoch.
+    pub fn new_epoch(&mut self) {
+        self.epoch += 1;
+        self.sequence = 0;
+        self.book.clear();
+        self.planner.clear(self.seed);
+        self.pending.clear();
+        self.base = None;
+    }
+
+    /// Takes an answer of the receiver to account.
+    pub fn acknowledge(&mut self, answer: &Acknowledgement) {
+        if answer.stream != self.stream || answer.epoch != self.epoch {
+            return;
+        }
+        if answer.state_lost {
+            self.handle = None;
+            self.new_epoch();
+            return;
+        }
+        self.handle = Some(answer.handle);
+        let Some(at) = self
+            .pending
+            .iter()
+            .position(|pending| pending.sequence == answer.sequence)
+        else {
+            return;
+        };
+        let Some(pending) = self.pending.remove(at) else {
+            return;
+        };
+        self.book.acknowledge(&pending.defined);
+        if let Some(models) = pending.models {
+            let old = self.base.replace((pending.sequence, models));
+            self.spare.extend(old.map(|old| old.1));
+        }
+    }
+
+    /// Tells that a message will not be answered.
+    pub fn lose(&mut self, sequence: u64) {
+        self.pending.retain(|pending| pending.sequence != sequence);
+    }
+
+    /// Appends the frame of a request to `out`.
+    pub fn encode(&mut self, request: &[u8], out: &mut Vec<u8>) -> Encoded {
+        let first = out.len();
+        if self.self_contained || self.book.dict.size() > ENTRIES / 8 * 7 {
+            self.new_epoch();
+        }
+        if !self.self_contained {
+            self.sequence += 1;
+        }
+        if request.len() <= LONGEST_REQUEST
+            && let Ok(encoded) = self.try_encode(request, out)
+            && out.len() - first < request.len() + 64
+        {
+            return encoded;
+        }
+        out.truncate(first);
+        self.store(request, out);
+        Encoded {
+            sequence: self.sequence,
+            spans: 0,
+            fallback: true,
+        }
+    }
+
+    fn head(&self, flags: u8, decoded_len: usize) -> Head {
+        let contained = if self.self_contained {
+            frame::SELF_CONTAINED
+        } else {
+            0
+        };
+        Head {
+            flags: flags | contained,
+            stream: match self.handle {
+                Some(handle) => StreamName::Handle(handle, frame::check(&self.stream)),
+                None => StreamName::Id(self.stream),
+            },
+            epoch: self.epoch,
+            sequence: self.sequence,
+            base: self.base.as_ref().map_or(0, |base| self.sequence - base.0),
+            decoded_len,
+        }
+    }
+
+    /// The request as it is, which takes no part in the stream's state.
+    fn store(&mut self, request: &[u8], out: &mut Vec<u8>) {
+        self.pending
+            .retain(|pending| pending.sequence != self.sequence);
+        let mut head = self.head(frame::STORED, request.len());
+        let (text, flag) = self.text.compress(request);
+        head.flags |= flag;
+        let streams = Streams {
+            symbols: &[],
+            bits: &[],
+            text,
+        };
+        frame::put(&head, &streams, request.len(), xxh3_64(request), out);
+    }
+
+    fn try_encode(&mut self, request: &[u8], out: &mut Vec<u8>) -> Result<Encoded> {
+        self.envelope.scan(request);
+        self.book.begin(self.self_contained);
+        self.writer.reset();
+        self.models
+            .copy_from(self.base.as_ref().map_or(&self.fresh, |base| &base.1));
+        let mut fallback = self.entries(request);
+        let mut session = Session::new(
+            &mut self.book,
+            &mut self.models,
+            &mut self.buffers,
+            request,
+            usize::MAX,
+        );
+        session.envelope(&mut self.writer, &mut self.envelope, &mut self.entries)?;
+        order(&self.envelope, request, &mut self.order);
+        for &(group, span) in &self.order {
+            let (start, end) = self.envelope.spans[span as usize];
+            let (start, end) = (start as usize, end as usize);
+            let mut leaf = NO_LEAF;
+            if self.parsed.span(request, start, end)
+                && let Some(found) = self.planner.leaf(session.book, &self.parsed, request)
+            {
+                leaf = found;
+                core::mem::swap(&mut session.buffers.values, &mut self.parsed.values);
+            }
+            fallback |= leaf == NO_LEAF;
+            session.span(&mut self.writer, leaf, group as usize, &request[start..end])?;
+        }
+        let retained =
+            !self.self_contained && self.pending.iter().all(|pending| pending.models.is_none());
+        let mut head = self.head(if retained { frame::RETAINED } else { 0 }, request.len());
+        let (symbols, bits, raw_text) = self.writer.finish();
+        let (text, flag) = self.text.compress(raw_text);
+        head.flags |= flag;
+        let streams = Streams {
+            symbols,
+            bits,
+            text,
+        };
+        let text_len = raw_text.len();
+        frame::put(&head, &streams, text_len, xxh3_64(request), out);
+        if !self.self_contained {
+            self.keep(retained);
+        }
+        Ok(Encoded {
+            sequence: self.sequence,
+            spans: self.envelope.spans.len(),
+            fallback,
+        })
+    }
+
+    /// Remembers what the receiver will have when it acknowledges the message.
+    fn keep(&mut self, retained: bool) {
+        if self.pending.len() == MOST_PENDING {
+            self.pending.pop_front();
+        }
+        let models = retained.then(|| {
+            let next = self.spare.pop().unwrap_or_default();
+            core::mem::replace(&mut self.models, next)
+        });
+        self.pending.push_back(Pending {
+            sequence: self.sequence,
+            defined: self.book.defined.clone(),
+            models,
+        });
+    }
+
+    /// Finds the entries of the shells, or makes them. Says whether something is left as it was.
+    fn entries(&mut self, request: &[u8]) -> bool {
+        self.entries.clear();
+        let mut raw = false;
+        for item in &mut self.envelope.items {
+            let shell = match item {
+                Item::Raw(_) => {
+                    raw = true;
+                    continue;
+                }
+                Item::Resource(shell) => shell,
+            };
+            let scopes = &self.envelope.scopes[shell.inner.clone()];
+            let first = self.entries.len();
+            for shell in core::iter::once(&*shell).chain(scopes) {
+                let before = self.book.entry(Kind::Shell, &request[shell.before.clone()]);
+                let after = self.book.entry(Kind::Shell, &request[shell.after.clone()]);
+                if let (Some(before), Some(after)) = (before, after) {
+                    self.entries.push([before, after]);
+                }
+            }
+            if self.entries.len() - first != 1 + scopes.len() {
+                // No room: the resource is written as it is.
+                self.entries.truncate(first);
+                *item = Item::Raw(shell.whole.clone());
+                raw = true;
+            }
+        }
+        raw
+    }
+}
+
+/// The spans in the order in which they are coded: by their ends as far as that does not change the order in a
+/// group, since what ends together belongs together.
+fn order(envelope: &Envelope, request: &[u8], order: &mut Vec<(u32, u32)>) {
+    order.clear();
+    let mut groups: Vec<(usize, usize, u64)> = Vec::new();
+    let end_of = |span: usize| {
+        let (start, end) = envelope.spans[span];
+        peek_end(&request[start as usize..end as usize])
+    };
+    let scopes = envelope.items.iter().filter_map(|item| match item {
+        Item::Raw(_) => None,
+        Item::Resource(shell) => Some(&envelope.scopes[shell.inner.clone()]),
+    });
+    let scopes = scopes.flatten();
+    let count = scopes
+        .clone()
+        .filter(|scope| !scope.inner.is_empty())
+        .count();
+    if count == 1 || count > MOST_ORDERED {
+        for (group, scope) in scopes.enumerate() {
+            order.extend(scope.inner.clone().map(|span| (group as u32, span as u32)));
+        }
+        return;
+    }
+    for scope in scopes {
+        let first = scope.inner.start;
+        let end = if scope.inner.is_empty() {
+            0
+        } else {
+            end_of(first)
+        };
+        groups.push((first, scope.inner.end, end));
+    }
+    loop {
+        let next = groups
+            .iter()
+            .enumerate()
+            .filter(|(_, (first, end, _))| first < end)
+            .min_by_key(|(_, group)| group.2);
+        let Some((at, &(span, last, _))) = next else {
+            return;
+        };
+        order.push((at as u32, span as u32));
+        let following = span + 1;
+        groups[at].0 = following;
+        if following < last {
+            groups[at].2 = end_of(following);
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! What a stream has learnt: models of numbers, of entries, of columns, by what they stand for.
+//!
+//! Everything here is plain data in a few arrays, so that a copy of it, which is what the two sides agree on,
+//! is a few copies of memory. Places are allocated as they are needed, in the order of their use, until the
+//! budget is spent; from then on what is new shares the first place of its kind.
+
+use crate::coder::{Coder, Model};
+use crate::error::Result;
+
+/// Memory that a stream's models take at most.
+pub(crate) const BUDGET: usize = 160 * 1024;
+
+/// A place in one of the arrays; 0 if there is none yet.
+pub(crate) type Place = u32;
+
+/// Numbers by magnitude: a token of two symbols says the value below 16, or its length in bits and the two
+/// bits after the first; the others follow as they are.
+#[derive(Debug, Clone, Copy)]
+struct Number {
+    high: Model,
+    low: [u16; 16],
+    sign: u16,
+}
+
+/// Entries seen in a place: the fifteen that came often or lately have a symbol each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recent {
+    pub(crate) model: Model,
+    ids: [u16; 15],
+    len: u8,
+}
+
+/// A column of integers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Integers {
+    pub(crate) source: Model,
+    pub(crate) values: [u64; 9],
+    pub(crate) len: u8,
+    pub(crate) last: u64,
+    pub(crate) costs: [u16; 3],
+    pub(crate) numbers: [Place; 3],
+}
+
+/// A column of identifiers of up to sixteen bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identifiers {
+    pub(crate) source: Model,
+    pub(crate) values: [u128; 8],
+    pub(crate) len: u8,
+}
+
+/// The symbol that none of the recent has.
+pub(crate) const NOT_RECENT: usize = 15;
+
+impl Recent {
+    const NEW: Self = Self {
+        model: Model::NEW,
+        ids: [0; 15],
+        len: 0,
+    };
+
+    pub(crate) fn find(&self, id: u16) -> usize {
+        self.ids[..usize::from(self.len)]
+            .iter()
+            .position(|&recent| recent == id)
+            .unwrap_or(NOT_RECENT)
+    }
+
+    /// The entry of a symbol.
+    pub(crate) fn get(&self, symbol: usize) -> Option<u16> {
+        self.ids[..usize::from(self.len)].get(symbol).copied()
+    }
+
+    pub(crate) fn insert(&mut self, id: u16) {
+        let at = slot_for_new(&self.model, &mut self.len, self.ids.len(), 0);
+        self.ids[at] = id;
+    }
+}
+
+/// Where a new value goes: a free slot, or that of the symbol which is the least likely.
+pub(crate) fn slot_for_new(model: &Model, len: &mut u8, capacity: usize, first: usize) -> usize {
+    let used = usize::from(*len);
+    if used < capacity {
+        *len += 1;
+        return used;
+    }
+    (0..capacity)
+        .min_by_key(|slot| model.frequency(first + slot))
+        .unwrap_or(0)
+}
+
+/// How a span stands to those before it, which decides what its times are guessed from.
+pub(crate) const SITUATIONS: usize = 5;
+/// Guesses of a start, guesses of an end.
+pub(crate) const STARTS: usize = 4;
+pub(crate) const ENDS: usize = 3;
+
+/// What is learnt about the spans of one leaf.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LeafModels {
+    /// What follows in the same trace.
+    pub(crate) next: Place,
+    /// Which trace the next span belongs to.
+    pub(crate) trace: Place,
+    pub(crate) id: Place,
+    pub(crate) parent: [Place; 2],
+    pub(crate) group: Place,
+    pub(crate) shell: u16,
+    pub(crate) starts: [Place; SITUATIONS],
+    pub(crate) ends: [Place; SITUATIONS],
+    pub(crate) start_costs: [[u16; STARTS]; SITUATIONS],
+    pub(crate) end_costs: [[u16; ENDS]; SITUATIONS],
+}
+
+/// What is learnt about a slot of a template: as much of it as its kind needs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SlotModels {
+    pub(crate) recent: Place,
+    pub(crate) integers: Place,
+    pub(crate) number: Place,
+    pub(crate) costs: [u16; 3],
+}
+
+/// What is learnt about a parameter of a pattern.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ParameterModels {
+    pub(crate) integers: Place,
+    pub(crate) identifiers: Place,
+}
+
+/// Models that do not depend on a leaf.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Common {
+    pub(crate) counts: Place,
+    pub(crate) lens: Place,
+    pub(crate) far: Place,
+    pub(crate) ids: [Place; 4],
+    pub(crate) shells: [Place; 4],
+    pub(crate) flags: Place,
+    pub(crate) known: Place,
+    pub(crate) first_leaf: Place,
+    pub(crate) link: Place,
+    pub(crate) double: Place,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Models {
+    pub(crate) symbols: Vec<Model>,
+    numbers: Vec<Number>,
+    pub(crate) recents: Vec<Recent>,
+    pub(crate) integers: Vec<Integers>,
+    pub(crate) identifiers: Vec<Identifiers>,
+    /// By the leaf's id; of those beyond the end, the first.
+    pub(crate) leaves: Vec<LeafModels>,
+    pub(crate) slots: Vec<SlotModels>,
+    /// By the template's id: where its slots begin, and how many there are.
+    templates: Vec<(Place, u16)>,
+    /// By the text's id: where its parameters begin, and how many there are.
+    texts: Vec<(Place, u16)>,
+    pub(crate) parameters: Vec<ParameterModels>,
+    pub(crate) common: Common,
+    left: usize,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self {
+            symbols: vec![Model::NEW],
+            numbers: vec![Number::NEW],
+            recents: vec![Recent::NEW],
+            integers: vec![Integers::NEW],
+            identifiers: vec![Identifiers::NEW],
+            leaves: vec![LeafModels::default()],
+            slots: vec![SlotModels::default()],
+            templates: Vec::new(),
+            texts: Vec::new(),
+            parameters: vec![ParameterModels::default()],
+            common: Common::default(),
+            left: BUDGET,
+        }
+    }
+}
+
+impl Number {
+    const NEW: Self = Self {
+        high: Model::NEW,
+        low: [0; 16],
+        sign: 0,
+    };
+}
+
+impl Integers {
+    const NEW: Self = Self {
+        source: Model::NEW,
+        values: [0; 9],
+        len: 0,
+        last: 0,
+        costs: [0; 3],
+        numbers: [0; 3],
+    };
+}
+
+impl Identifiers {
+    const NEW: Self = Self {
+        source: Model::NEW,
+        values: [0; 8],
+        len: 0,
+    };
+}
+
+/// Gives `place` an element of `array` if it has none and there is room.
+fn ensure<T>(array: &mut Vec<T>, left: &mut usize, place: &mut Place, new: T) -> usize {
+    if *place == 0 && *left >= size_of::<T>() {
+        *left -= size_of::<T>();
+        *place = array.len() as Place;
+        array.push(new);
+    }
+    *place as usize
+}
+
+/// The index of the model that a place in the models names, which gets one if it has none.
+macro_rules! ensure_model {
+    ($models:expr, $($place:tt)+) => {{
+        let place = $models.$($place)+;
+        let place = $models.symbol_place(place);
+        $models.$($place)+ = place;
+        place as usize
+    }};
+}
+pub(crate) use ensure_model;
+
+impl Models {
+    /// Copies `from` without allocating where there is room.
+    pub(crate) fn copy_from(&mut self, from: &Self) {
+        self.symbols.clone_from(&from.symbols);
+        self.numbers.clone_from(&from.numbers);
+        self.recents.clone_from(&from.recents);
+        self.integers.clone_from(&from.integers);
+        self.identifiers.clone_from(&from.identifiers);
+        self.leaves.clone_from(&from.leaves);
+        self.slots.clone_from(&from.slots);
+        self.templates.clone_from(&from.templates);
+        self.texts.clone_from(&from.texts);
+        self.parameters.clone_from(&from.parameters);
+        self.common = from.common;
+        self.left = from.left;
+    }
+
+    /// Bytes that are allocated by use.
+    pub(crate) fn size(&self) -> usize {
+        BUDGET - self.left
+    }
+
+    pub(crate) fn symbol_place(&mut self, mut place: Place) -> Place {
+        ensure(&mut self.symbols, &mut self.left, &mut place, Model::NEW);
+        place
+    }
+
+    pub(crate) fn number_place(&mut self, mut place: Place) -> Place {
+        ensure(&mut self.numbers, &mut self.left, &mut place, Number::NEW);
+        place
+    }
+
+    pub(crate) fn recent_place(&mut self, mut place: Place) -> Place {
+        ensure(&mut self.recents, &mut self.left, &mut place, Recent::NEW);
+        place
+    }
+
+    pub(crate) fn integers_place(&mut self, mut place: Place) -> Place {
+        ensure(
+            &mut self.integers,
+            &mut self.left,
+            &mut place,
+            Integers::NEW,
+        );
+        place
+    }
+
+    pub(crate) fn identifiers_place(&mut self, mut place: Place) -> Place {
+        ensure(
+            &mut self.identifiers,
+            &mut self.left,
+            &mut place,
+            Identifiers::NEW,
+        );
+        place
+    }
+
+    /// The index of a leaf's models.
+    pub(crate) fn leaf(&mut self, id: u16) -> usize {
+        let id = usize::from(id);
+        if id >= self.leaves.len() {
+            let missing = id + 1 - self.leaves.len();
+            let size = missing * size_of::<LeafModels>();
+            if self.left < size {
+                return 0;
+            }
+            self.left -= size;
+            self.leaves.resize(id + 1, LeafModels::default());
+        }
+        id
+    }
+
+    /// The index of the models of a template's first slot; nothing if there is no room: all share the first.
+    pub(crate) fn template(&mut self, id: u16, slots: usize) -> Option<usize> {
+        several(
+            &mut self.templates,
+            &mut self.slots,
+            &mut self.left,
+            id,
+            slots,
+        )
+    }
+
+    /// The index of the models of a text's first parameter; nothing if there is no room: all share the first.
+    pub(crate) fn text(&mut self, id: u16, parameters: usize) -> Option<usize> {
+        several(
+            &mut self.texts,
+            &mut self.parameters,
+            &mut self.left,
+            id,
+            parameters,
+        )
+    }
+
+    /// A number by its magnitude.
+    #[inline]
+    pub(crate) fn number<C: Coder>(&mut self, c: &mut C, at: Place, value: u64) -> Result<u64> {
+        let token = if C::ENCODES { token(value) } else { 0 };
+        let number = &mut self.numbers[at as usize];
+        let high = c.symbol(&mut number.high, token >> 4)?;
+        let mut low_place = Place::from(number.low[high]);
+        let low_at = ensure(
+            &mut self.symbols,
+            &mut self.left,
+            &mut low_place,
+            Model::NEW,
+        );
+        number.low[high] = low_place as u16;
+        let low = c.symbol(&mut self.symbols[low_at], token & 15)?;
+        let token = (high << 4) | low;
+        if token < 16 {
+            return Ok(token as u64);
+        }
+        let rest = (token as u32 - 16) / 4 + 2;
+        let top = ((token as u64 & 3) | 4) << rest;
+        Ok(top | (c.bits(value, rest)? & (top_mask(rest))))
+    }
+
+    /// A difference of either sign.
+    #[inline]
+    pub(crate) fn signed<C: Coder>(&mut self, c: &mut C, at: Place, value: u64) -> Result<u64> {
+        let difference = value as i64;
+        let magnitude = self.number(c, at, difference.unsigned_abs())?;
+        if magnitude == 0 {
+            return Ok(0);
+        }
+        let number = &mut self.numbers[at as usize];
+        let mut sign_place = Place::from(number.sign);
+        let sign_at = ensure(
+            &mut self.symbols,
+            &mut self.left,
+            &mut sign_place,
+            Model::NEW,
+        );
+        number.sign = sign_place as u16;
+        let negative = c.symbol(&mut self.symbols[sign_at], usize::from(difference < 0))?;
+        Ok(if negative == 1 {
+            magnitude.wrapping_neg()
+        } else {
+            magnitude
+        })
+    }
+}
+
+fn top_mask(bits: u32) -> u64 {
+    (1 << bits) - 1
+}
+
+fn token(value: u64) -> usize {
+    if value < 16 {
+        return value as usize;
+    }
+    let len = 64 - value.leading_zeros();
+    ((len - 5) * 4 + 16) as usize + ((value >> (len - 3)) & 3) as usize
+}
+
+/// What a value would cost, in sixteenths of a bit, roughly.
+pub(crate) fn cost(value: u64) -> u16 {
+    16 * (64 - value.leading_zeros()) as u16
+}
+
+/// Lets a running cost follow.
+pub(crate) fn follow(running: &mut u16, cost: u16) {
+    *running = running.wrapping_add_signed((cost as i16 - *running as i16) >> 3);
+}
+
+/// The first of the least costs.
+pub(crate) fn cheapest(costs: &[u16]) -> usize {
+    let mut best = 0;
+    for (at, cost) in costs.iter().enumerate() {
+        if *cost < costs[best] {
+            best = at;
+        }
+    }
+    best
+}
+
+/// The first of an entry's several places: found by its id in a table that grows with the ids.
+fn several<T: Clone + Default>(
+    table: &mut Vec<(Place, u16)>,
+    array: &mut Vec<T>,
+    left: &mut usize,
+    id: u16,
+    count: usize,
+) -> Option<usize> {
+    let id = usize::from(id);
+    if let Some(&(place, held)) = table.get(id)
+        && place != 0
+    {
+        return (usize::from(held) >= count).then_some(place as usize);
+    }
+    let missing = (id + 1).saturating_sub(table.len());
+    let size = missing * size_of::<(Place, u16)>() + count * size_of::<T>();
+    if *left < size {
+        return None;
+    }
+    *left -= size;
+    table.resize(table.len() + missing, (0, 0));
+    let place = array.len();
+    table[id] = (place as Place, count as u16);
+    array.resize(place + count, T::default());
+    Some(place)
+}

@@ -1,0 +1,217 @@
+//! One message, coded in either direction.
+
+mod column;
+mod span;
+mod times;
+
+use crate::coder::Coder;
+use crate::dict::{Dict, Kind, LONGEST};
+use crate::error::{DecodeError, Result};
+use crate::models::{Models, NOT_RECENT, Place};
+use crate::pattern::Parameter;
+use crate::traces::Traces;
+
+/// The entries, as the side that codes sees them.
+pub(crate) trait Book {
+    fn dict(&self) -> &Dict;
+
+    /// Encoders: whether the receiver knows the entry, or will when it comes to this place. If not, it is
+    /// defined here.
+    fn is_known(&mut self, kind: Kind, id: u16) -> bool;
+
+    /// Decoders: the message defines an entry.
+    fn define(&mut self, kind: Kind, id: u16, bytes: &[u8]) -> Result<()>;
+
+    /// Encoders: the index of a trace in this message, if it came up.
+    fn find_trace(&self, _id: u128) -> Option<usize> {
+        None
+    }
+
+    fn new_trace(&mut self, _id: u128, _index: usize) {}
+
+    /// Encoders: the text that a string is an instance of, and the parameters.
+    fn choose_text(&mut self, column: usize, text: &[u8], parameters: &mut Vec<Parameter>) -> u16;
+}
+
+/// Spans under one scope of one resource.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Group {
+    /// The entry that the scope begins with.
+    pub(crate) shell: u16,
+    /// Spans that are still to come.
+    pub(crate) left: usize,
+}
+
+/// What is kept from message to message only to save allocations.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    pub(crate) traces: Traces,
+    pub(crate) groups: Vec<Group>,
+    /// The values of the span's slots: numbers; of bytes, where they begin << 32 | their length.
+    pub(crate) values: Vec<u64>,
+    /// Decoders: what the values point into.
+    pub(crate) scratch: Vec<u8>,
+    pub(crate) parameters: Vec<Parameter>,
+}
+
+pub(crate) struct Session<'a, B> {
+    pub(crate) book: &'a mut B,
+    pub(crate) models: &'a mut Models,
+    pub(crate) buffers: &'a mut Buffers,
+    /// Encoders: what the values point into.
+    pub(crate) input: &'a [u8],
+    /// Decoders: bytes that may still be written.
+    pub(crate) budget: usize,
+    /// The span before.
+    leaf: u16,
+    group: usize,
+    start: u64,
+    end: u64,
+    /// Of this span: what the latest column of integers held.
+    integer: u64,
+    duration: u64,
+}
+
+/// The id that no leaf has: the span is written as it is.
+pub(crate) const NO_LEAF: u16 = 0;
+
+impl<'a, B: Book> Session<'a, B> {
+    pub(crate) fn new(
+        book: &'a mut B,
+        models: &'a mut Models,
+        buffers: &'a mut Buffers,
+        input: &'a [u8],
+        budget: usize,
+    ) -> Self {
+        buffers.traces.reset();
+        buffers.groups.clear();
+        Self {
+            book,
+            models,
+            buffers,
+            input,
+            budget,
+            leaf: NO_LEAF,
+            group: 0,
+            start: 0,
+            end: 0,
+            integer: 0,
+            duration: 0,
+        }
+    }
+
+    /// Takes `len` bytes from what may still be written.
+    pub(crate) fn spend(&mut self, len: usize) -> Result<()> {
+        self.budget = self
+            .budget
+            .checked_sub(len)
+            .ok_or(DecodeError::Corrupt("more bytes than the declared size"))?;
+        Ok(())
+    }
+
+    /// A count or a length.
+    pub(crate) fn count<C: Coder>(&mut self, c: &mut C, count: usize) -> Result<usize> {
+        let place = self.models.number_place(self.models.common.counts);
+        self.models.common.counts = place;
+        let count = self.models.number(c, place, count as u64)?;
+        usize::try_from(count).map_err(|_| DecodeError::Corrupt("a count"))
+    }
+
+    /// A few symbols without a place of their own.
+    pub(crate) fn flag<C: Coder>(&mut self, c: &mut C, flag: usize) -> Result<usize> {
+        let place = self.models.symbol_place(self.models.common.flags);
+        self.models.common.flags = place;
+        c.symbol(&mut self.models.symbols[place as usize], flag)
+    }
+
+    /// Text whose length is coded before it; where it lies in the scratch.
+    pub(crate) fn long_text<C: Coder>(&mut self, c: &mut C, text: &[u8]) -> Result<(usize, usize)> {
+        let place = self.models.number_place(self.models.common.lens);
+        self.models.common.lens = place;
+        let len = self.models.number(c, place, text.len() as u64)? as usize;
+        if !C::ENCODES {
+            self.spend(len)?;
+        }
+        let start = self.buffers.scratch.len();
+        c.text(text, len, &mut self.buffers.scratch)?;
+        Ok((start, len))
+    }
+
+    /// An entry, by the recent ones of a place, by its id, or by its definition.
+    pub(crate) fn entry<C: Coder>(
+        &mut self,
+        c: &mut C,
+        place: Place,
+        kind: Kind,
+        id: u16,
+    ) -> Result<u16> {
+        let recent = &mut self.models.recents[place as usize];
+        let symbol = if C::ENCODES { recent.find(id) } else { 0 };
+        let symbol = c.symbol(&mut recent.model, symbol)?;
+        if symbol != NOT_RECENT {
+            return recent
+                .get(symbol)
+                .ok_or(DecodeError::Corrupt("an entry that was not there"));
+        }
+        let ids = self
+            .models
+            .number_place(self.models.common.ids[kind as usize]);
+        self.models.common.ids[kind as usize] = ids;
+        let id = u16::try_from(self.models.number(c, ids, u64::from(id))?)
+            .map_err(|_| DecodeError::Corrupt("an entry's id"))?;
+        self.models.recents[place as usize].insert(id);
+        if kind == Kind::Leaf && id == NO_LEAF {
+            return Ok(id);
+        }
+        self.definition(c, kind, id)?;
+        Ok(id)
+    }
+
+    /// An entry's definition, if it needs one here.
+    fn definition<C: Coder>(&mut self, c: &mut C, kind: Kind, id: u16) -> Result<()> {
+        let place = self.models.symbol_place(self.models.common.known);
+        self.models.common.known = place;
+        let known = C::ENCODES && self.book.is_known(kind, id);
+        let model = &mut self.models.symbols[place as usize];
+        if c.symbol(model, usize::from(!known))? == 0 {
+            return Ok(());
+        }
+        if kind == Kind::Leaf {
+            // A leaf names its template, which has to be there first.
+            let template = if C::ENCODES {
+                self.book.dict().leaf(id)?.template_id
+            } else {
+                0
+            };
+            let ids = self
+                .models
+                .number_place(self.models.common.ids[Kind::Template as usize]);
+            self.models.common.ids[Kind::Template as usize] = ids;
+            let template = u16::try_from(self.models.number(c, ids, u64::from(template))?)
+                .map_err(|_| DecodeError::Corrupt("a template's id"))?;
+            self.definition(c, Kind::Template, template)?;
+        }
+        let place = self.models.number_place(self.models.common.lens);
+        self.models.common.lens = place;
+        let bytes = if C::ENCODES {
+            self.book.dict().bytes(kind, id).unwrap_or_default()
+        } else {
+            &[]
+        };
+        let len = self.models.number(c, place, bytes.len() as u64)? as usize;
+        if len > LONGEST[kind as usize] {
+            return Err(DecodeError::TooLarge {
+                what: "an entry's length",
+                declared: len as u64,
+                limit: LONGEST[kind as usize] as u64,
+            });
+        }
+        let start = self.buffers.scratch.len();
+        c.text(bytes, len, &mut self.buffers.scratch)?;
+        if !C::ENCODES {
+            self.book.define(kind, id, &self.buffers.scratch[start..])?;
+            self.buffers.scratch.truncate(start);
+        }
+        Ok(())
+    }
+}

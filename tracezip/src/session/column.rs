@@ -1,0 +1,304 @@
+//! Attribute values: integers, doubles, strings by their patterns.
+
+use std::sync::Arc;
+
+use super::{Book, Session};
+use crate::coder::Coder;
+use crate::dict::{Kind, Leaf};
+use crate::error::{DecodeError, Result};
+use crate::models::{ParameterModels, cheapest, cost, follow, slot_for_new};
+use crate::pattern::{self, Kind as ParameterKind, Parameter, Part};
+use crate::traces::{self, IDENTIFIERS, MEMORY};
+
+/// A value of its own; then the trace's memory, then the column's.
+const NEW: usize = 0;
+const FROM_TRACE: usize = 1;
+const FROM_COLUMN: usize = FROM_TRACE + MEMORY;
+const IDENTIFIER_FROM_COLUMN: usize = FROM_TRACE + IDENTIFIERS;
+
+/// Doubles that are decimal fractions of up to so many digits are integers.
+const DIGITS: [f64; 5] = [1.0, 10.0, 100.0, 1_000.0, 10_000.0];
+const NOT_DECIMAL: usize = 15;
+
+impl<B: Book> Session<'_, B> {
+    pub(super) fn integer<C: Coder>(
+        &mut self,
+        c: &mut C,
+        trace: usize,
+        models: usize,
+        value: u64,
+    ) -> Result<u64> {
+        let place = self
+            .models
+            .integers_place(self.models.slots[models].integers);
+        self.models.slots[models].integers = place;
+        let value = self.column_integer(c, trace, place as usize, value)?;
+        self.integer = value;
+        Ok(value)
+    }
+
+    fn column_integer<C: Coder>(
+        &mut self,
+        c: &mut C,
+        trace: usize,
+        column: usize,
+        value: u64,
+    ) -> Result<u64> {
+        let memory = self.buffers.traces.get(trace).integers;
+        let held = &mut self.models.integers[column];
+        let mut symbol = NEW;
+        if C::ENCODES {
+            let in_column = held.values[..usize::from(held.len)]
+                .iter()
+                .position(|&known| known == value)
+                .map(|at| FROM_COLUMN + at);
+            let in_trace = memory
+                .iter()
+                .position(|&known| known == value)
+                .map(|at| FROM_TRACE + at);
+            symbol = match (in_trace, in_column) {
+                (Some(one), Some(other)) => {
+                    if held.source.frequency(one) > held.source.frequency(other) {
+                        one
+                    } else {
+                        other
+                    }
+                }
+                (one, other) => one.or(other).unwrap_or(NEW),
+            };
+        }
+        let symbol = c.symbol(&mut held.source, symbol)?;
+        let guesses = [0, held.last, self.duration.wrapping_sub(self.integer)];
+        let value = match symbol {
+            NEW => {
+                let mode = cheapest(&held.costs);
+                let place = held.numbers[mode];
+                let place = self.models.number_place(place);
+                self.models.integers[column].numbers[mode] = place;
+                let value = if mode == 0 {
+                    self.models.number(c, place, value)?
+                } else {
+                    let difference = value.wrapping_sub(guesses[mode]);
+                    guesses[mode].wrapping_add(self.models.signed(c, place, difference)?)
+                };
+                let held = &mut self.models.integers[column];
+                let at = slot_for_new(&held.source, &mut held.len, held.values.len(), FROM_COLUMN);
+                held.values[at] = value;
+                for (mode, guess) in guesses.iter().enumerate() {
+                    let difference = value.wrapping_sub(*guess) as i64;
+                    let penalty = if mode == 0 { 0 } else { 16 };
+                    follow(
+                        &mut held.costs[mode],
+                        cost(difference.unsigned_abs()) + penalty,
+                    );
+                }
+                value
+            }
+            FROM_TRACE..FROM_COLUMN => memory[symbol - FROM_TRACE],
+            _ => *held.values[..usize::from(held.len)]
+                .get(symbol - FROM_COLUMN)
+                .ok_or(DecodeError::Corrupt("a value that was not there"))?,
+        };
+        self.models.integers[column].last = value;
+        if value >= 16 {
+            traces::remember(&mut self.buffers.traces.get(trace).integers, value);
+        }
+        Ok(value)
+    }
+
+    /// `bytes` bytes that mean nothing to us.
+    fn identifier<C: Coder>(
+        &mut self,
+        c: &mut C,
+        trace: usize,
+        column: usize,
+        value: u128,
+        bits: u32,
+    ) -> Result<u128> {
+        let memory = self.buffers.traces.get(trace).identifiers;
+        let held = &mut self.models.identifiers[column];
+        let mut symbol = NEW;
+        if C::ENCODES {
+            let in_trace = memory.iter().position(|&known| known == value);
+            let in_column = held.values[..usize::from(held.len)]
+                .iter()
+                .position(|&known| known == value);
+            symbol = match (in_trace, in_column) {
+                (Some(at), _) => FROM_TRACE + at,
+                (None, Some(at)) => IDENTIFIER_FROM_COLUMN + at,
+                (None, None) => NEW,
+            };
+        }
+        let symbol = c.symbol(&mut held.source, symbol)?;
+        let value = match symbol {
+            NEW => {
+                let low = c.bits(value as u64, bits.min(64))?;
+                let high = c.bits((value >> 64) as u64, bits.saturating_sub(64))?;
+                let value = if bits > 64 {
+                    u128::from(low) | (u128::from(high) << 64)
+                } else {
+                    u128::from(low)
+                };
+                let held = &mut self.models.identifiers[column];
+                let at = slot_for_new(
+                    &held.source,
+                    &mut held.len,
+                    held.values.len(),
+                    IDENTIFIER_FROM_COLUMN,
+                );
+                held.values[at] = value;
+                value
+            }
+            FROM_TRACE..IDENTIFIER_FROM_COLUMN => memory[symbol - FROM_TRACE],
+            _ => *held.values[..usize::from(held.len)]
+                .get(symbol - IDENTIFIER_FROM_COLUMN)
+                .ok_or(DecodeError::Corrupt("a value that was not there"))?,
+        };
+        traces::remember(&mut self.buffers.traces.get(trace).identifiers, value);
+        Ok(value)
+    }
+
+    pub(super) fn double<C: Coder>(
+        &mut self,
+        c: &mut C,
+        trace: usize,
+        models: usize,
+        value: u64,
+    ) -> Result<u64> {
+        let (mut symbol, mut number) = (NOT_DECIMAL, value);
+        if C::ENCODES
+            && let Some((digits, whole)) = decimal(f64::from_bits(value))
+        {
+            symbol = digits;
+            number = whole;
+        }
+        let place = self.models.symbol_place(self.models.common.double);
+        self.models.common.double = place;
+        let symbol = c.symbol(&mut self.models.symbols[place as usize], symbol)?;
+        let number = self.integer(c, trace, models, number)?;
+        if symbol == NOT_DECIMAL {
+            return Ok(number);
+        }
+        let scale = DIGITS
+            .get(symbol)
+            .ok_or(DecodeError::Corrupt("a decimal fraction"))?;
+        Ok((unzigzag(number) as f64 / scale).to_bits())
+    }
+
+    pub(super) fn string<C: Coder>(
+        &mut self,
+        c: &mut C,
+        trace: usize,
+        models: usize,
+        (leaf, slot): (&Arc<Leaf>, usize),
+        value: u64,
+    ) -> Result<u64> {
+        let (from, len) = ((value >> 32) as usize, value as u32 as usize);
+        let (mut id, mut parameters) = (0, core::mem::take(&mut self.buffers.parameters));
+        let input = self.input;
+        if C::ENCODES {
+            let column = (usize::from(leaf.template_id) << 16) | slot;
+            id = self
+                .book
+                .choose_text(column, &input[from..from + len], &mut parameters);
+        }
+        let place = self.models.recent_place(self.models.slots[models].recent);
+        self.models.slots[models].recent = place;
+        let id = self.entry(c, place, Kind::Text, id)?;
+        let text = Arc::clone(self.book.dict().text(id)?);
+        let start = self.buffers.scratch.len();
+        if !C::ENCODES {
+            self.spend(text.literal)?;
+        }
+        let first = if text.parameters.is_empty() {
+            Some(0)
+        } else {
+            self.models.text(id, text.parameters.len())
+        };
+        let mut index = 0;
+        for part in &text.parts {
+            let kind = match part {
+                Part::Literal(literal) => {
+                    if !C::ENCODES {
+                        self.buffers.scratch.extend_from_slice(literal);
+                    }
+                    continue;
+                }
+                Part::Parameter(kind) => *kind,
+            };
+            let models = first.map_or(0, |first| first + index);
+            if kind == ParameterKind::Text {
+                self.long_text(c, &input[from..from + len])?;
+            } else {
+                let parameter = parameters.get(index).copied();
+                let parameter = self.parameter(c, trace, models, kind, parameter)?;
+                if !C::ENCODES {
+                    let before = self.buffers.scratch.len();
+                    pattern::put(kind, parameter, &mut self.buffers.scratch);
+                    self.spend(self.buffers.scratch.len() - before)?;
+                }
+            }
+            index += 1;
+        }
+        self.buffers.parameters = parameters;
+        if C::ENCODES {
+            return Ok(value);
+        }
+        let len = self.buffers.scratch.len() - start;
+        Ok(((start as u64) << 32) | len as u64)
+    }
+
+    fn parameter<C: Coder>(
+        &mut self,
+        c: &mut C,
+        trace: usize,
+        models: usize,
+        kind: ParameterKind,
+        value: Option<Parameter>,
+    ) -> Result<Parameter> {
+        let ParameterModels {
+            integers,
+            identifiers,
+        } = self.models.parameters[models];
+        let bits = match kind {
+            ParameterKind::Uuid => 128,
+            ParameterKind::Hex(digits) => 4 * u32::from(digits),
+            _ => {
+                let number = match value {
+                    Some(Parameter::Number(number)) => number,
+                    _ => 0,
+                };
+                let place = self.models.integers_place(integers);
+                self.models.parameters[models].integers = place;
+                let number = self.column_integer(c, trace, place as usize, number)?;
+                return Ok(Parameter::Number(number));
+            }
+        };
+        let bytes = match value {
+            Some(Parameter::Bytes(bytes)) => bytes,
+            _ => 0,
+        };
+        let place = self.models.identifiers_place(identifiers);
+        self.models.parameters[models].identifiers = place;
+        let bytes = self.identifier(c, trace, place as usize, bytes, bits)?;
+        Ok(Parameter::Bytes(bytes))
+    }
+}
+
+/// The digits after the point and the number without it, zigzag-coded, if that is all of the value.
+fn decimal(value: f64) -> Option<(usize, u64)> {
+    DIGITS.iter().enumerate().find_map(|(digits, scale)| {
+        let whole = (value * scale).round();
+        let fits = whole.abs() < (1_u64 << 53) as f64;
+        let again = whole as i64 as f64 / scale;
+        (fits && again.to_bits() == value.to_bits()).then(|| (digits, zigzag(whole as i64)))
+    })
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}

@@ -1,0 +1,140 @@
+//! The traces of a message, as far as its spans told: what ids, times and values can be guessed from.
+
+/// A span, known or only named by its children.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Relative {
+    pub(crate) id: u64,
+    /// Whether the span itself was coded; else `start` and `end` say nothing.
+    pub(crate) known: bool,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    /// Whether a child of it was coded; else what follows says nothing.
+    pub(crate) has_children: bool,
+    pub(crate) children_start: u64,
+    pub(crate) children_end: u64,
+    pub(crate) last_child_start: u64,
+}
+
+impl Relative {
+    pub(crate) fn add_child(&mut self, start: u64, end: u64) {
+        if !self.has_children {
+            self.has_children = true;
+            self.children_start = start;
+            self.children_end = end;
+        }
+        self.children_start = self.children_start.min(start);
+        self.children_end = self.children_end.max(end);
+        self.last_child_start = start;
+    }
+}
+
+/// Values of a trace that may come again.
+pub(crate) const MEMORY: usize = 6;
+pub(crate) const IDENTIFIERS: usize = 6;
+
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    pub(crate) id: u128,
+    /// The leaf of its last span.
+    pub(crate) leaf: u16,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    /// Named by children and not seen yet; the latest last.
+    pub(crate) pending: Vec<Relative>,
+    pub(crate) seen: Vec<Relative>,
+    /// The latest first.
+    pub(crate) integers: [u64; MEMORY],
+    pub(crate) identifiers: [u128; IDENTIFIERS],
+}
+
+/// Relatives of a kind that a trace remembers.
+const MOST_RELATIVES: usize = 128;
+
+pub(crate) fn push(relatives: &mut Vec<Relative>, relative: Relative) {
+    if relatives.len() == MOST_RELATIVES {
+        relatives.drain(..MOST_RELATIVES / 2);
+    }
+    relatives.push(relative);
+}
+
+impl Trace {
+    fn reset(&mut self, id: u128) {
+        self.id = id;
+        self.leaf = 0;
+        self.pending.clear();
+        self.seen.clear();
+        self.integers = [0; MEMORY];
+        self.identifiers = [0; IDENTIFIERS];
+    }
+}
+
+/// Puts a value first.
+pub(crate) fn remember<T: Copy + PartialEq, const N: usize>(memory: &mut [T; N], value: T) {
+    let at = memory
+        .iter()
+        .position(|held| *held == value)
+        .unwrap_or(N - 1);
+    memory.copy_within(..at, 1);
+    memory[0] = value;
+}
+
+/// Traces by the order in which they came up last. The first is for spans without a trace id.
+#[derive(Debug, Default)]
+pub(crate) struct Traces {
+    list: Vec<Trace>,
+    used: usize,
+    /// The latest last. One that was far away may be in it twice.
+    order: Vec<u32>,
+}
+
+/// How far back a trace is looked for.
+pub(crate) const FARTHEST: usize = 64;
+
+impl Traces {
+    pub(crate) fn reset(&mut self) {
+        self.used = 0;
+        self.order.clear();
+        self.add(0);
+        self.order.clear();
+    }
+
+    pub(crate) fn get(&mut self, index: usize) -> &mut Trace {
+        &mut self.list[index]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.used
+    }
+
+    pub(crate) fn add(&mut self, id: u128) -> usize {
+        if self.used == self.list.len() {
+            self.list.push(Trace::default());
+        }
+        self.list[self.used].reset(id);
+        self.order.push(self.used as u32);
+        self.used += 1;
+        self.used - 1
+    }
+
+    /// How many other traces came up since the trace did.
+    pub(crate) fn rank(&self, index: usize) -> Option<usize> {
+        self.order
+            .iter()
+            .rev()
+            .take(FARTHEST)
+            .position(|&at| at as usize == index)
+    }
+
+    /// The trace of a rank, which it now loses.
+    pub(crate) fn take_rank(&mut self, rank: usize) -> Option<usize> {
+        let at = self.order.len().checked_sub(rank + 1)?;
+        let index = self.order.remove(at);
+        self.order.push(index);
+        Some(index as usize)
+    }
+
+    /// A trace comes up that was far away.
+    pub(crate) fn touch(&mut self, index: usize) {
+        self.order.push(index as u32);
+    }
+}
