@@ -5,7 +5,7 @@ use core::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::coder::{Reader, Streams};
-use crate::dict::{Dict, Kind, Leaf, Plan};
+use crate::dict::{Dict, Kind};
 use crate::encoder::ANYTHING_ID;
 use crate::envelope::{Envelope, Item, field_len, put_field, tag};
 use crate::error::{DecodeError, Result};
@@ -14,7 +14,7 @@ use crate::limits::{ENTRIES, Limits, SNAPSHOTS};
 use crate::models::Models;
 use crate::pattern::{ANYTHING, Parameter};
 use crate::session::{Book, Buffers, Session};
-use crate::shape::{Backwards, Slot, Value};
+use crate::shape::Backwards;
 use crate::text::TextDecompressor;
 
 /// The entries of a stream, and which of them the frame at hand defines.
@@ -215,7 +215,11 @@ impl Stream {
             let coded = session.span(&mut reader, 0, 0, &[])?;
             let end = shop.spans.start();
             match coded.leaf {
-                Some(leaf) => write(&mut shop.spans, &leaf, session.buffers)?,
+                Some(leaf) => {
+                    let buffers = &session.buffers;
+                    shop.spans
+                        .span(&leaf.compiled, &buffers.values, &buffers.scratch)?;
+                }
                 None => {
                     let (start, len) = coded.text;
                     shop.spans
@@ -232,26 +236,6 @@ impl Stream {
         }
         assemble(shop, &self.book.dict, head.decoded_len, out)
     }
-}
-
-fn write(spans: &mut Backwards, leaf: &Leaf, buffers: &Buffers) -> Result<()> {
-    spans.span(&leaf.template, |slot| match leaf.plans[slot] {
-        Plan::Number(number) => Value::Number(number),
-        Plan::Bytes { at, len } => {
-            let at = at as usize;
-            Value::Bytes(&leaf.bytes[at..at + len as usize])
-        }
-        Plan::Local => {
-            let value = buffers.values[slot];
-            match leaf.template.slots[slot] {
-                Slot::Bytes(_) | Slot::TraceId | Slot::LinkTraceId => {
-                    let at = (value >> 32) as usize;
-                    Value::Bytes(&buffers.scratch[at..at + value as u32 as usize])
-                }
-                _ => Value::Number(value),
-            }
-        }
-    })
 }
 
 /// Puts the envelope around the spans.

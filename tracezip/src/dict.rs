@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{DecodeError, Result};
 use crate::pattern::{self, Kind as Parameter, Part};
-use crate::shape::{Slot, Template};
+use crate::shape::{Compiled, Slot, Template};
 use crate::wire;
 
 /// What an entry is.
@@ -41,7 +41,7 @@ pub(crate) struct Leaf {
     pub(crate) bytes: Box<[u8]>,
     pub(crate) template: Arc<Template>,
     pub(crate) template_id: u16,
-    pub(crate) plans: Box<[Plan]>,
+    pub(crate) compiled: Compiled,
     /// Nanoseconds of which starts and ends are multiples.
     pub(crate) start_unit: u64,
     pub(crate) end_unit: u64,
@@ -78,6 +78,16 @@ enum Entry {
 }
 
 impl Entry {
+    fn charge(&self) -> usize {
+        let (kind, shape) = match self {
+            Self::Shell(_) => (Kind::Shell, 0),
+            Self::Template(_) => (Kind::Template, 0),
+            Self::Leaf(leaf) => (Kind::Leaf, leaf.template.shape.len()),
+            Self::Text(_) => (Kind::Text, 0),
+        };
+        charge(kind, self.bytes().len(), shape)
+    }
+
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Shell(bytes) => bytes,
@@ -96,13 +106,16 @@ pub(crate) struct Dict {
 }
 
 /// What an entry is charged as, on both sides.
-pub(crate) fn charge(kind: Kind, len: usize) -> usize {
+///
+/// A leaf is charged for its template's bytes too, since both are in what its spans are written by.
+pub(crate) fn charge(kind: Kind, len: usize, shape: usize) -> usize {
     let factor = match kind {
         Kind::Shell => 1,
         Kind::Text => 2,
-        Kind::Template | Kind::Leaf => 5,
+        Kind::Template => 4,
+        Kind::Leaf => 3,
     };
-    96 + factor * len
+    96 + factor * len + shape
 }
 
 impl Dict {
@@ -168,7 +181,13 @@ impl Dict {
                 Err(DecodeError::Redefined(id))
             };
         }
-        let size = self.size + charge(kind, bytes.len());
+        let entry = match kind {
+            Kind::Shell => Entry::Shell(bytes.into()),
+            Kind::Template => Entry::Template(Arc::new(Template::read(bytes)?)),
+            Kind::Leaf => Entry::Leaf(Arc::new(self.read_leaf(bytes)?)),
+            Kind::Text => Entry::Text(Arc::new(read_text(bytes)?)),
+        };
+        let size = self.size + entry.charge();
         if size > limit {
             return Err(DecodeError::TooLarge {
                 what: "a stream's entries",
@@ -176,12 +195,6 @@ impl Dict {
                 limit: limit as u64,
             });
         }
-        let entry = match kind {
-            Kind::Shell => Entry::Shell(bytes.into()),
-            Kind::Template => Entry::Template(Arc::new(Template::read(bytes)?)),
-            Kind::Leaf => Entry::Leaf(Arc::new(self.read_leaf(bytes)?)),
-            Kind::Text => Entry::Text(Arc::new(read_text(bytes)?)),
-        };
         let entries = &mut self.entries[kind as usize];
         let index = usize::from(id);
         if entries.len() <= index {
@@ -197,7 +210,7 @@ impl Dict {
         if let Some(slot) = self.entries[kind as usize].get_mut(usize::from(id))
             && let Some(entry) = slot.take()
         {
-            self.size -= charge(kind, entry.bytes().len());
+            self.size -= entry.charge();
         }
     }
 
@@ -254,10 +267,11 @@ impl Dict {
             .filter(|slot| plans[*slot] == Plan::Local && !special.contains(&Some(*slot)))
             .map(|slot| slot as u16)
             .collect();
+        let compiled = Compiled::new(&template, &plans, bytes);
         Ok(Leaf {
             bytes: bytes.into(),
             template_id,
-            plans: plans.into(),
+            compiled,
             start_unit: UNITS[units & 3],
             end_unit: UNITS[units >> 2],
             trace_id: special[0],

@@ -139,7 +139,6 @@ pub(crate) struct Common {
     pub(crate) flags: Place,
     pub(crate) known: Place,
     pub(crate) first_leaf: Place,
-    pub(crate) link: Place,
     pub(crate) double: Place,
 }
 

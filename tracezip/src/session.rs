@@ -4,7 +4,7 @@ mod column;
 mod span;
 mod times;
 
-use crate::coder::Coder;
+use crate::coder::{Coder, Column};
 use crate::dict::{Dict, Kind, LONGEST};
 use crate::error::{DecodeError, Result};
 use crate::models::{Models, NOT_RECENT, Place};
@@ -169,6 +169,7 @@ impl<'a, B: Book> Session<'a, B> {
 
     /// An entry's definition, if it needs one here.
     fn definition<C: Coder>(&mut self, c: &mut C, kind: Kind, id: u16) -> Result<()> {
+        c.at(Column::Definition(kind as u8));
         let place = self.models.symbol_place(self.models.common.known);
         self.models.common.known = place;
         let known = C::ENCODES && self.book.is_known(kind, id);
@@ -190,6 +191,7 @@ impl<'a, B: Book> Session<'a, B> {
             let template = u16::try_from(self.models.number(c, ids, u64::from(template))?)
                 .map_err(|_| DecodeError::Corrupt("a template's id"))?;
             self.definition(c, Kind::Template, template)?;
+            c.at(Column::Definition(kind as u8));
         }
         let place = self.models.number_place(self.models.common.lens);
         self.models.common.lens = place;

@@ -1,6 +1,6 @@
 //! The writing side.
 
-use super::{Coder, Model, SCALE_BITS, WORD_BITS};
+use super::{Coder, Model, SCALE_BITS, Sink, WORD_BITS};
 use crate::error::Result;
 
 /// Three streams: coded symbols, bits as they are, text.
@@ -62,15 +62,11 @@ impl Writer {
             }
         }
     }
+}
 
-    pub(crate) fn text_len(&self) -> usize {
-        self.text.len()
-    }
-
-    /// Bits of the symbols and bits so far, for the account of what costs how much.
-    pub(crate) fn spent(&self) -> f64 {
-        let coded = self.symbols.len() as f64 * 8.0 + 64.0 - (self.range as f64).log2();
-        coded + self.bits.len() as f64 * 8.0 + f64::from(self.filled)
+impl Sink for Writer {
+    fn writer(&mut self) -> &mut Writer {
+        self
     }
 }
 

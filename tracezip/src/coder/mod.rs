@@ -3,10 +3,12 @@
 //! Encoding and decoding a span is one piece of code over [`Coder`], so that the two cannot drift apart: each
 //! call is given the value (which a decoder ignores) and gives back the value (which an encoder was given).
 
+mod account;
 mod decode;
 mod encode;
 mod model;
 
+pub(crate) use account::{Account, Accountant, Column};
 pub(crate) use decode::{Reader, Streams};
 pub(crate) use encode::Writer;
 pub(crate) use model::Model;
@@ -25,6 +27,15 @@ pub(crate) trait Coder {
 
     /// `len` bytes of text. An encoder takes them from `text`, a decoder appends them to `out`.
     fn text(&mut self, text: &[u8], len: usize, out: &mut Vec<u8>) -> Result<()>;
+
+    /// What comes now belongs to this column, for who keeps an account.
+    #[inline]
+    fn at(&mut self, _column: Column) {}
+}
+
+/// A coder that writes.
+pub(crate) trait Sink: Coder {
+    fn writer(&mut self) -> &mut Writer;
 }
 
 /// Probabilities are fractions of this power of two.

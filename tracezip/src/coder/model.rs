@@ -64,15 +64,22 @@ impl Model {
         self.range(symbol).1
     }
 
+    /// What the symbol costs.
+    pub(super) fn bits(&self, symbol: usize) -> f64 {
+        f64::from(SCALE_BITS) - f64::from(self.frequency(symbol)).log2()
+    }
+
     /// The symbol whose range holds `target`.
     #[inline]
     pub(super) fn find(&self, target: u32) -> usize {
-        let target = target as u16;
-        let mut below = 0;
-        for &bound in &self.0[1..] {
-            below += usize::from(bound <= target);
-        }
-        below
+        // All sixteen, for a loop without a remainder becomes vector instructions; the first is no bound.
+        let target = target as i16;
+        let below: i16 = self
+            .0
+            .iter()
+            .map(|&bound| i16::from(bound as i16 <= target))
+            .sum();
+        (below - i16::from(self.0[0] as i16 <= target)) as usize & 15
     }
 
     #[inline]

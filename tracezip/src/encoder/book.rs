@@ -141,7 +141,7 @@ impl EncoderBook {
 
     fn add(&mut self, hash: u64, kind: Kind, bytes: &[u8]) -> Option<u16> {
         let held = &mut self.held[kind as usize];
-        if self.dict.size() + charge(kind, bytes.len()) > ENTRIES
+        if self.dict.size() + charge(kind, bytes.len(), 0) > ENTRIES
             || bytes.len() > LONGEST[kind as usize]
         {
             return None;

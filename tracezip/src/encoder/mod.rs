@@ -1,6 +1,7 @@
 //! Requests to frames.
 
 mod book;
+mod guess;
 mod plan;
 
 use std::collections::VecDeque;
@@ -8,18 +9,19 @@ use std::collections::VecDeque;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ack::Acknowledgement;
-use crate::coder::{Streams, Writer};
+use crate::coder::{Account, Accountant, Sink, Streams, Writer};
 use crate::dict::Kind;
 use crate::envelope::{Envelope, Item};
 use crate::error::Result;
 use crate::frame::{self, Head, StreamId, StreamName};
 use crate::limits::ENTRIES;
 use crate::models::Models;
-use crate::session::{Buffers, NO_LEAF, Session};
+use crate::session::{Book, Buffers, NO_LEAF, Session};
 use crate::shape::{Parsed, peek_end};
 use crate::text::TextCompressor;
 pub(crate) use book::ANYTHING_ID;
 use book::EncoderBook;
+use guess::Guesser;
 use plan::Planner;
 
 /// Messages that may be without an answer; when more are, the oldest count as lost.
@@ -63,6 +65,7 @@ pub struct Encoder {
     self_contained: bool,
     book: EncoderBook,
     planner: Planner,
+    guesser: Guesser,
     pending: VecDeque<Pending>,
     /// What an acknowledged message left behind.
     base: Option<(u64, Box<Models>)>,
@@ -100,6 +103,7 @@ impl Encoder {
             self_contained: false,
             book: EncoderBook::new(seed),
             planner,
+            guesser: Guesser::default(),
             pending: VecDeque::new(),
             base: None,
             fresh: Models::default(),
@@ -136,12 +140,21 @@ impl Encoder {
             + pending.map(|models| models.size()).sum::<usize>()
     }
 
+    /// The key of an attribute, as far as it can be told from what precedes its value.
+    pub(crate) fn slot_name(&self, template: u16, slot: usize) -> String {
+        let Ok(template) = self.book.dict().template(template) else {
+            return "?".to_owned();
+        };
+        template.name_before(slot)
+    }
+
     /// Forgets all that was acknowledged: the next frame begins a new epoch.
     pub fn new_epoch(&mut self) {
         self.epoch += 1;
         self.sequence = 0;
         self.book.clear();
         self.planner.clear(self.seed);
+        self.guesser.clear();
         self.pending.clear();
         self.base = None;
     }
@@ -181,6 +194,26 @@ impl Encoder {
 
     /// Appends the frame of a request to `out`.
     pub fn encode(&mut self, request: &[u8], out: &mut Vec<u8>) -> Encoded {
+        let mut writer = core::mem::take(&mut self.writer);
+        let encoded = self.encode_by(&mut writer, request, out);
+        self.writer = writer;
+        encoded
+    }
+
+    /// Encodes, and takes what costs how much to account.
+    pub(crate) fn encode_accounted(
+        &mut self,
+        request: &[u8],
+        out: &mut Vec<u8>,
+        account: &mut Account,
+    ) -> Encoded {
+        let mut writer = Accountant::new(core::mem::take(&mut self.writer), account);
+        let encoded = self.encode_by(&mut writer, request, out);
+        self.writer = writer.writer;
+        encoded
+    }
+
+    fn encode_by<S: Sink>(&mut self, sink: &mut S, request: &[u8], out: &mut Vec<u8>) -> Encoded {
         let first = out.len();
         if self.self_contained || self.book.dict.size() > ENTRIES / 8 * 7 {
             self.new_epoch();
@@ -189,7 +222,7 @@ impl Encoder {
             self.sequence += 1;
         }
         if request.len() <= LONGEST_REQUEST
-            && let Ok(encoded) = self.try_encode(request, out)
+            && let Ok(encoded) = self.try_encode(sink, request, out)
             && out.len() - first < request.len() + 64
         {
             return encoded;
@@ -237,10 +270,15 @@ impl Encoder {
         frame::put(&head, &streams, request.len(), xxh3_64(request), out);
     }
 
-    fn try_encode(&mut self, request: &[u8], out: &mut Vec<u8>) -> Result<Encoded> {
+    fn try_encode<S: Sink>(
+        &mut self,
+        sink: &mut S,
+        request: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Encoded> {
         self.envelope.scan(request);
         self.book.begin(self.self_contained);
-        self.writer.reset();
+        sink.writer().reset();
         self.models
             .copy_from(self.base.as_ref().map_or(&self.fresh, |base| &base.1));
         let mut fallback = self.entries(request);
@@ -251,25 +289,35 @@ impl Encoder {
             request,
             usize::MAX,
         );
-        session.envelope(&mut self.writer, &mut self.envelope, &mut self.entries)?;
+        session.envelope(sink, &mut self.envelope, &mut self.entries)?;
         order(&self.envelope, request, &mut self.order);
+        let mut before = NO_LEAF;
         for &(group, span) in &self.order {
             let (start, end) = self.envelope.spans[span as usize];
             let (start, end) = (start as usize, end as usize);
+            let place = (request, start, end);
+            let values = &mut session.buffers.values;
             let mut leaf = NO_LEAF;
-            if self.parsed.span(request, start, end)
+            if let Some(found) = self.guesser.find(session.book, before, place, values) {
+                leaf = found;
+                if let Ok(leaf) = session.book.dict().leaf(leaf) {
+                    self.planner.count(leaf.template_id);
+                }
+            } else if self.parsed.span(request, start, end)
                 && let Some(found) = self.planner.leaf(session.book, &self.parsed, request)
             {
                 leaf = found;
                 core::mem::swap(&mut session.buffers.values, &mut self.parsed.values);
+                self.guesser.learn(before, leaf);
             }
+            before = leaf;
             fallback |= leaf == NO_LEAF;
-            session.span(&mut self.writer, leaf, group as usize, &request[start..end])?;
+            session.span(sink, leaf, group as usize, &request[start..end])?;
         }
         let retained =
             !self.self_contained && self.pending.iter().all(|pending| pending.models.is_none());
         let mut head = self.head(if retained { frame::RETAINED } else { 0 }, request.len());
-        let (symbols, bits, raw_text) = self.writer.finish();
+        let (symbols, bits, raw_text) = sink.writer().finish();
         let (text, flag) = self.text.compress(raw_text);
         head.flags |= flag;
         let streams = Streams {

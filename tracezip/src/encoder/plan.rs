@@ -38,6 +38,13 @@ impl Planner {
         self.seed = seed;
     }
 
+    /// Counts a span of a template whose leaf was found otherwise.
+    pub(super) fn count(&mut self, template: u16) {
+        if let Some(known) = self.templates.get_mut(usize::from(template)) {
+            known.spans += 1;
+        }
+    }
+
     /// The leaf of a parsed span; nothing if there is no room for it.
     pub(super) fn leaf(
         &mut self,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Book, Session};
-use crate::coder::Coder;
+use crate::coder::{Coder, Column};
 use crate::dict::{Kind, Leaf};
 use crate::error::{DecodeError, Result};
 use crate::models::{ParameterModels, cheapest, cost, follow, slot_for_new};
@@ -205,6 +205,7 @@ impl<B: Book> Session<'_, B> {
         let place = self.models.recent_place(self.models.slots[models].recent);
         self.models.slots[models].recent = place;
         let id = self.entry(c, place, Kind::Text, id)?;
+        c.at(Column::Slot(leaf.template_id, slot as u16));
         let text = Arc::clone(self.book.dict().text(id)?);
         let start = self.buffers.scratch.len();
         if !C::ENCODES {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Book, NO_LEAF, Session};
-use crate::coder::Coder;
+use crate::coder::{Coder, Column};
 use crate::dict::{Kind, Leaf};
 use crate::error::{DecodeError, Result};
 use crate::models::ensure_model;
@@ -60,28 +60,27 @@ impl<B: Book> Session<'_, B> {
         } else {
             None
         };
+        c.at(Column::Trace);
         let trace = self.trace(c, leaf.as_deref())?;
         let before = self.buffers.traces.get(trace).leaf;
-        let place = if before == NO_LEAF {
-            &mut self.models.common.first_leaf
+        let next = if before == NO_LEAF {
+            let place = self.models.recent_place(self.models.common.first_leaf);
+            self.models.common.first_leaf = place;
+            place
         } else {
             let at = self.models.leaf(before);
-            &mut self.models.leaves[at].next
+            let place = self.models.recent_place(self.models.leaves[at].next);
+            self.models.leaves[at].next = place;
+            place
         };
-        let mut copy = *place;
-        copy = self.models.recent_place(copy);
-        if before == NO_LEAF {
-            self.models.common.first_leaf = copy;
-        } else {
-            let at = self.models.leaf(before);
-            self.models.leaves[at].next = copy;
-        }
-        let leaf_id = self.entry(c, copy, Kind::Leaf, leaf_id)?;
+        c.at(Column::Leaf);
+        let leaf_id = self.entry(c, next, Kind::Leaf, leaf_id)?;
+        c.at(Column::Group);
         let group = self.group(c, leaf_id, group)?;
-        let previous = self.leaf;
         self.leaf = leaf_id;
         self.buffers.traces.get(trace).leaf = leaf_id;
         if leaf_id == NO_LEAF {
+            c.at(Column::Odd);
             let text = self.long_text(c, odd)?;
             return Ok(Coded {
                 group,
@@ -89,7 +88,6 @@ impl<B: Book> Session<'_, B> {
                 text,
             });
         }
-        let _ = previous;
         let leaf = match leaf {
             Some(leaf) => leaf,
             None => Arc::clone(self.book.dict().leaf(leaf_id)?),
@@ -98,14 +96,16 @@ impl<B: Book> Session<'_, B> {
             // What is not charged by its own length has a length that the template knows.
             self.spend(leaf.min_len)?;
             self.buffers.values.clear();
-            self.buffers.values.resize(leaf.plans.len(), 0);
+            self.buffers.values.resize(leaf.template.slots.len(), 0);
             self.trace_id(trace, &leaf)?;
         }
         let models = self.models.leaf(leaf_id);
+        c.at(Column::SpanId);
         let mut own = match leaf.span_id {
             Some(slot) => self.span_id(c, trace, models, slot)?,
             None => Relative::default(),
         };
+        c.at(Column::ParentId);
         let parent = match leaf.parent_id {
             Some(slot) => Some(self.parent_id(c, trace, models, own.has_children, slot)?),
             None => None,
@@ -386,6 +386,7 @@ impl<B: Book> Session<'_, B> {
         for &slot in &leaf.rest {
             let slot = usize::from(slot);
             let models = first.map_or(0, |first| first + slot);
+            c.at(Column::Slot(leaf.template_id, slot as u16));
             let value = self.buffers.values[slot];
             self.buffers.values[slot] = match leaf.template.slots[slot] {
                 Slot::Varint(_) | Slot::Fixed32 => self.integer(c, trace, models, value)?,

@@ -5,7 +5,7 @@
 
 use super::span::Parent;
 use super::{Book, Session};
-use crate::coder::Coder;
+use crate::coder::{Coder, Column};
 use crate::dict::Leaf;
 use crate::error::Result;
 use crate::models::{ENDS, STARTS, cheapest, cost, follow};
@@ -67,6 +67,7 @@ impl<B: Book> Session<'_, B> {
             (situation::ALONE, starts)
         };
         let mut start = before_start;
+        c.at(Column::Start);
         if let Some(slot) = leaf.start {
             start = self.start(c, models, situation, &starts, leaf.start_unit, slot)?;
             self.start = start;
@@ -78,6 +79,7 @@ impl<B: Book> Session<'_, B> {
         } else {
             [start, before_end, start]
         };
+        c.at(Column::End);
         if let Some(slot) = leaf.end {
             self.end = self.end(c, models, situation, &ends, leaf.end_unit, slot)?;
         }

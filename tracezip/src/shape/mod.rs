@@ -4,15 +4,19 @@
 //! again, given the values of its slots in order. Field numbers, their order, attribute keys, explicit defaults
 //! and the widths of varints are part of the shape, so that spans of an unusual encoder are as good as others.
 
+mod compiled;
 mod ops;
 mod parse;
 mod write;
 
-pub(crate) use ops::{Op, Slot, Template};
+pub(crate) use compiled::Compiled;
+use compiled::Piece;
+use ops::Op;
+pub(crate) use ops::{Slot, Template};
 pub(crate) use parse::{Parsed, peek_end};
-pub(crate) use write::{Backwards, Value};
+pub(crate) use write::Backwards;
 
-/// Operations of a shape. Those up to `LAST_SLOT` are slots.
+/// Operations of a shape. Those below `LITERAL` are slots.
 pub(crate) mod code {
     /// A varint; operand: its width.
     pub(crate) const VARINT: u8 = 1;
@@ -34,7 +38,6 @@ pub(crate) mod code {
     /// Sixteen and eight bytes: the ids of a link.
     pub(crate) const LINK_TRACE_ID: u8 = 11;
     pub(crate) const LINK_SPAN_ID: u8 = 12;
-    pub(crate) const LAST_SLOT: u8 = LINK_SPAN_ID;
     /// Bytes as they are; operands: how many (a byte), the bytes.
     pub(crate) const LITERAL: u8 = 16;
     /// The length of what comes until the matching `CLOSE`; operand: its width.

@@ -62,9 +62,26 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// Memory beside the shape's own bytes.
-    pub(crate) fn overhead(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.ops) + size_of_val(&*self.slots)
+    /// The text before a slot: usually an attribute's key.
+    pub(crate) fn name_before(&self, slot: usize) -> String {
+        let (mut slots, mut name) = (0, String::new());
+        for op in &self.ops {
+            match *op {
+                Op::Slot(kind) => {
+                    if slots == slot {
+                        return format!("{name} {kind:?}");
+                    }
+                    slots += 1;
+                }
+                Op::Literal { at, len } if len > 3 => {
+                    let bytes = &self.shape[at as usize..at as usize + usize::from(len)];
+                    let shown = bytes.iter().filter(|byte| byte.is_ascii_graphic());
+                    name = shown.map(|byte| char::from(*byte)).collect();
+                }
+                _ => {}
+            }
+        }
+        name
     }
 
     /// Reads a shape.

@@ -1,16 +1,9 @@
 //! From a shape and values to a span's bytes, from the last to the first: so every length is known when it is
 //! written.
 
-use super::{DEEPEST, Op, Slot, Template};
+use super::{Compiled, DEEPEST, Piece, Slot};
 use crate::error::{DecodeError, Result};
 use crate::wire::minimal_len;
-
-/// What is in a slot.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Value<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-}
 
 /// A buffer of fixed size that fills from its end.
 #[derive(Debug, Default)]
@@ -58,52 +51,46 @@ impl Backwards {
         self.put(&bytes[..len])
     }
 
-    /// Writes a span; `value` gives what is in the slot of a number.
-    pub(crate) fn span<'v>(
-        &mut self,
-        template: &Template,
-        value: impl Fn(usize) -> Value<'v>,
-    ) -> Result<()> {
+    /// Writes a span. Of its own values, bytes and trace ids are places in `scratch`.
+    pub(crate) fn span(&mut self, leaf: &Compiled, values: &[u64], scratch: &[u8]) -> Result<()> {
         let mut ends = [0; DEEPEST + 2];
         let mut depth = 0;
-        let mut slot = template.slots.len();
-        for op in template.ops.iter().rev() {
-            match *op {
-                Op::Literal { at, len } => {
+        for piece in leaf.pieces.iter().rev() {
+            match *piece {
+                Piece::Literal { at, len } => {
                     let at = at as usize;
-                    self.put(&template.shape[at..at + usize::from(len)])?;
+                    self.put(&leaf.bytes[at..at + len as usize])?;
                 }
-                Op::Close => {
+                Piece::Close => {
                     ends[depth] = self.start;
                     depth += 1;
                 }
-                Op::Open(width) => {
+                Piece::Open(width) => {
                     depth -= 1;
                     let len = ends[depth] - self.start;
                     self.put_varint(len as u64, width)?;
                 }
-                Op::Slot(kind) => {
-                    slot -= 1;
-                    match (kind, value(slot)) {
-                        (Slot::Varint(width), Value::Number(number)) => {
-                            self.put_varint(number, width)?;
-                        }
-                        (Slot::Fixed32, Value::Number(number)) => {
-                            self.put(&(number as u32).to_le_bytes())?;
-                        }
-                        (Slot::Bytes(width), Value::Bytes(bytes)) => {
+                Piece::Slot(slot, index) => {
+                    let value = values[usize::from(index)];
+                    match slot {
+                        Slot::Varint(width) => self.put_varint(value, width)?,
+                        Slot::Fixed32 => self.put(&(value as u32).to_le_bytes())?,
+                        Slot::Bytes(width) => {
+                            let bytes = place(scratch, value);
                             self.put(bytes)?;
                             self.put_varint(bytes.len() as u64, width)?;
                         }
-                        (Slot::TraceId | Slot::LinkTraceId, Value::Bytes(id)) => self.put(id)?,
-                        (_, Value::Number(number)) => self.put(&number.to_le_bytes())?,
-                        (_, Value::Bytes(_)) => {
-                            return Err(DecodeError::Corrupt("bytes where a number belongs"));
-                        }
+                        Slot::TraceId | Slot::LinkTraceId => self.put(place(scratch, value))?,
+                        _ => self.put(&value.to_le_bytes())?,
                     }
                 }
             }
         }
         Ok(())
     }
+}
+
+fn place(scratch: &[u8], value: u64) -> &[u8] {
+    let at = (value >> 32) as usize;
+    &scratch[at..at + value as u32 as usize]
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::stat;
+use crate::{inspect, stat};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -33,6 +33,7 @@ impl From<lexopt::Error> for Error {
 pub(crate) enum Command {
     Help,
     Stat(stat::Options),
+    Inspect(stat::Options),
 }
 
 const HELP: &str = "\
@@ -58,6 +59,7 @@ pub(crate) fn parse() -> Result<Command, Error> {
     }
     match command.as_deref().and_then(|command| command.to_str()) {
         Some("stat") => Ok(Command::Stat(options)),
+        Some("inspect") => Ok(Command::Inspect(options)),
         _ => Err(Error::Usage("which command?".into())),
     }
 }
@@ -70,6 +72,7 @@ impl Command {
                 Ok(())
             }
             Self::Stat(options) => stat::run(&options),
+            Self::Inspect(options) => inspect::run(&options),
         }
     }
 }

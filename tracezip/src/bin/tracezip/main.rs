@@ -7,6 +7,7 @@
 
 mod arguments;
 mod corpus;
+mod inspect;
 mod stat;
 
 use std::process::ExitCode;

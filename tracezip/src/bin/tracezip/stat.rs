@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use serde_json::json;
 use tracezip::{Acknowledgement, Decoder, Encoder, Limits};
 
@@ -179,7 +180,7 @@ fn zstd(requests: &[&[u8]]) -> (Duration, usize) {
         return (Duration::ZERO, 0);
     };
     let (mut size, mut out) = (0, Vec::new());
-    let start = Instant::now();
+    let start = ThreadTime::now();
     for request in requests {
         out.clear();
         out.reserve(zstd::zstd_safe::compress_bound(request.len()));
@@ -203,14 +204,14 @@ fn ours(
     (figures.ours, figures.spans, figures.fallbacks) = (0, 0, 0);
     for (index, request) in requests.iter().enumerate() {
         frame.clear();
-        let start = Instant::now();
+        let start = ThreadTime::now();
         let encoded = encoder.encode(request, &mut frame);
         encode += start.elapsed();
         figures.ours += frame.len();
         figures.spans += encoded.spans;
         figures.fallbacks += usize::from(encoded.fallback);
         decoded.clear();
-        let start = Instant::now();
+        let start = ThreadTime::now();
         let answer = decoder.decode(&frame, &mut decoded);
         decode += start.elapsed();
         let lost = |why: String| Error::Lost {

@@ -1,0 +1,65 @@
+//! `inspect`: where the bytes of a file go, column by column.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use tracezip::{Decoder, Encoder, Inspection, Limits};
+
+use crate::arguments::Error;
+use crate::corpus;
+use crate::stat::Options;
+
+pub(crate) fn run(options: &Options) -> Result<(), Error> {
+    if options.files.is_empty() {
+        return Err(Error::Usage("inspect which files?".into()));
+    }
+    for path in &options.files {
+        file(path, options)?;
+    }
+    Ok(())
+}
+
+fn file(path: &Path, options: &Options) -> Result<(), Error> {
+    let bytes = corpus::read(path)?;
+    let requests = corpus::requests(&bytes)?;
+    let mut encoder = Encoder::new([0x5a; 16]).with_self_contained(options.self_contained);
+    let mut decoder = Decoder::new(Limits::default());
+    let mut inspection = Inspection::default();
+    let mut answers = VecDeque::new();
+    let (mut size, mut spans) = (0, 0);
+    let (mut frame, mut decoded) = (Vec::new(), Vec::new());
+    for (index, request) in requests.iter().enumerate() {
+        frame.clear();
+        decoded.clear();
+        spans += inspection.encode(&mut encoder, request, &mut frame).spans;
+        size += frame.len();
+        let answer = decoder.decode(&frame, &mut decoded);
+        answers.push_back(answer.map_err(|error| Error::Lost {
+            path: path.to_path_buf(),
+            request: index,
+            why: error.to_string(),
+        })?);
+        if answers.len() > options.in_flight
+            && let Some(Some(answer)) = answers.pop_front()
+        {
+            encoder.acknowledge(&answer);
+        }
+    }
+    let per_span = |bytes: f64| bytes / spans.max(1) as f64;
+    println!(
+        "{}: {spans} spans, {:.2} bytes each",
+        path.display(),
+        per_span(size as f64)
+    );
+    println!("{:>8} {:>8} {:>8}  bytes a span", "coded", "raw", "text");
+    for column in inspection.columns() {
+        println!(
+            "{:>8.3} {:>8.3} {:>8.3}  {}",
+            per_span(column.coded),
+            per_span(column.raw),
+            per_span(column.text as f64),
+            column.name
+        );
+    }
+    Ok(())
+}
