@@ -1,383 +1,305 @@
-//! Frames to requests.
+//! Frames of many streams to requests.
 
-use core::ops::Range;
+use hashbrown::HashMap;
+use std::hash::RandomState;
 
-use xxhash_rust::xxh3::xxh3_64;
-
-use crate::coder::{Reader, Streams};
-use crate::dict::{Dict, Kind};
-use crate::encoder::ANYTHING_ID;
-use crate::envelope::{Envelope, Item, field_len, put_field, tag};
+use crate::ack::Acknowledgement;
 use crate::error::{DecodeError, Result};
-use crate::frame::{self, Frame};
-use crate::limits::{ENTRIES, Limits, SNAPSHOTS};
-use crate::models::Models;
-use crate::pattern::{ANYTHING, Parameter};
-use crate::session::{Book, Buffers, Session};
-use crate::shape::Backwards;
-use crate::text::TextDecompressor;
+use crate::frame::{self, Frame, Head, StreamId, StreamName};
+use crate::limits::Limits;
+use crate::stream::{Stream, Workshop};
 
-/// The entries of a stream, and which of them the frame at hand defines.
-#[derive(Debug, Default)]
-struct DecoderBook {
-    dict: Dict,
-    defined: Vec<(Kind, u16)>,
+/// What a frame was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Decoded {
+    /// What to answer; nothing to a self-contained frame.
+    pub answer: Option<Acknowledgement>,
+    /// A frame with this number was decoded before: the sender did not learn of it, and sends its request again.
+    pub repeated: bool,
 }
 
-impl DecoderBook {
-    fn clear(&mut self) {
-        self.dict.clear();
-        // Within any limit, and well formed.
-        let _ = self.dict.define(Kind::Text, ANYTHING_ID, ANYTHING, ENTRIES);
-    }
-
-    fn roll_back(&mut self) {
-        for (kind, id) in self.defined.drain(..) {
-            self.dict.forget(kind, id);
-        }
-    }
-}
-
-impl Book for DecoderBook {
-    fn dict(&self) -> &Dict {
-        &self.dict
-    }
-
-    fn is_known(&mut self, _kind: Kind, _id: u16) -> bool {
-        true
-    }
-
-    fn define(&mut self, kind: Kind, id: u16, bytes: &[u8]) -> Result<()> {
-        if self.dict.define(kind, id, bytes, ENTRIES)? {
-            self.defined.push((kind, id));
-        }
-        Ok(())
-    }
-
-    fn choose_text(&mut self, _: usize, _: &[u8], _: &mut Vec<Parameter>) -> u16 {
-        ANYTHING_ID
-    }
-}
-
-/// What decoding works with; holds nothing from one frame to the next.
-#[derive(Debug, Default)]
-pub(crate) struct Workshop {
-    models: Models,
-    buffers: Buffers,
-    text: TextDecompressor,
-    envelope: Envelope,
-    entries: Vec<[u16; 2]>,
-    spans: Backwards,
-    places: Vec<Range<usize>>,
-}
-
-/// What is held of a stream.
 #[derive(Debug)]
-pub(crate) struct Stream {
-    book: DecoderBook,
-    epoch: u64,
-    /// By the number of the message that left them behind.
-    snapshots: Vec<(u64, Models)>,
-    /// The latest message whose models others were seen to build on.
-    base: u64,
+struct Held {
+    principal: u64,
+    id: StreamId,
+    stream: Stream,
+    /// When it was used last, in frames.
+    used: u64,
+    /// Bytes that it counts for in the total.
+    size: usize,
+    seen: Seen,
 }
 
-impl Stream {
-    pub(crate) fn new(epoch: u64) -> Self {
-        let mut book = DecoderBook::default();
-        book.clear();
-        Self {
-            book,
-            epoch,
-            snapshots: Vec::new(),
-            base: 0,
-        }
-    }
+/// Numbers of frames that were decoded: the highest, and which of those before it.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    highest: u64,
+    before: u128,
+}
 
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// Bytes of state.
-    pub(crate) fn size(&self) -> usize {
-        let snapshots = self.snapshots.iter().map(|(_, models)| models.size());
-        self.book.dict.size() + snapshots.sum::<usize>()
-    }
-
-    /// Decodes a frame of this stream and epoch, appending to `out`. On an error, neither has changed.
-    pub(crate) fn decode(
-        &mut self,
-        frame: &Frame<'_>,
-        shop: &mut Workshop,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        let first = out.len();
-        self.book.defined.clear();
-        let result = self.try_decode(frame, shop, out).and_then(|()| {
-            let decoded = &out[first..];
-            if decoded.len() != frame.head.decoded_len {
-                return Err(DecodeError::Corrupt("the decoded size"));
+impl Seen {
+    /// Takes a number down; says whether it was there. One that is too far back is not.
+    fn insert(&mut self, sequence: u64) -> bool {
+        if sequence > self.highest {
+            let step = sequence - self.highest;
+            // The highest so far becomes one of those before.
+            self.before = self.before.checked_shl(step as u32).unwrap_or(0);
+            if step <= 128 && self.highest > 0 {
+                self.before |= 1 << (step - 1);
             }
-            if xxh3_64(decoded) != frame.hash {
-                return Err(DecodeError::Hash);
+            if step > 128 {
+                self.before = 0;
             }
-            Ok(())
-        });
-        if let Err(error) = result {
-            out.truncate(first);
-            self.book.roll_back();
-            return Err(error);
+            self.highest = sequence;
+            return false;
         }
-        if frame.head.has(frame::RETAINED) && !frame.head.has(frame::STORED) {
-            self.retain(frame.head.sequence, shop);
+        let back = self.highest - sequence;
+        if back == 0 {
+            return true;
         }
-        Ok(())
-    }
-
-    fn retain(&mut self, sequence: u64, shop: &mut Workshop) {
-        let held = self.snapshots.iter().position(|held| held.0 == sequence);
-        let at = held.or_else(|| {
-            (self.snapshots.len() >= SNAPSHOTS).then(|| {
-                let others = self.snapshots.iter().enumerate();
-                let oldest = others
-                    .filter(|(_, held)| held.0 != self.base)
-                    .min_by_key(|(_, held)| held.0);
-                oldest.map_or(0, |(at, _)| at)
-            })
-        });
-        match at {
-            Some(at) => {
-                self.snapshots[at].0 = sequence;
-                core::mem::swap(&mut self.snapshots[at].1, &mut shop.models);
-            }
-            None => self
-                .snapshots
-                .push((sequence, core::mem::take(&mut shop.models))),
+        if back > 128 {
+            return false;
         }
-    }
-
-    fn try_decode(
-        &mut self,
-        frame: &Frame<'_>,
-        shop: &mut Workshop,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        let head = &frame.head;
-        let compressed = head.has(frame::TEXT_COMPRESSED);
-        let most_text = head.decoded_len + ENTRIES;
-        if frame.text_len > most_text {
-            return Err(DecodeError::TooLarge {
-                what: "a text's length",
-                declared: frame.text_len as u64,
-                limit: most_text as u64,
-            });
-        }
-        let text = shop
-            .text
-            .decompress(frame.streams.text, frame.text_len, compressed)?;
-        if head.has(frame::STORED) {
-            out.extend_from_slice(text);
-            return Ok(());
-        }
-        if head.base == 0 {
-            shop.models.copy_from(&Models::default());
-        } else {
-            let base = head.sequence.checked_sub(head.base);
-            let base = base.ok_or(DecodeError::Corrupt("a message before the first"))?;
-            let held = self.snapshots.iter().find(|held| held.0 == base);
-            let (_, models) = held.ok_or(DecodeError::StateLost)?;
-            shop.models.copy_from(models);
-            self.base = self.base.max(base);
-        }
-        let mut reader = Reader::new(Streams {
-            text,
-            ..frame.streams
-        });
-        shop.envelope.clear();
-        shop.entries.clear();
-        shop.buffers.scratch.clear();
-        shop.places.clear();
-        let mut session = Session::new(
-            &mut self.book,
-            &mut shop.models,
-            &mut shop.buffers,
-            &[],
-            head.decoded_len,
-        );
-        session.envelope(&mut reader, &mut shop.envelope, &mut shop.entries)?;
-        let envelope = &shop.envelope;
-        let total: usize = envelope.scopes.iter().map(|scope| scope.inner.len()).sum();
-        session.spend(total.saturating_mul(2))?;
-        shop.places.resize(total, 0..0);
-        shop.spans.reset(head.decoded_len);
-        let kept = session.buffers.scratch.len();
-        for _ in 0..total {
-            let coded = session.span(&mut reader, 0, 0, &[])?;
-            let end = shop.spans.start();
-            match coded.leaf {
-                Some(leaf) => {
-                    let buffers = &session.buffers;
-                    shop.spans
-                        .span(&leaf.compiled, &buffers.values, &buffers.scratch)?;
-                }
-                None => {
-                    let (start, len) = coded.text;
-                    shop.spans
-                        .put(&session.buffers.scratch[start..start + len])?;
-                }
-            }
-            session.buffers.scratch.truncate(kept);
-            let scope = &envelope.scopes[coded.group];
-            let index = scope.inner.end - session.buffers.groups[coded.group].left - 1;
-            shop.places[index] = shop.spans.start()..end;
-        }
-        if !reader.is_at_end() {
-            return Err(DecodeError::Corrupt("more than was to be read"));
-        }
-        assemble(shop, &self.book.dict, head.decoded_len, out)
+        let bit = 1 << (back - 1);
+        let seen = self.before & bit != 0;
+        self.before |= bit;
+        seen
     }
 }
 
-/// Puts the envelope around the spans.
-fn assemble(shop: &Workshop, dict: &Dict, len: usize, out: &mut Vec<u8>) -> Result<()> {
-    let mut next = 0;
-    let envelope = &shop.envelope;
-    let limit = out.len() + len;
-    out.reserve(len);
-    let too_long = DecodeError::Corrupt("more bytes than the declared size");
-    for item in &envelope.items {
-        let resource = match item {
-            Item::Raw(range) => {
-                out.extend_from_slice(&shop.buffers.scratch[range.clone()]);
-                continue;
-            }
-            Item::Resource(shell) => shell,
-        };
-        let shells = |at: usize| {
-            let [before, after] = shop.entries.get(at).copied().unwrap_or_default();
-            Ok::<_, DecodeError>((dict.shell(before)?, dict.shell(after)?))
-        };
-        let scopes = &envelope.scopes[resource.inner.clone()];
-        let (before, after) = shells(next)?;
-        let mut contents = before.len() + after.len();
-        for (at, scope) in scopes.iter().enumerate() {
-            contents += field_len(scope_len(shop, dict, next + 1 + at, scope)?, scope.width);
-        }
-        if out.len() + field_len(contents, resource.width) > limit {
-            return Err(too_long);
-        }
-        put_field(tag::RESOURCE, contents, resource.width, out);
-        out.extend_from_slice(before);
-        for (at, scope) in scopes.iter().enumerate() {
-            let (before, after) = shells(next + 1 + at)?;
-            let contents = scope_len(shop, dict, next + 1 + at, scope)?;
-            put_field(tag::SCOPE, contents, scope.width, out);
-            out.extend_from_slice(before);
-            for span in &shop.places[scope.inner.clone()] {
-                put_field(tag::SPAN, span.len(), scope.inner_width, out);
-                out.extend_from_slice(shop.spans.get(span.start, span.end));
-            }
-            out.extend_from_slice(after);
-        }
-        out.extend_from_slice(after);
-        next += 1 + scopes.len();
-    }
-    Ok(())
-}
-
-fn scope_len(
-    shop: &Workshop,
-    dict: &Dict,
-    entry: usize,
-    scope: &crate::envelope::Shell,
-) -> Result<usize> {
-    let [before, after] = shop.entries.get(entry).copied().unwrap_or_default();
-    let spans = shop.places[scope.inner.clone()].iter();
-    let spans: usize = spans
-        .map(|span| field_len(span.len(), scope.inner_width))
-        .sum();
-    Ok(dict.shell(before)?.len() + dict.shell(after)?.len() + spans)
-}
-
-/// Decodes the frames of one sender's stream, or of many that are self-contained.
+/// Decodes the frames of many senders.
 ///
 /// ```
-/// let mut encoder = tracezip::Encoder::new([7; 16]);
-/// let mut decoder = tracezip::Decoder::new(tracezip::Limits::default());
+/// use tracezip::{Decoder, Encoder, Limits};
+///
+/// let mut encoder = Encoder::new([7; 16]);
+/// let mut decoder = Decoder::new(42, Limits::default());
 /// let (mut frame, mut request) = (Vec::new(), Vec::new());
 /// encoder.encode(b"any bytes", &mut frame);
-/// let answer = decoder.decode(&frame, &mut request)?;
-/// encoder.acknowledge(&answer.expect("a frame with state"));
+/// let decoded = decoder.decode(0, &frame, &mut request)?;
 /// assert_eq!(request, b"any bytes");
+/// if let Some(answer) = decoded.answer {
+///     encoder.acknowledge(&answer);
+/// }
 /// # Ok::<(), tracezip::DecodeError>(())
 /// ```
 #[derive(Debug)]
 pub struct Decoder {
+    instance: u64,
     limits: Limits,
-    stream: Option<(frame::StreamId, Stream)>,
+    /// Places in `held`.
+    streams: HashMap<(u64, StreamId), u32, RandomState>,
+    held: Vec<Option<Held>>,
+    free: Vec<u32>,
+    frames: u64,
+    size: usize,
     shop: Workshop,
 }
 
 impl Decoder {
-    /// A decoder that holds no state yet.
+    /// A decoder that holds no state yet. `instance` must be random: by it senders tell receivers apart.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(instance: u64, limits: Limits) -> Self {
         Self {
+            instance,
             limits,
-            stream: None,
+            streams: HashMap::default(),
+            held: Vec::new(),
+            free: Vec::new(),
+            frames: 0,
+            size: 0,
             shop: Workshop::default(),
         }
     }
 
-    /// Bytes of state.
+    /// Bytes of state, of all streams.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
-        self.stream.as_ref().map_or(0, |(_, stream)| stream.size())
+        self.size
     }
 
-    /// Decodes a frame, appending to `out`; returns what to answer, which is nothing to a self-contained frame.
+    /// Streams that are held.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Decodes a frame, appending to `out`. A stream belongs to the principal that it came from first: to
+    /// another, its id names another stream.
     ///
     /// # Errors
     ///
-    /// Every [`DecodeError`]; `out` and the decoder are then as they were.
-    pub fn decode(
-        &mut self,
-        frame: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<Option<crate::Acknowledgement>> {
+    /// Every [`DecodeError`]; `out` and the decoder are then as they were. [`DecodeError::StateLost`] is to be
+    /// answered by [`Decoder::refusal`].
+    pub fn decode(&mut self, principal: u64, frame: &[u8], out: &mut Vec<u8>) -> Result<Decoded> {
         let frame = frame::read(frame, &self.limits)?;
         let head = frame.head;
         if head.has(frame::SELF_CONTAINED) {
             Stream::new(0).decode(&frame, &mut self.shop, out)?;
-            return Ok(None);
+            return Ok(Decoded {
+                answer: None,
+                repeated: false,
+            });
         }
-        let id = match (head.stream, &self.stream) {
-            (frame::StreamName::Id(id), _) => id,
-            (frame::StreamName::Handle(_, check), Some((id, _))) if frame::check(id) == check => {
-                *id
+        self.frames += 1;
+        let (id, place) = self.find(principal, &head)?;
+        let mut repeated = false;
+        let handle = match place {
+            Some(place) => {
+                let Some(held) = &mut self.held[place as usize] else {
+                    return Err(DecodeError::StateLost);
+                };
+                held.used = self.frames;
+                if head.epoch == held.stream.epoch() {
+                    held.stream.decode(&frame, &mut self.shop, out)?;
+                    repeated = held.seen.insert(head.sequence);
+                } else {
+                    let stream = self.first(&frame, out)?;
+                    let Some(held) = &mut self.held[place as usize] else {
+                        return Err(DecodeError::StateLost);
+                    };
+                    // A late frame of an earlier epoch does not bring that back.
+                    if head.epoch > held.stream.epoch() {
+                        held.stream = stream;
+                        held.seen = Seen::default();
+                        held.seen.insert(head.sequence);
+                    }
+                }
+                place
             }
-            _ => return Err(DecodeError::StateLost),
-        };
-        if !self
-            .stream
-            .as_ref()
-            .is_some_and(|(held, stream)| *held == id && stream.epoch() == head.epoch)
-        {
-            if head.base != 0 {
-                return Err(DecodeError::StateLost);
+            None => {
+                let stream = self.first(&frame, out)?;
+                self.hold(principal, id, stream, head.sequence)
             }
-            self.stream = Some((id, Stream::new(head.epoch)));
-        }
-        let Some((_, stream)) = &mut self.stream else {
-            return Err(DecodeError::StateLost);
         };
-        stream.decode(&frame, &mut self.shop, out)?;
-        Ok(Some(crate::Acknowledgement {
-            stream: id,
+        self.charge(handle);
+        Ok(Decoded {
+            answer: Some(Acknowledgement {
+                instance: self.instance,
+                handle,
+                epoch: head.epoch,
+                sequence: head.sequence,
+                state_lost: false,
+            }),
+            repeated,
+        })
+    }
+
+    /// What to answer to a frame that was refused with [`DecodeError::StateLost`].
+    #[must_use]
+    pub fn refusal(&self, frame: &[u8]) -> Option<Acknowledgement> {
+        let head = frame::read(frame, &self.limits).ok()?.head;
+        Some(Acknowledgement {
+            instance: self.instance,
             handle: 0,
             epoch: head.epoch,
             sequence: head.sequence,
-            state_lost: false,
-        }))
+            state_lost: true,
+        })
+    }
+
+    /// Forgets the streams that no frame came of among the latest `frames` frames.
+    pub fn expire(&mut self, frames: u64) {
+        let oldest = self.frames.saturating_sub(frames);
+        for place in 0..self.held.len() {
+            if self.held[place]
+                .as_ref()
+                .is_some_and(|held| held.used <= oldest)
+            {
+                self.drop(place as u32);
+            }
+        }
+    }
+
+    /// The stream of a frame, and where it is held.
+    fn find(&self, principal: u64, head: &Head) -> Result<(StreamId, Option<u32>)> {
+        match head.stream {
+            StreamName::Id(id) => Ok((id, self.streams.get(&(principal, id)).copied())),
+            StreamName::Handle(handle, check) => self
+                .held
+                .get(handle as usize)
+                .and_then(Option::as_ref)
+                .filter(|held| held.principal == principal && frame::check(&held.id) == check)
+                .map(|held| (held.id, Some(handle)))
+                .ok_or(DecodeError::StateLost),
+        }
+    }
+
+    /// Decodes the first frame that comes of an epoch, which builds on nothing.
+    fn first(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) -> Result<Stream> {
+        let mut stream = Stream::new(frame.head.epoch);
+        stream.decode(frame, &mut self.shop, out)?;
+        Ok(stream)
+    }
+
+    fn hold(&mut self, principal: u64, id: StreamId, stream: Stream, sequence: u64) -> u32 {
+        let mut seen = Seen::default();
+        seen.insert(sequence);
+        let held = Some(Held {
+            principal,
+            id,
+            stream,
+            used: self.frames,
+            size: 0,
+            seen,
+        });
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.held[place as usize] = held;
+                place
+            }
+            None => {
+                self.held.push(held);
+                (self.held.len() - 1) as u32
+            }
+        };
+        self.streams.insert((principal, id), place);
+        place
+    }
+
+    fn drop(&mut self, place: u32) {
+        if let Some(held) = self.held[place as usize].take() {
+            self.size -= held.size;
+            self.streams.remove(&(held.principal, held.id));
+            self.free.push(place);
+        }
+    }
+
+    /// Brings the total up to date, and drops the streams that were not used for the longest time while it is
+    /// over the limit.
+    fn charge(&mut self, place: u32) {
+        if let Some(held) = &mut self.held[place as usize] {
+            let size = held.stream.size() + size_of::<Held>();
+            self.size = self.size - held.size + size;
+            held.size = size;
+        }
+        while self.size > self.limits.total_state_bytes && self.streams.len() > 1 {
+            let places = self.held.iter().enumerate();
+            let oldest = places
+                .filter_map(|(at, held)| held.as_ref().map(|held| (held.used, at)))
+                .filter(|(_, at)| *at != place as usize)
+                .min();
+            let Some((_, at)) = oldest else {
+                return;
+            };
+            self.drop(at as u32);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_seen_are_known_as_far_as_remembered() {
+        let mut seen = Seen::default();
+        for sequence in [1, 2, 5, 3, 4, 140, 139, 400] {
+            assert!(!seen.insert(sequence), "{sequence}");
+            assert!(seen.insert(sequence), "{sequence}");
+        }
+        assert!(!seen.insert(399));
+        assert!(!seen.insert(1), "too long ago to know");
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::error::{DecodeError, Result};
+use crate::ids::{IdKey, IdPermutation};
 use crate::pattern::{self, Kind as Parameter, Part};
 use crate::shape::{Compiled, Slot, Template};
 use crate::wire;
@@ -15,12 +18,14 @@ pub(crate) enum Kind {
     Template,
     Leaf,
     Text,
+    /// What ids are made with.
+    Key,
 }
 
-pub(crate) const KINDS: usize = 4;
+pub(crate) const KINDS: usize = 5;
 
 /// The longest entry of each kind.
-pub(crate) const LONGEST: [usize; KINDS] = [64 * 1024, 32 * 1024, 64 * 1024, 4 * 1024];
+pub(crate) const LONGEST: [usize; KINDS] = [64 * 1024, 32 * 1024, 64 * 1024, 4 * 1024, 64];
 
 /// What a slot of a leaf holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +80,7 @@ enum Entry {
     Template(Arc<Template>),
     Leaf(Arc<Leaf>),
     Text(Arc<Text>),
+    Key(Zeroizing<Vec<u8>>, Arc<IdPermutation>),
 }
 
 impl Entry {
@@ -84,6 +90,7 @@ impl Entry {
             Self::Template(_) => (Kind::Template, 0),
             Self::Leaf(leaf) => (Kind::Leaf, leaf.template.shape.len()),
             Self::Text(_) => (Kind::Text, 0),
+            Self::Key(..) => (Kind::Key, 0),
         };
         charge(kind, self.bytes().len(), shape)
     }
@@ -94,6 +101,7 @@ impl Entry {
             Self::Template(template) => &template.shape,
             Self::Leaf(leaf) => &leaf.bytes,
             Self::Text(text) => &text.bytes,
+            Self::Key(key, _) => key,
         }
     }
 }
@@ -111,6 +119,8 @@ pub(crate) struct Dict {
 pub(crate) fn charge(kind: Kind, len: usize, shape: usize) -> usize {
     let factor = match kind {
         Kind::Shell => 1,
+        // The keys of the rounds.
+        Kind::Key => 20,
         Kind::Text => 2,
         Kind::Template => 4,
         Kind::Leaf => 3,
@@ -141,28 +151,35 @@ impl Dict {
     pub(crate) fn shell(&self, id: u16) -> Result<&Arc<[u8]>> {
         match self.get(Kind::Shell, id) {
             Some(Entry::Shell(shell)) => Ok(shell),
-            _ => Err(DecodeError::Corrupt("a shell that was not defined")),
+            _ => Err(DecodeError::StateLost),
         }
     }
 
     pub(crate) fn template(&self, id: u16) -> Result<&Arc<Template>> {
         match self.get(Kind::Template, id) {
             Some(Entry::Template(template)) => Ok(template),
-            _ => Err(DecodeError::Corrupt("a template that was not defined")),
+            _ => Err(DecodeError::StateLost),
         }
     }
 
     pub(crate) fn leaf(&self, id: u16) -> Result<&Arc<Leaf>> {
         match self.get(Kind::Leaf, id) {
             Some(Entry::Leaf(leaf)) => Ok(leaf),
-            _ => Err(DecodeError::Corrupt("a leaf that was not defined")),
+            _ => Err(DecodeError::StateLost),
         }
     }
 
     pub(crate) fn text(&self, id: u16) -> Result<&Arc<Text>> {
         match self.get(Kind::Text, id) {
             Some(Entry::Text(text)) => Ok(text),
-            _ => Err(DecodeError::Corrupt("a text that was not defined")),
+            _ => Err(DecodeError::StateLost),
+        }
+    }
+
+    pub(crate) fn key(&self, id: u16) -> Result<&Arc<IdPermutation>> {
+        match self.get(Kind::Key, id) {
+            Some(Entry::Key(_, key)) => Ok(key),
+            _ => Err(DecodeError::StateLost),
         }
     }
 
@@ -186,6 +203,10 @@ impl Dict {
             Kind::Template => Entry::Template(Arc::new(Template::read(bytes)?)),
             Kind::Leaf => Entry::Leaf(Arc::new(self.read_leaf(bytes)?)),
             Kind::Text => Entry::Text(Arc::new(read_text(bytes)?)),
+            Kind::Key => {
+                let key = IdKey::read(bytes).ok_or(DecodeError::Corrupt("a key"))?;
+                Entry::Key(bytes.to_vec().into(), Arc::new(IdPermutation::new(&key)))
+            }
         };
         let size = self.size + entry.charge();
         if size > limit {

@@ -173,8 +173,11 @@ impl<B: Book> Session<'_, B> {
                 };
                 let input = self.input;
                 let (start, len) = self.long_text(c, &input[range])?;
+                if len == 0 && !C::ENCODES {
+                    // Each takes room, so that there are no more of them than bytes.
+                    return Err(DecodeError::Corrupt("nothing between resources"));
+                }
                 if !C::ENCODES {
-                    self.spend(1)?;
                     envelope.items.push(Item::Raw(start..start + len));
                 }
                 continue;

@@ -70,7 +70,8 @@ fn name(encoder: &Encoder, column: Column) -> String {
         Column::Definition(0) => "definitions of shells",
         Column::Definition(1) => "definitions of templates",
         Column::Definition(2) => "definitions of leaves",
-        Column::Definition(_) => "definitions of texts",
+        Column::Definition(3) => "definitions of texts",
+        Column::Definition(_) => "definitions of keys",
         Column::Slot(template, slot) => return encoder.slot_name(template, usize::from(slot)),
     };
     fixed.to_owned()

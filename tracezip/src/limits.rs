@@ -7,15 +7,15 @@
 pub struct Limits {
     /// Bytes that a frame decodes to. Default: 16 MiB.
     pub decoded_bytes: usize,
-    /// Bytes of state of one stream. Default: 1 MiB.
-    pub state_bytes: usize,
+    /// Bytes of state of all streams; one takes 1 MiB at most. Default: 64 MiB.
+    pub total_state_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             decoded_bytes: 16 << 20,
-            state_bytes: 1 << 20,
+            total_state_bytes: 64 << 20,
         }
     }
 }
@@ -25,6 +25,13 @@ impl Limits {
     #[must_use]
     pub fn with_decoded_bytes(mut self, bytes: usize) -> Self {
         self.decoded_bytes = bytes;
+        self
+    }
+
+    /// Bounds the state of all streams: the ones not used for the longest time are dropped.
+    #[must_use]
+    pub fn with_total_state_bytes(mut self, bytes: usize) -> Self {
+        self.total_state_bytes = bytes;
         self
     }
 }

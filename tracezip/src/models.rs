@@ -5,6 +5,7 @@
 //! budget is spent; from then on what is new shares the first place of its kind.
 
 use crate::coder::{Coder, Model};
+use crate::dict::KINDS;
 use crate::error::Result;
 
 /// Memory that a stream's models take at most.
@@ -128,18 +129,36 @@ pub(crate) struct ParameterModels {
     pub(crate) identifiers: Place,
 }
 
+/// Keys that ids of a message may be made with.
+pub(crate) const KEYS: usize = 3;
+
+/// Blocks of a counter that ids came from, the latest first, each with what came last in it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Blocks {
+    pub(crate) latest: [(u64, u64); 32],
+    pub(crate) len: u8,
+    pub(crate) newest: u64,
+}
+
 /// Models that do not depend on a leaf.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Common {
     pub(crate) counts: Place,
     pub(crate) lens: Place,
     pub(crate) far: Place,
-    pub(crate) ids: [Place; 4],
+    pub(crate) ids: [Place; KINDS],
     pub(crate) shells: [Place; 4],
     pub(crate) flags: Place,
     pub(crate) known: Place,
     pub(crate) first_leaf: Place,
     pub(crate) double: Place,
+    pub(crate) key: Place,
+    pub(crate) sources: [Place; 3],
+    pub(crate) nonce: Place,
+    /// Of span ids, of trace ids.
+    pub(crate) block: [Place; 2],
+    pub(crate) new_block: [Place; 2],
+    pub(crate) in_block: [Place; 2],
 }
 
 #[derive(Debug, Clone)]
@@ -158,6 +177,9 @@ pub(crate) struct Models {
     texts: Vec<(Place, u16)>,
     pub(crate) parameters: Vec<ParameterModels>,
     pub(crate) common: Common,
+    /// By key, of span ids and of trace ids.
+    pub(crate) blocks: [[Blocks; 2]; KEYS],
+    pub(crate) nonces: [[u64; 16]; KEYS],
     left: usize,
 }
 
@@ -175,6 +197,8 @@ impl Default for Models {
             texts: Vec::new(),
             parameters: vec![ParameterModels::default()],
             common: Common::default(),
+            blocks: [[Blocks::default(); 2]; KEYS],
+            nonces: [[0; 16]; KEYS],
             left: BUDGET,
         }
     }
@@ -242,6 +266,8 @@ impl Models {
         self.texts.clone_from(&from.texts);
         self.parameters.clone_from(&from.parameters);
         self.common = from.common;
+        self.blocks = from.blocks;
+        self.nonces = from.nonces;
         self.left = from.left;
     }
 

@@ -1,12 +1,16 @@
 //! One message, coded in either direction.
 
 mod column;
+mod ids;
 mod span;
 mod times;
+
+use std::sync::Arc;
 
 use crate::coder::{Coder, Column};
 use crate::dict::{Dict, Kind, LONGEST};
 use crate::error::{DecodeError, Result};
+use crate::ids::IdPermutation;
 use crate::models::{Models, NOT_RECENT, Place};
 use crate::pattern::Parameter;
 use crate::traces::Traces;
@@ -62,6 +66,7 @@ pub(crate) struct Session<'a, B> {
     pub(crate) input: &'a [u8],
     /// Decoders: bytes that may still be written.
     pub(crate) budget: usize,
+    keys: Vec<Arc<IdPermutation>>,
     /// The span before.
     leaf: u16,
     group: usize,
@@ -91,6 +96,7 @@ impl<'a, B: Book> Session<'a, B> {
             buffers,
             input,
             budget,
+            keys: Vec::new(),
             leaf: NO_LEAF,
             group: 0,
             start: 0,

@@ -15,7 +15,8 @@ pub(crate) const ANYTHING_ID: u16 = 0;
 /// What the sender knows of an entry.
 #[derive(Debug, Clone, Copy, Default)]
 struct Held {
-    acknowledged: bool,
+    /// By instance of receiver, a bit.
+    acknowledged: u8,
     /// The message that defined it last.
     message: u64,
 }
@@ -34,6 +35,8 @@ pub(super) struct EncoderBook {
     /// The message that is being encoded: one more for each, whatever its stream and epoch.
     message: u64,
     self_contained: bool,
+    /// Bits of the receivers that must hold what is not defined anew; at least one.
+    instances: u8,
     /// Traces of the message, by id.
     traces: HashTable<(u128, usize)>,
     /// New texts and strings, by column.
@@ -72,7 +75,7 @@ impl core::hash::Hasher for Folded {
 }
 
 fn fold(value: u64) -> u64 {
-    let product = u128::from(value) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128;
+    let product = u128::from(value) * 0x9e37_79b9_7f4a_7c15_u128;
     (product >> 64) as u64 ^ product as u64
 }
 
@@ -102,17 +105,26 @@ impl EncoderBook {
         self.held[Kind::Leaf as usize].push(Held::default());
     }
 
-    pub(super) fn begin(&mut self, self_contained: bool) {
+    pub(super) fn begin(&mut self, self_contained: bool, instances: u8) {
+        self.instances = instances;
         self.message += 1;
         self.self_contained = self_contained;
         self.defined.clear();
         self.traces.clear();
     }
 
-    pub(super) fn acknowledge(&mut self, defined: &[(Kind, u16)]) {
+    /// The receiver of this number is no more.
+    pub(super) fn forget_instances(&mut self) {
+        for held in self.held.iter_mut().flatten() {
+            held.acknowledged = 0;
+        }
+    }
+
+    /// The receiver of this number holds these entries.
+    pub(super) fn acknowledge(&mut self, instance: usize, defined: &[(Kind, u16)]) {
         for (kind, id) in defined {
             if let Some(held) = self.held[*kind as usize].get_mut(usize::from(*id)) {
-                held.acknowledged = true;
+                held.acknowledged |= 1 << instance;
             }
         }
     }
@@ -172,7 +184,9 @@ impl Book for EncoderBook {
         let Some(held) = self.held[kind as usize].get_mut(usize::from(id)) else {
             return true;
         };
-        if held.message == self.message || (held.acknowledged && !self.self_contained) {
+        if held.message == self.message
+            || (held.acknowledged & self.instances == self.instances && !self.self_contained)
+        {
             return true;
         }
         held.message = self.message;

@@ -3,6 +3,7 @@
 mod book;
 mod guess;
 mod plan;
+mod receivers;
 
 use std::collections::VecDeque;
 
@@ -14,8 +15,9 @@ use crate::dict::Kind;
 use crate::envelope::{Envelope, Item};
 use crate::error::Result;
 use crate::frame::{self, Head, StreamId, StreamName};
+use crate::ids::IdKey;
 use crate::limits::ENTRIES;
-use crate::models::Models;
+use crate::models::{KEYS, Models};
 use crate::session::{Book, Buffers, NO_LEAF, Session};
 use crate::shape::{Parsed, peek_end};
 use crate::text::TextCompressor;
@@ -23,6 +25,7 @@ pub(crate) use book::ANYTHING_ID;
 use book::EncoderBook;
 use guess::Guesser;
 use plan::Planner;
+use receivers::Receivers;
 
 /// Messages that may be without an answer; when more are, the oldest count as lost.
 const MOST_PENDING: usize = 256;
@@ -60,9 +63,12 @@ struct Pending {
 pub struct Encoder {
     stream: StreamId,
     handle: Option<u32>,
+    receivers: Receivers,
+    state_losses: u64,
     epoch: u64,
     sequence: u64,
     self_contained: bool,
+    keys: Vec<IdKey>,
     book: EncoderBook,
     planner: Planner,
     guesser: Guesser,
@@ -98,9 +104,12 @@ impl Encoder {
         Self {
             stream,
             handle: None,
+            receivers: Receivers::default(),
+            state_losses: 0,
             epoch: 0,
             sequence: 0,
             self_contained: false,
+            keys: Vec::new(),
             book: EncoderBook::new(seed),
             planner,
             guesser: Guesser::default(),
@@ -118,6 +127,23 @@ impl Encoder {
             text: TextCompressor::default(),
             seed,
         }
+    }
+
+    /// Tells what the ids are made with, the likeliest key first; three at most. The receiver learns them: let
+    /// frames travel by TLS only, and call this with none for frames that are kept in files or queues.
+    pub fn set_id_keys(&mut self, keys: &[IdKey]) {
+        self.keys = keys.iter().take(KEYS).cloned().collect();
+    }
+
+    fn key_entries(&mut self) -> Vec<u16> {
+        let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(IdKey::LEN + 1));
+        let mut ids = Vec::new();
+        for key in &self.keys {
+            bytes.clear();
+            key.put(&mut bytes);
+            ids.extend(self.book.entry(Kind::Key, &bytes));
+        }
+        ids
     }
 
     /// Has every frame stand for itself: for files, queues, and receivers that share no state.
@@ -159,17 +185,25 @@ impl Encoder {
         self.base = None;
     }
 
-    /// Takes an answer of the receiver to account.
+    /// Takes an answer of a receiver to account. With several receivers, frames build only on what all of them
+    /// hold; one that did not answer for a while is forgotten.
     pub fn acknowledge(&mut self, answer: &Acknowledgement) {
-        if answer.stream != self.stream || answer.epoch != self.epoch {
+        if answer.epoch != self.epoch {
             return;
         }
+        let instance = self.receivers.heard(answer.instance);
+        if self.receivers.changed() {
+            // Numbers of receivers have changed: what they hold is learnt anew.
+            self.book.forget_instances();
+            self.base = None;
+        }
+        self.handle = (self.receivers.count() == 1).then_some(answer.handle);
         if answer.state_lost {
+            self.state_losses += 1;
             self.handle = None;
             self.new_epoch();
             return;
         }
-        self.handle = Some(answer.handle);
         let Some(at) = self
             .pending
             .iter()
@@ -180,11 +214,21 @@ impl Encoder {
         let Some(pending) = self.pending.remove(at) else {
             return;
         };
-        self.book.acknowledge(&pending.defined);
-        if let Some(models) = pending.models {
+        self.book.acknowledge(instance, &pending.defined);
+        let Some(models) = pending.models else {
+            return;
+        };
+        if self.receivers.count() == 1 {
             let old = self.base.replace((pending.sequence, models));
             self.spare.extend(old.map(|old| old.1));
         }
+    }
+
+    /// How often a receiver lost the state that frames built on. A sender whose receivers do so all the time
+    /// does better with self-contained frames.
+    #[must_use]
+    pub fn state_losses(&self) -> u64 {
+        self.state_losses
     }
 
     /// Tells that a message will not be answered.
@@ -277,11 +321,12 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) -> Result<Encoded> {
         self.envelope.scan(request);
-        self.book.begin(self.self_contained);
+        self.book.begin(self.self_contained, self.receivers.bits());
         sink.writer().reset();
         self.models
             .copy_from(self.base.as_ref().map_or(&self.fresh, |base| &base.1));
         let mut fallback = self.entries(request);
+        let keys = self.key_entries();
         let mut session = Session::new(
             &mut self.book,
             &mut self.models,
@@ -289,6 +334,7 @@ impl Encoder {
             request,
             usize::MAX,
         );
+        session.keys(sink, &keys)?;
         session.envelope(sink, &mut self.envelope, &mut self.entries)?;
         order(&self.envelope, request, &mut self.order);
         let mut before = NO_LEAF;

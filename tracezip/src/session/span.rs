@@ -158,9 +158,7 @@ impl<B: Book> Session<'_, B> {
         match symbol {
             trace::NONE => return Ok(0),
             trace::NEW => {
-                let low = c.bits(id as u64, 64)?;
-                let high = c.bits((id >> 64) as u64, 64)?;
-                let id = u128::from(low) | (u128::from(high) << 64);
+                let id = self.new_trace_id(c, id)?;
                 let index = self.buffers.traces.add(id);
                 if C::ENCODES {
                     self.book.new_trace(id, index);
@@ -284,7 +282,7 @@ impl<B: Book> Session<'_, B> {
             0..id::RANKS => symbol,
             id::RANK => self.far(c, rank.unwrap_or(0) as u64)? as usize,
             _ => {
-                let own = c.bits(own, 64)?;
+                let own = self.new_span_id(c, super::ids::OWN, own)?;
                 self.buffers.values[slot] = own;
                 return Ok(Relative {
                     id: own,
@@ -345,7 +343,7 @@ impl<B: Book> Session<'_, B> {
                 false
             }
             _ => {
-                let id = c.bits(wanted, 64)?;
+                let id = self.new_span_id(c, super::ids::PARENT, wanted)?;
                 self.buffers.values[slot] = id;
                 let new = Relative {
                     id,

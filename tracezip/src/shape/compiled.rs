@@ -27,10 +27,6 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    pub(crate) fn size(&self) -> usize {
-        size_of_val(&*self.pieces) + self.bytes.len()
-    }
-
     /// Messages that hold nothing of a span's own become literals, their lengths too.
     pub(crate) fn new(template: &Template, plans: &[Plan], values: &[u8]) -> Self {
         let mut compiler = Compiler::default();

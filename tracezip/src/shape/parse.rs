@@ -84,11 +84,23 @@ const STATUS: u64 = tag(15, LEN);
 /// When a span ended, as far as can be told in a hurry; 0 if it cannot.
 pub(crate) fn peek_end(span: &[u8]) -> u64 {
     let mut at = 0;
-    while let Some(field) = wire::field(span, at) {
-        if field.tag == END {
-            return field.value;
+    while let Some(&[tag, next]) = span.get(at..at + 2) {
+        // Usual fields are short, and their tags a byte.
+        let tag = u64::from(tag);
+        if tag == END {
+            return number(span, at + 1);
         }
-        at = field.end;
+        at = match tag & 7 {
+            _ if tag >= 0x80 || next >= 0x80 => match wire::field(span, at) {
+                Some(field) => field.end,
+                None => return 0,
+            },
+            VARINT => at + 2,
+            FIXED64 => at + 9,
+            LEN => at + 2 + usize::from(next),
+            FIXED32 => at + 5,
+            _ => return 0,
+        };
     }
     0
 }

@@ -23,7 +23,7 @@ fn file(path: &Path, options: &Options) -> Result<(), Error> {
     let bytes = corpus::read(path)?;
     let requests = corpus::requests(&bytes)?;
     let mut encoder = Encoder::new([0x5a; 16]).with_self_contained(options.self_contained);
-    let mut decoder = Decoder::new(Limits::default());
+    let mut decoder = Decoder::new(1, Limits::default());
     let mut inspection = Inspection::default();
     let mut answers = VecDeque::new();
     let (mut size, mut spans) = (0, 0);
@@ -33,12 +33,16 @@ fn file(path: &Path, options: &Options) -> Result<(), Error> {
         decoded.clear();
         spans += inspection.encode(&mut encoder, request, &mut frame).spans;
         size += frame.len();
-        let answer = decoder.decode(&frame, &mut decoded);
-        answers.push_back(answer.map_err(|error| Error::Lost {
-            path: path.to_path_buf(),
-            request: index,
-            why: error.to_string(),
-        })?);
+        let answer = decoder.decode(0, &frame, &mut decoded);
+        answers.push_back(
+            answer
+                .map_err(|error| Error::Lost {
+                    path: path.to_path_buf(),
+                    request: index,
+                    why: error.to_string(),
+                })?
+                .answer,
+        );
         if answers.len() > options.in_flight
             && let Some(Some(answer)) = answers.pop_front()
         {

@@ -197,7 +197,7 @@ fn ours(
     figures: &mut Figures,
 ) -> Result<(), Error> {
     let mut encoder = Encoder::new([0x5a; 16]).with_self_contained(options.self_contained);
-    let mut decoder = Decoder::new(Limits::default());
+    let mut decoder = Decoder::new(1, Limits::default());
     let mut answers: VecDeque<Option<Acknowledgement>> = VecDeque::new();
     let (mut encode, mut decode) = (Duration::ZERO, Duration::ZERO);
     let (mut frame, mut decoded) = (Vec::new(), Vec::new());
@@ -212,14 +212,14 @@ fn ours(
         figures.fallbacks += usize::from(encoded.fallback);
         decoded.clear();
         let start = ThreadTime::now();
-        let answer = decoder.decode(&frame, &mut decoded);
+        let answer = decoder.decode(0, &frame, &mut decoded);
         decode += start.elapsed();
         let lost = |why: String| Error::Lost {
             path: path.to_path_buf(),
             request: index,
             why,
         };
-        answers.push_back(answer.map_err(|error| lost(error.to_string()))?);
+        answers.push_back(answer.map_err(|error| lost(error.to_string()))?.answer);
         if decoded != *request {
             return Err(lost("other bytes".into()));
         }

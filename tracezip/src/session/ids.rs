@@ -1,0 +1,194 @@
+//! Ids that were not named before: by a key and a counter, or as they are.
+
+use std::sync::Arc;
+
+use super::{Book, Session};
+use crate::coder::Coder;
+use crate::dict::Kind;
+use crate::error::{DecodeError, Result};
+use crate::ids::{BLOCK, IdPermutation};
+use crate::models::{Blocks, KEYS};
+
+/// An id as it is.
+const RAW: usize = 0;
+
+/// Whose id it is: each kind has a model of where ids come from.
+pub(super) const OWN: usize = 0;
+pub(super) const PARENT: usize = 1;
+pub(super) const TRACE: usize = 2;
+
+/// A block this much further than the latest is not believed to be one.
+const FARTHEST_BLOCK: u64 = 1 << 20;
+
+impl<B: Book> Session<'_, B> {
+    /// The keys of the message.
+    pub(crate) fn keys<C: Coder>(&mut self, c: &mut C, ids: &[u16]) -> Result<()> {
+        let count = self.count(c, ids.len())?;
+        if count > KEYS {
+            return Err(DecodeError::Corrupt("too many keys"));
+        }
+        self.keys.clear();
+        for at in 0..count {
+            let place = self.models.recent_place(self.models.common.key);
+            self.models.common.key = place;
+            let id = ids.get(at).copied().unwrap_or_default();
+            let id = self.entry(c, place, Kind::Key, id)?;
+            self.keys.push(Arc::clone(self.book.dict().key(id)?));
+        }
+        Ok(())
+    }
+
+    pub(super) fn new_span_id<C: Coder>(
+        &mut self,
+        c: &mut C,
+        whose: usize,
+        id: u64,
+    ) -> Result<u64> {
+        let mut counter = 0;
+        let source = if C::ENCODES {
+            let spans = |blocks: &[Blocks; 2]| blocks[0];
+            self.find_key(|key, blocks| {
+                counter = key.span_counter(id.to_le_bytes());
+                key.is_fleet() || spans(blocks).is_near(counter / BLOCK)
+            })
+        } else {
+            RAW
+        };
+        let source = self.source(c, whose, source)?;
+        if source == RAW {
+            return c.bits(id, 64);
+        }
+        let key = Arc::clone(self.key(source)?);
+        let counter = self.counter(c, source - 1, 0, counter)?;
+        Ok(u64::from_le_bytes(key.span_id(counter)))
+    }
+
+    pub(super) fn new_trace_id<C: Coder>(&mut self, c: &mut C, id: u128) -> Result<u128> {
+        let (mut nonce, mut counter) = (0, 0);
+        let source = if C::ENCODES {
+            self.find_key(|key, blocks| {
+                (nonce, counter) = key.trace_counter(id.to_le_bytes());
+                key.is_fleet() || blocks[1].is_near(counter / BLOCK)
+            })
+        } else {
+            RAW
+        };
+        let source = self.source(c, TRACE, source)?;
+        if source == RAW {
+            let low = c.bits(id as u64, 64)?;
+            let high = c.bits((id >> 64) as u64, 64)?;
+            return Ok(u128::from(low) | (u128::from(high) << 64));
+        }
+        let key = Arc::clone(self.key(source)?);
+        let nonce = self.nonce(c, source - 1, nonce)?;
+        let counter = self.counter(c, source - 1, 1, counter)?;
+        Ok(u128::from_le_bytes(key.trace_id(nonce, counter)))
+    }
+
+    fn key(&self, source: usize) -> Result<&Arc<IdPermutation>> {
+        self.keys
+            .get(source - 1)
+            .ok_or(DecodeError::Corrupt("a key that is not there"))
+    }
+
+    /// The first key that seems to have made an id, plus one.
+    fn find_key(&self, mut made: impl FnMut(&IdPermutation, &[Blocks; 2]) -> bool) -> usize {
+        self.keys
+            .iter()
+            .zip(&self.models.blocks)
+            .position(|(key, blocks)| made(key, blocks))
+            .map_or(RAW, |at| at + 1)
+    }
+
+    fn source<C: Coder>(&mut self, c: &mut C, whose: usize, source: usize) -> Result<usize> {
+        if self.keys.is_empty() {
+            return Ok(RAW);
+        }
+        let place = self.models.symbol_place(self.models.common.sources[whose]);
+        self.models.common.sources[whose] = place;
+        c.symbol(&mut self.models.symbols[place as usize], source)
+    }
+
+    /// Which process of a fleet made the trace id.
+    fn nonce<C: Coder>(&mut self, c: &mut C, key: usize, nonce: u64) -> Result<u64> {
+        let nonces = &mut self.models.nonces[key];
+        let at = nonces
+            .iter()
+            .position(|known| *known == nonce && nonce != 0);
+        let rank = at.map_or(0, |at| at as u64 + 1);
+        let place = self.models.number_place(self.models.common.nonce);
+        self.models.common.nonce = place;
+        let rank = self.models.number(c, place, rank)? as usize;
+        let nonces = &mut self.models.nonces[key];
+        let (nonce, from) = if rank == 0 {
+            (c.bits(nonce, 64)?, nonces.len() - 1)
+        } else {
+            let nonce = nonces.get(rank - 1);
+            let nonce = nonce.ok_or(DecodeError::Corrupt("a nonce that was not there"))?;
+            (*nonce, rank - 1)
+        };
+        nonces.copy_within(..from, 1);
+        nonces[0] = nonce;
+        Ok(nonce)
+    }
+
+    /// A counter, by its block and by what came last in the block.
+    fn counter<C: Coder>(&mut self, c: &mut C, key: usize, of: usize, counter: u64) -> Result<u64> {
+        let (block, low) = (counter / BLOCK, counter % BLOCK);
+        let rank = self.models.blocks[key][of].rank(block);
+        let place = self.models.number_place(self.models.common.block[of]);
+        self.models.common.block[of] = place;
+        let rank = self.models.number(c, place, rank as u64)? as usize;
+        let (block, last) = if rank == 0 {
+            let newest = self.models.blocks[key][of].newest;
+            let place = self.models.number_place(self.models.common.new_block[of]);
+            self.models.common.new_block[of] = place;
+            let step = self.models.signed(c, place, block.wrapping_sub(newest))?;
+            (newest.wrapping_add(step), 0)
+        } else {
+            self.models.blocks[key][of]
+                .get(rank)
+                .ok_or(DecodeError::Corrupt("a block that was not there"))?
+        };
+        let place = self.models.number_place(self.models.common.in_block[of]);
+        self.models.common.in_block[of] = place;
+        let step = self.models.signed(c, place, low.wrapping_sub(last))?;
+        let low = last.wrapping_add(step);
+        self.models.blocks[key][of].put(rank, block, low);
+        Ok(block.wrapping_mul(BLOCK).wrapping_add(low))
+    }
+}
+
+impl Blocks {
+    /// Whether a block is among the latest, or near the newest.
+    fn is_near(&self, block: u64) -> bool {
+        self.rank(block) > 0
+            || block.wrapping_sub(self.newest) as i64 as u64 <= FARTHEST_BLOCK
+            || self.newest.wrapping_sub(block) <= FARTHEST_BLOCK
+    }
+
+    /// Where in the latest a block is, plus one; 0 if it is not.
+    fn rank(&self, block: u64) -> usize {
+        self.latest[..usize::from(self.len)]
+            .iter()
+            .position(|held| held.0 == block)
+            .map_or(0, |at| at + 1)
+    }
+
+    fn get(&self, rank: usize) -> Option<(u64, u64)> {
+        self.latest[..usize::from(self.len)].get(rank - 1).copied()
+    }
+
+    /// Puts the block of a rank first, or a new one.
+    fn put(&mut self, rank: usize, block: u64, low: u64) {
+        let from = if rank > 0 {
+            rank - 1
+        } else {
+            self.newest = block;
+            self.len = (self.len + 1).min(self.latest.len() as u8);
+            usize::from(self.len) - 1
+        };
+        self.latest.copy_within(..from, 1);
+        self.latest[0] = (block, low);
+    }
+}
