@@ -10,7 +10,7 @@ use crate::encoder::ANYTHING_ID;
 use crate::envelope::{Envelope, Item, field_len, put_field, tag};
 use crate::error::{DecodeError, Result};
 use crate::frame::{self, Frame};
-use crate::limits::{ENTRIES, Limits, SNAPSHOTS};
+use crate::limits::{ENTRIES, SNAPSHOTS};
 use crate::models::Models;
 use crate::pattern::{ANYTHING, Parameter};
 use crate::session::{Book, Buffers, Session};

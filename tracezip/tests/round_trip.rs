@@ -1,4 +1,5 @@
 //! What is decoded is what was encoded, byte for byte, whatever it was.
+#![expect(clippy::expect_used, reason = "a helper that fails, fails its test")]
 
 mod common;
 

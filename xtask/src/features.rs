@@ -46,6 +46,7 @@ pub(crate) const EXAMPLES: &str = "otel-enhance-examples";
 pub(crate) const LIBRARY: &str = "otel-enhance";
 const RECEIVER: &str = "otel-enhance-receiver";
 const KERNELS: &str = "otel-enhance-kernels";
+const TRACEZIP: &str = "tracezip";
 
 /// What `--all-features` would be, were not the features of extensions that are to come errors.
 const EVERYTHING: Features =
@@ -57,6 +58,7 @@ pub(crate) const DOCUMENTED: &[Combination] = &[
     linted("otel-enhance-macros", Features::Default),
     linted(RECEIVER, Features::Default),
     linted(KERNELS, Features::Default),
+    linted(TRACEZIP, Features::Default),
 ];
 
 pub(crate) const COMBINATIONS: &[Combination] = &[
@@ -79,6 +81,8 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     tested(RECEIVER, Features::Default),
     linted(RECEIVER, Features::Nothing),
     tested(KERNELS, Features::Default),
+    tested(TRACEZIP, Features::Default),
+    linted(TRACEZIP, Features::Just("cli")),
     tested("xtask", Features::Default),
     linted(EXAMPLES, Features::Default),
 ];

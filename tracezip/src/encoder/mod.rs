@@ -78,6 +78,7 @@ pub struct Encoder {
     /// What every message without a base begins with.
     fresh: Models,
     models: Box<Models>,
+    #[expect(clippy::vec_box, reason = "they are handed on, and large")]
     spare: Vec<Box<Models>>,
     writer: Writer,
     buffers: Buffers,

@@ -206,16 +206,28 @@ impl<B: Book> Session<'_, B> {
         self.models.slots[models].recent = place;
         let id = self.entry(c, place, Kind::Text, id)?;
         c.at(Column::Slot(leaf.template_id, slot as u16));
-        let text = Arc::clone(self.book.dict().text(id)?);
+        let text = self.book.dict().text(id)?;
         let start = self.buffers.scratch.len();
+        if text.parameters.is_empty() {
+            // Most strings: without a reference to the text of its own.
+            self.buffers.parameters = parameters;
+            if C::ENCODES {
+                return Ok(value);
+            }
+            for part in &text.parts {
+                if let Part::Literal(literal) = part {
+                    self.buffers.scratch.extend_from_slice(literal);
+                }
+            }
+            let len = text.literal;
+            self.spend(len)?;
+            return Ok(((start as u64) << 32) | len as u64);
+        }
+        let text = Arc::clone(text);
         if !C::ENCODES {
             self.spend(text.literal)?;
         }
-        let first = if text.parameters.is_empty() {
-            Some(0)
-        } else {
-            self.models.text(id, text.parameters.len())
-        };
+        let first = self.models.text(id, text.parameters.len());
         let mut index = 0;
         for part in &text.parts {
             let kind = match part {

@@ -7,10 +7,10 @@
 
 /// A generator of numbers: SplitMix64.
 #[derive(Debug, Clone)]
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -18,11 +18,11 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    pub fn one_in(&mut self, bound: u64) -> bool {
+    pub(crate) fn one_in(&mut self, bound: u64) -> bool {
         self.below(bound) == 0
     }
 }
@@ -180,14 +180,14 @@ fn span(random: &mut Random, known: &mut Vec<u64>) -> Vec<u8> {
         number(99, random.next(), &mut out);
     }
     if random.one_in(10) {
-        out.push(16 << 3 & 0x7f | 5);
+        varint(16 << 3 | 5, 0, &mut out);
         out.extend_from_slice(&[1, 1, 0, 0]);
     }
     out
 }
 
 /// A request, well formed for the most part.
-pub fn request(seed: u64) -> Vec<u8> {
+pub(crate) fn request(seed: u64) -> Vec<u8> {
     let random = &mut Random(seed);
     let (mut out, mut known) = (Vec::new(), Vec::new());
     for _ in 0..random.below(3) + 1 {
@@ -223,7 +223,7 @@ pub fn request(seed: u64) -> Vec<u8> {
 }
 
 /// Changes a few bytes, or cuts.
-pub fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
+pub(crate) fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..random.below(4) + 1 {
         if bytes.is_empty() {
             return;

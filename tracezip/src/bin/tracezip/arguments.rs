@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::{inspect, stat};
+use crate::reassign::Ids;
+use crate::{files, inspect, stat};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -34,10 +35,26 @@ pub(crate) enum Command {
     Help,
     Stat(stat::Options),
     Inspect(stat::Options),
+    Compress(stat::Options),
+    Decompress(stat::Options),
 }
 
 const HELP: &str = "\
-tracezip stat FILE... [--json] [--self-contained] [--in-flight N] [--rounds N]
+Lossless compression of OTLP traces. Files hold requests, each preceded by its length as a varint;
+those that end in .zst are decompressed first.
+
+tracezip stat FILE...         bytes a span beside OTLP, gzip and zstd, and CPU time; a file is a stream
+    --json                    as an object with `files` and `total`
+    --in-flight N             frames that the sender has no answer to yet (default 4)
+    --receivers N             receivers that get the frames in turn (default 1)
+    --self-contained          every frame stands for itself
+    --reassign-ids WHOSE      ids as our generator makes them, `process` or `fleet`
+    --rounds N                the fastest of so many (default 3)
+tracezip inspect FILE...      where the bytes go, column by column; options as above
+tracezip compress FILE...     to .tzip beside the file
+tracezip decompress FILE...   and back to .pbld
+    --out FOLDER              or there
+    --self-contained          as above
 ";
 
 pub(crate) fn parse() -> Result<Command, Error> {
@@ -50,6 +67,15 @@ pub(crate) fn parse() -> Result<Command, Error> {
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("json") => options.json = true,
             Long("self-contained") => options.self_contained = true,
+            Long("reassign-ids") => {
+                options.ids = Some(match parser.value()?.to_str() {
+                    Some("process") => Ids::Process,
+                    Some("fleet") => Ids::Fleet,
+                    _ => return Err(Error::Usage("--reassign-ids process or fleet?".into())),
+                });
+            }
+            Long("receivers") => options.receivers = parser.value()?.parse()?,
+            Long("out") => options.out = Some(parser.value()?.into()),
             Long("in-flight") => options.in_flight = parser.value()?.parse()?,
             Long("rounds") => options.rounds = parser.value()?.parse()?,
             Value(value) if command.is_none() => command = Some(value),
@@ -60,6 +86,8 @@ pub(crate) fn parse() -> Result<Command, Error> {
     match command.as_deref().and_then(|command| command.to_str()) {
         Some("stat") => Ok(Command::Stat(options)),
         Some("inspect") => Ok(Command::Inspect(options)),
+        Some("compress") => Ok(Command::Compress(options)),
+        Some("decompress") => Ok(Command::Decompress(options)),
         _ => Err(Error::Usage("which command?".into())),
     }
 }
@@ -73,6 +101,8 @@ impl Command {
             }
             Self::Stat(options) => stat::run(&options),
             Self::Inspect(options) => inspect::run(&options),
+            Self::Compress(options) => files::compress(&options),
+            Self::Decompress(options) => files::decompress(&options),
         }
     }
 }

@@ -31,6 +31,17 @@ pub(crate) fn requests(bytes: &[u8]) -> Result<Vec<&[u8]>, Error> {
     Ok(requests)
 }
 
+/// Appends a request, or a frame, after its length.
+pub(crate) fn put(request: &[u8], out: &mut Vec<u8>) {
+    let mut len = request.len();
+    while len >= 0x80 {
+        out.push(len as u8 | 0x80);
+        len >>= 7;
+    }
+    out.push(len as u8);
+    out.extend_from_slice(request);
+}
+
 fn varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0_u64;
     for (at, byte) in bytes.iter().enumerate().take(9) {

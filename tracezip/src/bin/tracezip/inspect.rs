@@ -3,26 +3,26 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use tracezip::{Decoder, Encoder, Inspection, Limits};
+use tracezip::{Decoder, Inspection, Limits};
 
 use crate::arguments::Error;
 use crate::corpus;
-use crate::stat::Options;
+use crate::stat::{self, Options};
 
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     if options.files.is_empty() {
         return Err(Error::Usage("inspect which files?".into()));
     }
-    for path in &options.files {
-        file(path, options)?;
+    let contents = stat::read_all(options)?;
+    for (number, (path, contents)) in options.files.iter().zip(&contents).enumerate() {
+        file(number, path, contents, options)?;
     }
     Ok(())
 }
 
-fn file(path: &Path, options: &Options) -> Result<(), Error> {
-    let bytes = corpus::read(path)?;
-    let requests = corpus::requests(&bytes)?;
-    let mut encoder = Encoder::new([0x5a; 16]).with_self_contained(options.self_contained);
+fn file(number: usize, path: &Path, bytes: &[u8], options: &Options) -> Result<(), Error> {
+    let requests = corpus::requests(bytes)?;
+    let mut encoder = stat::encoder(options, number);
     let mut decoder = Decoder::new(1, Limits::default());
     let mut inspection = Inspection::default();
     let mut answers = VecDeque::new();

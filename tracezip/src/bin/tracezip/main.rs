@@ -7,7 +7,10 @@
 
 mod arguments;
 mod corpus;
+mod files;
 mod inspect;
+mod progress;
+mod reassign;
 mod stat;
 
 use std::process::ExitCode;

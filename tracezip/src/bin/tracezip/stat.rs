@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use serde_json::json;
-use tracezip::{Acknowledgement, Decoder, Encoder, Limits};
+use tracezip::{Acknowledgement, DecodeError, Decoder, Encoder, Limits};
 
 use crate::arguments::Error;
 use crate::corpus;
+use crate::progress::Progress;
+use crate::reassign::{self, Ids};
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -19,6 +21,10 @@ pub(crate) struct Options {
     pub(crate) self_contained: bool,
     pub(crate) in_flight: usize,
     pub(crate) rounds: usize,
+    pub(crate) receivers: u64,
+    pub(crate) ids: Option<Ids>,
+    /// Where files are written.
+    pub(crate) out: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -29,6 +35,9 @@ impl Default for Options {
             self_contained: false,
             in_flight: 4,
             rounds: 3,
+            receivers: 1,
+            ids: None,
+            out: None,
         }
     }
 }
@@ -126,8 +135,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
             "state"
         );
     }
-    for path in &options.files {
-        let figures = file(path, options)?;
+    let contents = read_all(options)?;
+    for (number, (path, contents)) in options.files.iter().zip(&contents).enumerate() {
+        let figures = file(number, path, contents, options)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if options.json {
             let mut object = figures.json();
@@ -146,9 +156,28 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-fn file(path: &Path, options: &Options) -> Result<Figures, Error> {
-    let bytes = corpus::read(path)?;
-    let requests = corpus::requests(&bytes)?;
+/// The files' contents, with the ids that are asked for.
+pub(crate) fn read_all(options: &Options) -> Result<Vec<Vec<u8>>, Error> {
+    let files = options.files.iter().map(|path| corpus::read(path));
+    let mut files = files.collect::<Result<Vec<_>, _>>()?;
+    if let Some(ids) = options.ids {
+        reassign::reassign(&mut files, ids);
+    }
+    Ok(files)
+}
+
+/// An encoder as the options want it, for the file with this number.
+pub(crate) fn encoder(options: &Options, number: usize) -> Encoder {
+    let mut encoder = Encoder::new([0x5a; 16]).with_self_contained(options.self_contained);
+    if let Some(ids) = options.ids {
+        encoder.set_id_keys(&[reassign::key(ids, number as u64)]);
+    }
+    encoder
+}
+
+fn file(number: usize, path: &Path, bytes: &[u8], options: &Options) -> Result<Figures, Error> {
+    let requests = corpus::requests(bytes)?;
+    let mut progress = Progress::new("measuring", path, options.rounds.max(1));
     let mut figures = Figures {
         encode: Duration::MAX,
         zstd_encode: Duration::MAX,
@@ -163,7 +192,8 @@ fn file(path: &Path, options: &Options) -> Result<Figures, Error> {
         let (time, size) = zstd(&requests);
         figures.zstd_encode = figures.zstd_encode.min(time);
         figures.zstd = size;
-        ours(path, &requests, options, &mut figures)?;
+        ours(number, path, &requests, options, &mut figures)?;
+        progress.step();
     }
     Ok(figures)
 }
@@ -191,13 +221,16 @@ fn zstd(requests: &[&[u8]]) -> (Duration, usize) {
 
 /// One stream from encoder to decoder, whose answers come late.
 fn ours(
+    number: usize,
     path: &Path,
     requests: &[&[u8]],
     options: &Options,
     figures: &mut Figures,
 ) -> Result<(), Error> {
-    let mut encoder = Encoder::new([0x5a; 16]).with_self_contained(options.self_contained);
-    let mut decoder = Decoder::new(1, Limits::default());
+    let mut encoder = encoder(options, number);
+    let mut decoders: Vec<_> = (1..=options.receivers.max(1))
+        .map(|instance| Decoder::new(instance, Limits::default()))
+        .collect();
     let mut answers: VecDeque<Option<Acknowledgement>> = VecDeque::new();
     let (mut encode, mut decode) = (Duration::ZERO, Duration::ZERO);
     let (mut frame, mut decoded) = (Vec::new(), Vec::new());
@@ -211,6 +244,8 @@ fn ours(
         figures.spans += encoded.spans;
         figures.fallbacks += usize::from(encoded.fallback);
         decoded.clear();
+        let receiver = index % decoders.len();
+        let decoder = &mut decoders[receiver];
         let start = ThreadTime::now();
         let answer = decoder.decode(0, &frame, &mut decoded);
         decode += start.elapsed();
@@ -219,6 +254,17 @@ fn ours(
             request: index,
             why,
         };
+        let mut answer = answer;
+        if answer == Err(DecodeError::StateLost)
+            && let Some(refusal) = decoder.refusal(&frame)
+        {
+            // As a sender does: a new epoch, and the request once more.
+            encoder.acknowledge(&refusal);
+            frame.clear();
+            encoder.encode(request, &mut frame);
+            figures.ours += frame.len();
+            answer = decoder.decode(0, &frame, &mut decoded);
+        }
         answers.push_back(answer.map_err(|error| lost(error.to_string()))?.answer);
         if decoded != *request {
             return Err(lost("other bytes".into()));

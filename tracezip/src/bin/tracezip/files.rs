@@ -1,0 +1,97 @@
+//! `compress` and `decompress`: a file of requests to a file of frames and back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tracezip::{Decoder, Encoder, Limits};
+
+use crate::arguments::Error;
+use crate::corpus;
+use crate::progress::Progress;
+use crate::stat::Options;
+
+/// Requests to frames, each preceded by its length. Frames build on those before them, unless each is to stand
+/// for itself.
+pub(crate) fn compress(options: &Options) -> Result<(), Error> {
+    for path in &options.files {
+        let bytes = corpus::read(path)?;
+        let requests = corpus::requests(&bytes)?;
+        let mut progress = Progress::new("compressing", path, requests.len());
+        // Within a file, one stream is told from another by its place.
+        let mut encoder = Encoder::new([0; 16]).with_self_contained(options.self_contained);
+        let mut decoder = Decoder::new(1, Limits::default());
+        let (mut out, mut frame, mut decoded) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, request) in requests.iter().enumerate() {
+            frame.clear();
+            decoded.clear();
+            encoder.encode(request, &mut frame);
+            let lost = |why: String| Error::Lost {
+                path: path.clone(),
+                request: index,
+                why,
+            };
+            let answer = decoder
+                .decode(0, &frame, &mut decoded)
+                .map_err(|error| lost(error.to_string()))?
+                .answer;
+            if decoded != *request {
+                return Err(lost("other bytes".into()));
+            }
+            if let Some(answer) = answer {
+                encoder.acknowledge(&answer);
+            }
+            corpus::put(&frame, &mut out);
+            progress.step();
+        }
+        let stem = path.file_stem().map(Path::new).unwrap_or(path);
+        let name = if stem
+            .extension()
+            .is_some_and(|extension| extension == "pbld")
+        {
+            stem.with_extension("tzip")
+        } else {
+            path.with_extension("tzip")
+        };
+        write(options, path, &name, &out)?;
+    }
+    Ok(())
+}
+
+/// Frames to requests.
+pub(crate) fn decompress(options: &Options) -> Result<(), Error> {
+    for path in &options.files {
+        let bytes = corpus::read(path)?;
+        let frames = corpus::requests(&bytes)?;
+        let mut progress = Progress::new("decompressing", path, frames.len());
+        let mut decoder = Decoder::new(1, Limits::default());
+        let (mut out, mut request) = (Vec::new(), Vec::new());
+        for (index, frame) in frames.iter().enumerate() {
+            request.clear();
+            decoder
+                .decode(0, frame, &mut request)
+                .map_err(|error| Error::Lost {
+                    path: path.clone(),
+                    request: index,
+                    why: error.to_string(),
+                })?;
+            corpus::put(&request, &mut out);
+            progress.step();
+        }
+        write(options, path, &path.with_extension("pbld"), &out)?;
+    }
+    Ok(())
+}
+
+/// To the folder that is asked for, or beside the source; never over a file that is there.
+fn write(options: &Options, source: &Path, name: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let folder = options.out.as_deref().or(source.parent());
+    let target: PathBuf = folder
+        .unwrap_or(Path::new(""))
+        .join(name.file_name().unwrap_or_default());
+    let failed = |source| Error::File {
+        path: target.clone(),
+        source,
+    };
+    let mut file = fs::File::create_new(&target).map_err(failed)?;
+    std::io::Write::write_all(&mut file, bytes).map_err(failed)
+}
