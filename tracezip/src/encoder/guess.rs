@@ -5,7 +5,7 @@ use crate::dict::Leaf;
 use crate::session::Book;
 
 /// Leaves that are tried.
-const GUESSES: usize = 4;
+const GUESSES: usize = 6;
 
 #[derive(Debug, Default)]
 pub(super) struct Guesser {

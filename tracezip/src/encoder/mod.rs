@@ -86,6 +86,8 @@ pub struct Encoder {
     entries: Vec<[u16; 2]>,
     parsed: Parsed,
     order: Vec<(u32, u32)>,
+    /// By group, the leaf of its latest span.
+    before: Vec<u16>,
     text: TextCompressor,
     seed: u64,
 }
@@ -125,6 +127,7 @@ impl Encoder {
             entries: Vec::new(),
             parsed: Parsed::default(),
             order: Vec::new(),
+            before: Vec::new(),
             text: TextCompressor::default(),
             seed,
         }
@@ -338,11 +341,14 @@ impl Encoder {
         session.keys(sink, &keys)?;
         session.envelope(sink, &mut self.envelope, &mut self.entries)?;
         order(&self.envelope, request, &mut self.order);
-        let mut before = NO_LEAF;
+        self.before.clear();
+        self.before.resize(session.buffers.groups.len(), NO_LEAF);
         for &(group, span) in &self.order {
             let (start, end) = self.envelope.spans[span as usize];
             let (start, end) = (start as usize, end as usize);
             let place = (request, start, end);
+            // The spans of a scope are more alike than those that end after each other.
+            let before = self.before[group as usize];
             let values = &mut session.buffers.values;
             let mut leaf = NO_LEAF;
             if let Some(found) = self.guesser.find(session.book, before, place, values) {
@@ -357,7 +363,7 @@ impl Encoder {
                 core::mem::swap(&mut session.buffers.values, &mut self.parsed.values);
                 self.guesser.learn(before, leaf);
             }
-            before = leaf;
+            self.before[group as usize] = leaf;
             fallback |= leaf == NO_LEAF;
             session.span(sink, leaf, group as usize, &request[start..end])?;
         }
