@@ -1,0 +1,107 @@
+//! Where the time goes: every moment of a registered thread belongs to the state that it is in.
+//!
+//! All three programs run with the lock of a run queue held, so that a thread's line has one writer at a time.
+
+use crate::abi::{KernelLine, state};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+
+use crate::maps::{line, process};
+use crate::task::Task;
+
+/// `sched_switch(preempt, prev, next, prev_state)`, from 5.19 on.
+#[btf_tracepoint(function = "sched_switch")]
+pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
+    let preempted: u64 = ctx.arg(0);
+    let prev_state: u32 = ctx.arg(3);
+    let sleeps = preempted & 1 == 0 && prev_state != 0;
+    switch(Task(ctx.arg(1)), Task(ctx.arg(2)), |_| sleeps);
+    0
+}
+
+/// `sched_switch(preempt, prev, next)`, before 5.18: the state is the task's own.
+#[btf_tracepoint(function = "sched_switch")]
+pub fn sched_switch_early(ctx: BtfTracePointContext) -> i32 {
+    let preempted: u64 = ctx.arg(0);
+    switch(Task(ctx.arg(1)), Task(ctx.arg(2)), |prev| {
+        preempted & 1 == 0 && prev.state() != 0
+    });
+    0
+}
+
+/// `sched_wakeup(task)`: what slept waits for a CPU from now on.
+#[btf_tracepoint(function = "sched_wakeup")]
+pub fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {
+    let task = Task(ctx.arg(0));
+    // SAFETY: a slot that was found is valid.
+    if process().is_none_or(|process| task.tgid() != unsafe { (*process).tgid }) {
+        return 0;
+    }
+    if let Some(line) = line(task.pid()) {
+        // SAFETY: the line was found, and this CPU holds the lock of the task's run queue.
+        unsafe {
+            // A task that is woken before it slept goes on running.
+            if (*line).state == state::BLOCKED {
+                enter(line, state::RUNNABLE, bpf_ktime_get_ns());
+            }
+        }
+    }
+    0
+}
+
+#[inline(always)]
+fn switch(prev: Task, next: Task, sleeps: impl FnOnce(Task) -> bool) {
+    let Some(process) = process() else {
+        return;
+    };
+    // SAFETY: a slot that was found is valid.
+    let ours = unsafe { (*process).tgid };
+    let leaves = prev.tgid() == ours;
+    let comes = next.tgid() == ours;
+    if !leaves && !comes {
+        return;
+    }
+    // SAFETY: no condition.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if leaves && let Some(line) = line(prev.pid()) {
+        // SAFETY: the line was found, and this CPU holds the lock of the task's run queue.
+        unsafe {
+            if sleeps(prev) {
+                enter(line, state::BLOCKED, now);
+                (*line).voluntary = (*line).voluntary.wrapping_add(1);
+            } else {
+                enter(line, state::RUNNABLE, now);
+                (*line).involuntary = (*line).involuntary.wrapping_add(1);
+            }
+        }
+    }
+    if comes && let Some(line) = line(next.pid()) {
+        // SAFETY: as above.
+        unsafe { enter(line, state::RUNNING, now) };
+    }
+}
+
+/// Gives the time since the last change to the state that ends, and begins the next.
+///
+/// # Safety
+///
+/// The line must be valid and nobody else's to write.
+#[inline(always)]
+unsafe fn enter(line: *mut KernelLine, next: u32, now: u64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let since = (*line).since_ns;
+        // The clocks of two CPUs may disagree by a little; then this change was at the time of the last.
+        if now > since {
+            let spent = now - since;
+            match (*line).state {
+                state::RUNNING => (*line).on_cpu_ns = (*line).on_cpu_ns.wrapping_add(spent),
+                state::BLOCKED => (*line).blocked_ns = (*line).blocked_ns.wrapping_add(spent),
+                _ => (*line).run_queue_ns = (*line).run_queue_ns.wrapping_add(spent),
+            }
+            (*line).since_ns = now;
+        }
+        (*line).state = next;
+    }
+}

@@ -1,0 +1,341 @@
+//! The system calls, each a safe function over as little `unsafe` as it takes.
+#![expect(
+    unsafe_code,
+    reason = "bpf(2), perf_event_open(2) and mmap(2) have no safe form"
+)]
+
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::ptr::NonNull;
+use std::vec::Vec;
+
+const BPF_PROG_TEST_RUN: libc::c_long = 10;
+const BPF_RAW_TRACEPOINT_OPEN: libc::c_long = 17;
+const PERF_TYPE_SOFTWARE: u32 = 1;
+const PERF_COUNT_SW_CPU_CLOCK: u64 = 0;
+const PERF_COUNT_SW_PAGE_FAULTS: u64 = 2;
+const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
+const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
+const PERF_EVENT_IOC_SET_BPF: libc::c_ulong = 0x4004_2408;
+/// `perf_event_attr::flags`: born disabled.
+const DISABLED: u64 = 1;
+const EXCLUDE_KERNEL: u64 = 1 << 5;
+const EXCLUDE_HV: u64 = 1 << 6;
+/// The period is a frequency.
+const FREQUENCY: u64 = 1 << 10;
+
+/// The head of `bpf_attr` for `BPF_PROG_TEST_RUN`.
+#[repr(C)]
+#[derive(Default)]
+struct TestRun {
+    program: u32,
+    answer: u32,
+    data_sizes: [u32; 2],
+    data: [u64; 2],
+    repeat: u32,
+    duration: u32,
+    context_size: u32,
+    context_out_size: u32,
+    context: u64,
+    context_out: u64,
+    flags: u32,
+    cpu: u32,
+    batch: u32,
+    padding: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct RawTracepointOpen {
+    name: u64,
+    program: u32,
+    padding: u32,
+}
+
+/// `perf_event_attr`, as it was in its second version; what came later is zero.
+#[repr(C)]
+#[derive(Default)]
+struct EventAttributes {
+    kind: u32,
+    size: u32,
+    config: u64,
+    period_or_frequency: u64,
+    sample_type: u64,
+    read_format: u64,
+    flags: u64,
+    wakeup: u32,
+    breakpoint: u32,
+    config1: u64,
+    config2: u64,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Event {
+    /// The CPU's clock, so often a second.
+    Clock { hz: u32 },
+    /// Every page fault.
+    PageFault,
+}
+
+/// Runs the program `control` on this thread.
+///
+/// Neither allocates nor locks; about a microsecond.
+pub(crate) fn control(program: RawFd, arguments: [u64; 3]) -> io::Result<u32> {
+    let mut run = TestRun {
+        program: program.cast_unsigned(),
+        context_size: size_of_val(&arguments) as u32,
+        context: arguments.as_ptr() as u64,
+        ..TestRun::default()
+    };
+    // SAFETY: the structure is that of the kernel, and what it points to lives until the call returns.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_PROG_TEST_RUN,
+            &raw mut run,
+            size_of::<TestRun>(),
+        )
+    };
+    if answer < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(run.answer)
+}
+
+/// Attaches a program to the tracepoint that it was loaded for.
+pub(crate) fn attach(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let attributes = RawTracepointOpen {
+        program: program.as_raw_fd().cast_unsigned(),
+        ..RawTracepointOpen::default()
+    };
+    // SAFETY: as above.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_RAW_TRACEPOINT_OPEN,
+            &raw const attributes,
+            size_of::<RawTracepointOpen>(),
+        )
+    };
+    owned(fd)
+}
+
+/// Opens an event on one CPU and has it run a program.
+pub(crate) fn attach_event(event: Event, cpu: i32, program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut attributes = EventAttributes {
+        flags: DISABLED,
+        ..EventAttributes::default()
+    };
+    match event {
+        Event::Clock { hz } => {
+            attributes.config = PERF_COUNT_SW_CPU_CLOCK;
+            attributes.period_or_frequency = hz.into();
+            attributes.flags |= FREQUENCY;
+        }
+        Event::PageFault => {
+            attributes.config = PERF_COUNT_SW_PAGE_FAULTS;
+            attributes.period_or_frequency = 1;
+        }
+    }
+    let fd = open_event(attributes, -1, cpu)?;
+    // SAFETY: both descriptors are open; these requests take a number.
+    unsafe {
+        if libc::ioctl(
+            fd.as_raw_fd(),
+            PERF_EVENT_IOC_SET_BPF as _,
+            program.as_raw_fd(),
+        ) < 0
+            || libc::ioctl(fd.as_raw_fd(), PERF_EVENT_IOC_ENABLE as _, 0) < 0
+        {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(fd)
+}
+
+/// Opens an event of the calling thread, to see whether that is allowed.
+pub(crate) fn open_own_event() -> io::Result<OwnedFd> {
+    let attributes = EventAttributes {
+        config: PERF_COUNT_SW_CPU_CLOCK,
+        flags: DISABLED | EXCLUDE_KERNEL | EXCLUDE_HV,
+        ..EventAttributes::default()
+    };
+    open_event(attributes, 0, -1)
+}
+
+fn open_event(mut attributes: EventAttributes, thread: i32, cpu: i32) -> io::Result<OwnedFd> {
+    attributes.kind = PERF_TYPE_SOFTWARE;
+    attributes.size = size_of::<EventAttributes>() as u32;
+    // SAFETY: the structure is that of the kernel and lives until the call returns.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const attributes,
+            thread,
+            cpu,
+            -1,
+            PERF_FLAG_FD_CLOEXEC,
+        )
+    };
+    owned(fd)
+}
+
+fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
+    match RawFd::try_from(fd) {
+        // SAFETY: the kernel just gave it to us.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The CPUs that are there, by number.
+pub(crate) fn online_cpus() -> io::Result<Vec<i32>> {
+    let text = std::fs::read_to_string("/sys/devices/system/cpu/online")?;
+    ranges(text.trim()).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+fn ranges(text: &str) -> Option<Vec<i32>> {
+    let mut numbers = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        numbers.extend(first.parse::<i32>().ok()?..=last.parse().ok()?);
+    }
+    Some(numbers)
+}
+
+/// Maps a map's values, `length` bytes of them.
+pub(crate) fn map(fd: BorrowedFd<'_>, length: usize) -> io::Result<NonNull<u8>> {
+    // SAFETY: a new mapping disturbs nobody.
+    let address = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            length,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED,
+            fd.as_raw_fd(),
+            0,
+        )
+    };
+    if address == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(address.cast()).ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+}
+
+/// Puts zeroed private memory in the place of a mapping; those who still write there harm nobody.
+///
+/// Async-signal-safe.
+///
+/// # Safety
+///
+/// `length` bytes from `address` must be a mapping of ours.
+pub(crate) unsafe fn cover(address: NonNull<u8>, length: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        libc::mmap(
+            address.as_ptr().cast(),
+            length,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
+            -1,
+            0,
+        );
+    }
+}
+
+/// Gives a mapping back.
+///
+/// # Safety
+///
+/// As for [`cover`], and nobody may use it any more.
+pub(crate) unsafe fn unmap(address: NonNull<u8>, length: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { libc::munmap(address.as_ptr().cast(), length) };
+}
+
+/// Makes `target` another name of `source`, closing what it was. Async-signal-safe.
+pub(crate) fn replace(target: RawFd, source: RawFd) {
+    // SAFETY: descriptors are numbers; a wrong one is an error.
+    unsafe { libc::dup3(source, target, libc::O_CLOEXEC) };
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds.
+#[inline]
+pub(crate) fn now() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the structure is valid; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    (time.tv_sec as u64) * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The calling thread's number in its own PID namespace.
+pub(crate) fn own_thread() -> u32 {
+    // SAFETY: no condition.
+    unsafe { libc::gettid() }.cast_unsigned()
+}
+
+/// Whether a thread of this process has that number, in its own PID namespace.
+pub(crate) fn is_alive(thread: u32) -> bool {
+    // SAFETY: signal 0 is none.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) == 0 }
+}
+
+/// An address at which the calling thread's stack has ended; 0 if unknown. Neither allocates nor locks.
+pub(crate) fn stack_end() -> u64 {
+    let here = 0_u8;
+    let here = &raw const here as u64;
+    // SAFETY: no condition.
+    let end = unsafe {
+        if libc::gettid() == libc::getpid() {
+            // The name of the program is the last thing that the kernel put on the first stack.
+            libc::getauxval(libc::AT_EXECFN)
+        } else {
+            // A thread's own data lie at the upper end of its stack, in glibc and musl.
+            libc::pthread_self() as u64
+        }
+    } & !7;
+    if end > here && end - here < 1 << 30 {
+        end
+    } else {
+        0
+    }
+}
+
+/// Waits until the descriptor can be read, or the time is over; whether it can.
+pub(crate) fn wait(fd: RawFd, milliseconds: i32) -> bool {
+    let mut poll = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one structure, and it is valid.
+    unsafe { libc::poll(&raw mut poll, 1, milliseconds) > 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpus_are_listed_from_every_form_of_the_text() {
+        assert_eq!(ranges("0").unwrap(), [0]);
+        assert_eq!(ranges("0-2,5,7-8").unwrap(), [0, 1, 2, 5, 7, 8]);
+        assert!(ranges("none").is_none());
+    }
+
+    #[test]
+    fn stack_end_is_above_the_frame_on_every_thread() {
+        let here = 0_u8;
+        assert!(stack_end() > &raw const here as u64);
+        std::thread::spawn(|| {
+            let here = 0_u8;
+            assert!(stack_end() > &raw const here as u64);
+        })
+        .join()
+        .unwrap();
+    }
+}

@@ -1,0 +1,296 @@
+//! A thread's slot, as the thread itself sees it.
+#![expect(unsafe_code, reason = "the slots are memory shared with the kernel")]
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, compiler_fence};
+
+use super::shared::Shared;
+use super::sys;
+use crate::abi::{Slot, UserLine, control, state};
+
+/// The calling thread's own slot: which span is active goes in, what the thread did comes out.
+///
+/// Neither takes a system call or a lock. The slot is given back when this is dropped, which must happen on the
+/// thread that it was made for; hence it is not `Send`.
+///
+/// # Minimum kernel version
+///
+/// 5.15 with BTF for figures; without, only samples know the span. Once privileges have been dropped, threads
+/// can be registered on 5.19 or newer, or where `kernel.unprivileged_bpf_disabled` is 0.
+#[derive(Debug)]
+pub struct ThreadSlot {
+    slot: NonNull<Slot>,
+    number: u32,
+    shared: Arc<Shared>,
+    /// Only the thread that has the slot may use it.
+    not_send: PhantomData<*mut ()>,
+}
+
+/// What a thread did since it was registered, up to [`since_ns`](Self::since_ns).
+///
+/// Take differences of two by [`since`](Self::since): `on_cpu_ns`, `blocked_ns` and `run_queue_ns` together grow
+/// exactly as `since_ns`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Time on a CPU, in nanoseconds.
+    pub on_cpu_ns: u64,
+    /// Time asleep, in nanoseconds.
+    pub blocked_ns: u64,
+    /// Time ready, without a CPU, in nanoseconds.
+    pub run_queue_ns: u64,
+    /// When these were true: `CLOCK_MONOTONIC`, in nanoseconds.
+    pub since_ns: u64,
+    /// Times that it went to sleep. Wraps.
+    pub voluntary: u32,
+    /// Times that it was taken off its CPU. Wraps.
+    pub involuntary: u32,
+    /// Page faults, minor and major. Wraps.
+    pub page_faults: u32,
+    /// What the thread does by the kernel's account, one of [`state`](mod@state): as a thread reads its own,
+    /// [`state::RUNNING`], unless the kernel switched to it in a way that reaches no tracepoint. Then its time
+    /// counts as a wait until it is switched the next time.
+    pub state: u32,
+}
+
+impl Counters {
+    /// The same at a later moment up to which the thread has not been switched, such as now on the thread itself.
+    ///
+    /// That time goes where the kernel will put it: on a CPU, unless it missed that the thread got one.
+    #[must_use]
+    pub fn until(mut self, now_ns: u64) -> Self {
+        let more = now_ns.saturating_sub(self.since_ns);
+        let share = match self.state {
+            state::RUNNING => &mut self.on_cpu_ns,
+            state::BLOCKED => &mut self.blocked_ns,
+            _ => &mut self.run_queue_ns,
+        };
+        *share = share.wrapping_add(more);
+        self.since_ns = self.since_ns.wrapping_add(more);
+        self
+    }
+
+    /// What happened since `earlier`.
+    ///
+    /// The clock that user space reads may be some nanoseconds ahead of the kernel's, so that a thread seems to
+    /// have been on its CPU a little longer than it was when it is taken off; then the wait that followed began
+    /// that much later, and the sum is right.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        let (blocked_ns, run_queue_ns) = (
+            self.blocked_ns.wrapping_sub(earlier.blocked_ns),
+            self.run_queue_ns.wrapping_sub(earlier.run_queue_ns),
+        );
+        let on_cpu_ns = self.on_cpu_ns.wrapping_sub(earlier.on_cpu_ns);
+        let ahead = 0_i64
+            .saturating_sub(on_cpu_ns.cast_signed())
+            .max(0)
+            .cast_unsigned();
+        let (from_queue, on_cpu_ns) = (
+            ahead.min(run_queue_ns),
+            if ahead == 0 { on_cpu_ns } else { 0 },
+        );
+        let blocked_ns = blocked_ns.saturating_sub(ahead - from_queue);
+        let run_queue_ns = run_queue_ns - from_queue;
+        Self {
+            on_cpu_ns,
+            blocked_ns,
+            run_queue_ns,
+            since_ns: on_cpu_ns + blocked_ns + run_queue_ns,
+            voluntary: self.voluntary.wrapping_sub(earlier.voluntary),
+            involuntary: self.involuntary.wrapping_sub(earlier.involuntary),
+            page_faults: self.page_faults.wrapping_sub(earlier.page_faults),
+            state: self.state,
+        }
+    }
+}
+
+impl ThreadSlot {
+    /// Takes a slot for the calling thread; one system call, no allocation, no lock.
+    pub(crate) fn register(shared: &Arc<Shared>) -> Option<Self> {
+        if !shared.is_live() {
+            return None;
+        }
+        let number = shared.claim()?;
+        let slot = shared.slot(number);
+        // SAFETY: the slot is ours and within the mapping.
+        unsafe {
+            (&raw mut (*slot.as_ptr()).user).write(UserLine {
+                trace_id: [0; 16],
+                span_id: [0; 8],
+                valid: 0,
+                reserved: 0,
+                attrs_data_size: 0,
+                padding: [0; 4],
+                stack_end: sys::stack_end(),
+                tag: 0,
+                unused: [0; 16],
+            });
+        }
+        match shared.ask([control::REGISTER, number.into(), 0]) {
+            Ok(control::DONE) => Some(Self {
+                slot,
+                number,
+                shared: shared.clone(),
+                not_send: PhantomData,
+            }),
+            _ => {
+                shared.release(number);
+                None
+            }
+        }
+    }
+
+    /// The slot's number, as it stands in samples.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Where the record of OTEP 4947 lies, to be published as `otel_thread_ctx_v1`; valid as long as `self`.
+    #[must_use]
+    pub fn thread_context(&self) -> NonNull<UserLine> {
+        self.slot.cast()
+    }
+
+    /// Says which span is active from now on.
+    #[inline]
+    pub fn enter(&self, trace_id: [u8; 16], span_id: [u8; 8], tag: u64) {
+        // SAFETY: the slot is ours. The kernel reads on this CPU, between two instructions: the order of the
+        // stores is all that it takes.
+        unsafe {
+            let user = &raw mut (*self.slot.as_ptr()).user;
+            (&raw mut (*user).valid).write_volatile(0);
+            compiler_fence(Ordering::SeqCst);
+            (&raw mut (*user).trace_id).write(trace_id);
+            (&raw mut (*user).span_id).write(span_id);
+            (&raw mut (*user).tag).write(tag);
+            compiler_fence(Ordering::SeqCst);
+            (&raw mut (*user).valid).write_volatile(1);
+        }
+    }
+
+    /// Says that no span is active.
+    #[inline]
+    pub fn leave(&self) {
+        // SAFETY: as above.
+        unsafe { (&raw mut (*self.slot.as_ptr()).user.valid).write_volatile(0) };
+    }
+
+    /// What the thread did up to when it last got its CPU; no clock is read.
+    ///
+    /// `None` once the session has ended, and in a forked child.
+    #[inline]
+    #[must_use]
+    pub fn counters(&self) -> Option<Counters> {
+        self.stable(|counters| counters)
+    }
+
+    /// What the thread did up to this moment, which is in [`Counters::since_ns`].
+    ///
+    /// `None` once the session has ended, and in a forked child.
+    #[inline]
+    #[must_use]
+    pub fn counters_now(&self) -> Option<Counters> {
+        self.stable(|counters| counters.until(sys::now()))
+    }
+
+    /// Reads anew until the thread was not switched meanwhile.
+    ///
+    /// The kernel writes the times of a running thread only when it switches it, which counts in one of two words
+    /// beside each other: those are the sequence.
+    #[inline]
+    fn stable(&self, complete: impl Fn(Counters) -> Counters) -> Option<Counters> {
+        // SAFETY: the slot is ours; the kernel writes its line between two instructions of this thread.
+        unsafe {
+            let line = &raw const (*self.slot.as_ptr()).kernel;
+            let sequence = (&raw const (*line).voluntary).cast::<u64>();
+            loop {
+                let before = sequence.read_volatile();
+                compiler_fence(Ordering::SeqCst);
+                if (&raw const (*line).tid).read_volatile() == 0 {
+                    return None;
+                }
+                let counters = complete(Counters {
+                    on_cpu_ns: (&raw const (*line).on_cpu_ns).read_volatile(),
+                    blocked_ns: (&raw const (*line).blocked_ns).read_volatile(),
+                    run_queue_ns: (&raw const (*line).run_queue_ns).read_volatile(),
+                    since_ns: (&raw const (*line).since_ns).read_volatile(),
+                    voluntary: (&raw const (*line).voluntary).read_volatile(),
+                    involuntary: (&raw const (*line).involuntary).read_volatile(),
+                    page_faults: (&raw const (*line).page_faults).read_volatile(),
+                    state: (&raw const (*line).state).read_volatile(),
+                });
+                compiler_fence(Ordering::SeqCst);
+                if sequence.read_volatile() == before {
+                    return Some(counters);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for ThreadSlot {
+    fn drop(&mut self) {
+        self.leave();
+        // SAFETY: the slot is valid.
+        let tid = unsafe { (&raw const (*self.slot.as_ptr()).kernel.tid).read_volatile() };
+        if self.shared.is_live()
+            && self
+                .shared
+                .ask([control::UNREGISTER, self.number.into(), tid.into()])
+                .is_err()
+            && self.shared.is_live()
+        {
+            // The kernel still counts here: nobody else may have the slot until this thread is gone.
+            return;
+        }
+        self.shared.release(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_ahead_is_put_right_without_losing_time() {
+        let before = Counters {
+            on_cpu_ns: 1_000,
+            blocked_ns: 500,
+            since_ns: 10_000,
+            ..Counters::default()
+        };
+        // Taken off its CPU 40 ns before the moment that was read.
+        let after = Counters {
+            on_cpu_ns: 960,
+            blocked_ns: 600,
+            run_queue_ns: 30,
+            since_ns: 10_090,
+            ..before
+        };
+        let spent = after.since(before);
+        assert_eq!(
+            (spent.on_cpu_ns, spent.blocked_ns, spent.run_queue_ns),
+            (0, 90, 0)
+        );
+        assert_eq!(spent.since_ns, after.since_ns - before.since_ns);
+    }
+
+    #[test]
+    fn counts_that_wrapped_are_differences_all_the_same() {
+        let before = Counters {
+            voluntary: u32::MAX,
+            page_faults: u32::MAX - 1,
+            ..Counters::default()
+        };
+        let after = Counters {
+            voluntary: 1,
+            page_faults: 1,
+            ..before
+        };
+        let spent = after.since(before);
+        assert_eq!((spent.voluntary, spent.page_faults), (2, 3));
+    }
+}

@@ -1,0 +1,103 @@
+//! What is left in the kernel afterwards: nothing.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use otel_enhance_ebpf::loader::Options;
+
+use crate::common::{Kill, again, alone, assert_gone, is, load, now, objects};
+
+#[test]
+fn nothing_is_left_once_the_session_is_dropped() {
+    let _alone = alone();
+    let before = objects();
+    for _ in 0..10 {
+        let session = load(&Options::new().with_sample_hz(99));
+        let ours = &objects() - &before;
+        for kind in ["program", "map", "link"] {
+            assert!(ours.iter().any(|(found, _)| *found == kind), "{ours:?}");
+        }
+        drop(session);
+        assert_gone(&ours);
+    }
+}
+
+#[test]
+fn nothing_is_left_though_threads_still_have_slots() {
+    let _alone = alone();
+    let before = objects();
+    let session = load(&Options::new());
+    let ours = &objects() - &before;
+    let slot = session.register().unwrap();
+    let registrar = session.registrar();
+    drop(session);
+    assert_gone(&ours);
+    // They harm nobody, and read nothing.
+    slot.enter([1; 16], [1; 8], 1);
+    slot.leave();
+    assert_eq!(slot.counters(), None);
+    assert!(registrar.register().is_none());
+}
+
+#[test]
+fn nothing_is_left_of_a_process_that_was_killed() {
+    if is("victim") {
+        let _session = load(&Options::new().with_sample_hz(99));
+        println!("loaded");
+        std::thread::sleep(Duration::from_secs(60));
+        return;
+    }
+    let _alone = alone();
+    let before = objects();
+    let mut child = Kill(
+        again(
+            &[],
+            "ends::nothing_is_left_of_a_process_that_was_killed",
+            "victim",
+        )
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap(),
+    );
+    let lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let loaded = lines
+        .map_while(Result::ok)
+        .any(|line| line.ends_with("loaded"));
+    assert!(loaded, "the child ended before it had loaded");
+    let ours = &objects() - &before;
+    assert!(!ours.is_empty());
+    // SIGKILL.
+    drop(child);
+    assert_gone(&ours);
+}
+
+#[test]
+fn without_any_capability_everything_goes_on() {
+    if is("dropped") {
+        let mut session = load(&Options::new().with_sample_hz(999));
+        crate::ladder::keep_capabilities(&[]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let slot = session.register().expect("registers without capabilities");
+                let before = now(&slot);
+                std::thread::sleep(Duration::from_millis(20));
+                crate::samples::compute(&slot, Duration::from_millis(100));
+                let spent = now(&slot).since(before);
+                assert!(spent.blocked_ns >= 19_000_000, "{spent:?}");
+                assert!(spent.on_cpu_ns >= 99_000_000, "{spent:?}");
+            });
+        });
+        assert!(session.samples().unwrap().drain(|_, _| ()) > 10);
+        return;
+    }
+    let _alone = alone();
+    let before = objects();
+    let mut command = again(
+        &[],
+        "ends::without_any_capability_everything_goes_on",
+        "dropped",
+    );
+    assert!(command.status().unwrap().success());
+    assert_gone(&(&objects() - &before));
+}
