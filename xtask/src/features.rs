@@ -47,6 +47,7 @@ pub(crate) const LIBRARY: &str = "otel-enhance";
 const RECEIVER: &str = "otel-enhance-receiver";
 const KERNELS: &str = "otel-enhance-kernels";
 const TRACEZIP: &str = "tracezip";
+const EBPF: &str = "otel-enhance-ebpf";
 
 /// What `--all-features` would be, were not the features of extensions that are to come errors.
 const EVERYTHING: Features =
@@ -59,6 +60,7 @@ pub(crate) const DOCUMENTED: &[Combination] = &[
     linted(RECEIVER, Features::Default),
     linted(KERNELS, Features::Default),
     linted(TRACEZIP, Features::Default),
+    linted(EBPF, Features::Just("loader")),
 ];
 
 pub(crate) const COMBINATIONS: &[Combination] = &[
@@ -83,6 +85,11 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     tested(KERNELS, Features::Default),
     tested(TRACEZIP, Features::Default),
     linted(TRACEZIP, Features::Just("cli")),
+    linted(EBPF, Features::Nothing),
+    linted(EBPF, Features::Just("object")),
+    tested(EBPF, Features::Just("loader")),
+    // Its tests on the real kernel have a stage of their own.
+    linted(EBPF, Features::Just("kernel-tests")),
     tested("xtask", Features::Default),
     linted(EXAMPLES, Features::Default),
 ];

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use crate::arguments::Options;
-use crate::checks::{emulated, examples, fuzz, manifests, package, source, suites, weight};
+use crate::checks::{ebpf, emulated, examples, fuzz, manifests, package, source, suites, weight};
 use crate::error::{Error, Result};
 use crate::peers::Peers;
 use crate::report::Report;
@@ -97,6 +97,11 @@ const STAGES: &[Stage] = &[
     peered("neon", "the vector kernels for AArch64, under QEMU", |_| {
         emulated::neon()
     }),
+    alone(
+        "ebpf",
+        "the committed BPF object is what its sources make, and works on this kernel (as root)",
+        |_| ebpf::check(),
+    ),
     peered(
         "peers",
         "the programs we test against are built",

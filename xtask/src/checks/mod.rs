@@ -1,5 +1,6 @@
 //! What the stages do.
 
+pub(crate) mod ebpf;
 pub(crate) mod emulated;
 pub(crate) mod examples;
 pub(crate) mod fuzz;
