@@ -7,6 +7,7 @@
 
 pub(crate) mod account;
 mod builder;
+pub(crate) mod closing;
 mod global;
 mod guard;
 mod ids;

@@ -2,8 +2,8 @@
 //! deadlines that hold.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -16,13 +16,11 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::account::Account;
+use super::closing::{Closing, GRACE, deadline_after, refuse_inside_an_export};
 use crate::InitError;
 use crate::config::BatchSettings;
-use crate::export::DropReason;
-use crate::export::runtime::{ExportRuntime, is_exporting, mark_exporting};
+use crate::export::runtime::{ExportRuntime, mark_exporting};
 
-/// After the deadline, exports that can be cancelled need this long at most to be gone.
-const GRACE: Duration = Duration::from_millis(100);
 /// Between two tries to reach a batch thread whose control channel is full.
 const RETRY: Duration = Duration::from_millis(5);
 
@@ -33,16 +31,8 @@ pub(super) struct ExportQueue {
     pub(super) account: Arc<Account>,
     runtime: ExportRuntime,
     default_timeout: Duration,
-    closing: AtomicBool,
+    closing: Closing,
     flushing: AtomicBool,
-    outcome: Mutex<Option<Outcome>>,
-}
-
-/// What shutdown came to, for those who ask again.
-#[derive(Clone, Copy, Debug)]
-enum Outcome {
-    Drained,
-    TimedOut(Duration),
 }
 
 impl ExportQueue {
@@ -79,9 +69,8 @@ impl ExportQueue {
             account,
             runtime,
             default_timeout,
-            closing: AtomicBool::new(false),
+            closing: Closing::default(),
             flushing: AtomicBool::new(false),
-            outcome: Mutex::new(None),
         }))
     }
 
@@ -98,12 +87,8 @@ impl ExportQueue {
         if self.account.is_foreign() {
             return Ok(());
         }
-        if is_exporting() {
-            return Err(OTelSdkError::InternalFailure(
-                "a flush inside an export would wait for itself".to_owned(),
-            ));
-        }
-        let deadline = Instant::now() + timeout;
+        refuse_inside_an_export("flush")?;
+        let deadline = deadline_after(timeout);
         let target = self.account.flush_target();
         while !self.account.has_completed(target) {
             if self.account.is_settled() {
@@ -142,36 +127,9 @@ impl ExportQueue {
 
     /// Exports what is queued, and ends the queue. Whoever calls second waits with the first.
     pub(super) fn close(&self, timeout: Duration) -> OTelSdkResult {
-        if self.account.is_foreign() {
-            // The queue is the parent's.
-            return Ok(());
-        }
-        if is_exporting() {
-            return Err(OTelSdkError::InternalFailure(
-                "a shutdown inside an export would wait for itself".to_owned(),
-            ));
-        }
-        let deadline = Instant::now() + timeout;
-        if self.closing.swap(true, Ordering::AcqRel) {
-            let settled = || self.account.is_settled();
-            return if self.account.wait_until(deadline, settled) {
-                self.outcome()
-            } else {
-                Err(OTelSdkError::Timeout(timeout))
-            };
-        }
-        self.account.close();
-        self.runtime.cut_off(deadline);
-        let drained = self.drain(deadline + GRACE);
-        let (outcome, reason) = if drained && Instant::now() < deadline {
-            // Spans that slipped past the closing door.
-            (Outcome::Drained, DropReason::AfterShutdown)
-        } else {
-            (Outcome::TimedOut(timeout), DropReason::ShutdownDeadline)
-        };
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-        self.account.settle(reason);
-        self.outcome()
+        let drain = |deadline| self.drain(deadline + GRACE) && Instant::now() < deadline;
+        self.closing
+            .close(&self.account, &self.runtime, timeout, drain)
     }
 
     /// The official shutdown, tried again where a full control channel refuses it.
@@ -184,13 +142,6 @@ impl ExportQueue {
                 Err(OTelSdkError::InternalFailure(_)) if left > RETRY => thread::sleep(RETRY),
                 Err(OTelSdkError::InternalFailure(_)) => return false,
             }
-        }
-    }
-
-    fn outcome(&self) -> OTelSdkResult {
-        match *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(Outcome::TimedOut(timeout)) => Err(OTelSdkError::Timeout(timeout)),
-            Some(Outcome::Drained) | None => Ok(()),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -26,11 +26,7 @@ use crate::export::runtime::{
 };
 use crate::export::{DropReason, ErasedExporter};
 use crate::pipeline::account::Account;
-
-/// After the deadline, exports that can be cancelled need this long at most to be gone.
-const GRACE: Duration = Duration::from_millis(100);
-/// For deadlines that the clock cannot express.
-const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
+use crate::pipeline::closing::{Closing, GRACE, deadline_after, refuse_inside_an_export};
 
 /// Takes batches, and keeps the account of what became of their items.
 pub(crate) trait Deliver<S: Store>: Send + Sync + fmt::Debug + Sized + 'static {
@@ -86,15 +82,7 @@ pub(crate) struct Engine<S, E> {
     pub(super) exporter: E,
     runtime: ExportRuntime,
     started: AtomicBool,
-    closing: AtomicBool,
-    outcome: Mutex<Option<Outcome>>,
-}
-
-/// What shutdown came to, for those who ask again.
-#[derive(Clone, Copy, Debug)]
-enum Outcome {
-    Drained,
-    TimedOut(Duration),
+    closing: Closing,
 }
 
 impl<S, E> Engine<S, E>
@@ -116,8 +104,7 @@ where
             exporter,
             runtime,
             started: AtomicBool::new(false),
-            closing: AtomicBool::new(false),
-            outcome: Mutex::new(None),
+            closing: Closing::default(),
         }
     }
 
@@ -218,46 +205,21 @@ where
 
     /// Exports what waits, and ends the threads. Whoever calls second waits with the first.
     pub(crate) fn close(self: &Arc<Self>, timeout: Duration) -> OTelSdkResult {
-        if self.account.is_foreign() {
-            // The queue is the parent's.
-            return Ok(());
-        }
-        refuse_inside_an_export("shutdown")?;
-        let deadline = deadline_after(timeout);
-        if self.closing.swap(true, Ordering::AcqRel) {
-            let settled = || self.account.is_settled();
-            return if self.account.wait_until(deadline, settled) {
-                self.outcome()
-            } else {
-                Err(OTelSdkError::Timeout(timeout))
-            };
-        }
-        self.account.close();
-        self.runtime.cut_off(deadline);
-        self.queue.close();
-        let drained = self.queue.flush(deadline + GRACE) && Instant::now() < deadline;
-        let (outcome, reason) = if drained {
-            // Spans that slipped past the closing door.
-            (Outcome::Drained, DropReason::AfterShutdown)
-        } else {
-            self.queue.discard();
-            (Outcome::TimedOut(timeout), DropReason::ShutdownDeadline)
+        let drain = |deadline: Instant| {
+            self.queue.close();
+            let is_drained = self.queue.flush(deadline + GRACE) && Instant::now() < deadline;
+            if !is_drained {
+                self.queue.discard();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            // A failure here loses no span: all of them are delivered, or counted.
+            self.call_exporter(deadline, move |exporter| {
+                exporter.shutdown_with_timeout(left)
+            });
+            is_drained
         };
-        let left = deadline.saturating_duration_since(Instant::now());
-        // A failure here loses no span: all of them are delivered, or counted below.
-        self.call_exporter(deadline, move |exporter| {
-            exporter.shutdown_with_timeout(left)
-        });
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-        self.account.settle(reason);
-        self.outcome()
-    }
-
-    fn outcome(&self) -> OTelSdkResult {
-        match *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(Outcome::TimedOut(timeout)) => Err(OTelSdkError::Timeout(timeout)),
-            Some(Outcome::Drained) | None => Ok(()),
-        }
+        self.closing
+            .close(&self.account, &self.runtime, timeout, drain)
     }
 
     /// Calls what may block, on a thread of its own; `None` if it has not returned by `deadline`.
@@ -297,20 +259,6 @@ where
             self.queue.discard();
         }
     }
-}
-
-fn refuse_inside_an_export(what: &str) -> OTelSdkResult {
-    if is_exporting() {
-        return Err(OTelSdkError::InternalFailure(format!(
-            "a {what} inside an export would wait for itself"
-        )));
-    }
-    Ok(())
-}
-
-fn deadline_after(timeout: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(timeout).unwrap_or(now + FOREVER)
 }
 
 struct Working<'a, S: Store>(&'a BatchQueue<S>);
