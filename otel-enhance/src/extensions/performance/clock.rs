@@ -31,8 +31,10 @@ use super::ticks::{Machine, TimeSource};
 /// How long an anchor holds: 10 ms.
 const INTERVAL_NANOS: u64 = 10_000_000;
 
-/// How long the first measurement of the rate takes, once a process.
+/// How long the first measurement of the rate takes, once a process, on a machine that is left alone.
 const CALIBRATION_NANOS: u64 = 2_000_000;
+/// It is repeated over twice the time where it was disturbed, so often at most: 30 ms in all.
+const CALIBRATIONS: u32 = 4;
 
 /// The rate is measured over at least this time, once the process is that old.
 const BASELINE_NANOS: u64 = 1_000_000_000;
@@ -149,7 +151,7 @@ struct Reading {
 }
 
 impl<S: TimeSource> Clock<S> {
-    /// Measures the rate, which takes 2 ms.
+    /// Measures the rate, which takes 2 ms, or 30 where the machine is busy.
     pub(super) fn new(source: S) -> Self {
         let first = read(&source);
         let mut clock = Self {
@@ -346,27 +348,34 @@ fn rate(from: (u64, u64), to: (u64, u64)) -> Option<u64> {
         .filter(|rate| plausible.contains(rate))
 }
 
-/// Measures the rate twice, which must agree to a part in a thousand.
-fn calibrate<S: TimeSource>(source: &S, first: Reading) -> Option<u64> {
-    let measure = |from: Reading| {
-        loop {
-            let now = read(source);
-            if now.monotonic.saturating_sub(from.monotonic) >= CALIBRATION_NANOS / 2 {
-                return (
-                    now,
-                    rate((from.ticks, from.monotonic), (now.ticks, now.monotonic)),
-                );
-            }
-            std::hint::spin_loop();
+/// Measures the rate twice, which must agree to a part in a thousand. On a busy machine, or a slow one,
+/// the readings are far apart: then over longer, which makes less of that.
+fn calibrate<S: TimeSource>(source: &S, mut first: Reading) -> Option<u64> {
+    let mut half_of = CALIBRATION_NANOS / 2;
+    for _ in 0..CALIBRATIONS {
+        let half = later(source, first, half_of);
+        let end = later(source, half, half_of);
+        let measured = |from: Reading, to: Reading| {
+            rate((from.ticks, from.monotonic), (to.ticks, to.monotonic))
+        };
+        let (one, two) = (measured(first, half)?, measured(half, end)?);
+        if one.abs_diff(two) <= one / 1000 {
+            return measured(first, end);
         }
-    };
-    let (half, one) = measure(first);
-    let (end, two) = measure(half);
-    let (one, two) = (one?, two?);
-    if one.abs_diff(two) > one / 1000 {
-        return None;
+        (first, half_of) = (end, half_of * 2);
     }
-    rate((first.ticks, first.monotonic), (end.ticks, end.monotonic))
+    None
+}
+
+/// A reading that is so much later.
+fn later<S: TimeSource>(source: &S, from: Reading, nanos: u64) -> Reading {
+    loop {
+        let now = read(source);
+        if now.monotonic.saturating_sub(from.monotonic) >= nanos {
+            return now;
+        }
+        std::hint::spin_loop();
+    }
 }
 
 /// Reads all clocks as close together as the scheduler allows.

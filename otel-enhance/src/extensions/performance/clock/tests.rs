@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 
 use super::*;
 
@@ -14,6 +14,10 @@ struct Fake {
     ticks: AtomicU64,
     rate: AtomicU64,
     without_ticks: bool,
+    /// At this time 100 µs pass of which the counter does not know.
+    hiccup: Mutex<Option<u64>>,
+    /// Whether the rate grows all the time.
+    wanders: AtomicBool,
 }
 
 const READ_NANOS: u64 = 20;
@@ -28,7 +32,21 @@ impl Fake {
     }
 
     fn pass(&self, nanos: u64) {
-        self.now.fetch_add(nanos, Ordering::Relaxed);
+        let now = self.now.fetch_add(nanos, Ordering::Relaxed) + nanos;
+        if self
+            .hiccup
+            .lock()
+            .unwrap()
+            .take_if(|at| *at <= now)
+            .is_some()
+        {
+            self.now.fetch_add(100_000, Ordering::Relaxed);
+        }
+        if self.wanders.load(Ordering::Relaxed) {
+            // Twice as quick each millisecond, up to a limit that a clock can believe.
+            let rate = 1024 + (now / 1_000) * 20 % (64 * 1024);
+            self.rate.store(rate, Ordering::Relaxed);
+        }
         let ticks = u128::from(nanos) * u128::from(self.rate.load(Ordering::Relaxed)) / 1024;
         self.ticks
             .fetch_add(u64::try_from(ticks).unwrap(), Ordering::Relaxed);
@@ -151,6 +169,26 @@ fn counter_that_stands_still_is_not_used() {
     let clock = Clock::new(Arc::clone(&fake));
     assert!(!clock.has_ticks);
     fake.pass(1_000);
+    assert_accurate(&clock, &fake);
+}
+
+#[test]
+fn counter_that_is_disturbed_while_it_is_measured_is_measured_again() {
+    let fake = Fake::new();
+    // A hundred microseconds between two readings of the first measurement, during which nothing is counted.
+    *fake.hiccup.lock().unwrap() = Some(CALIBRATION_NANOS / 4);
+    let clock = Clock::new(Arc::clone(&fake));
+    assert!(clock.has_ticks && fake.hiccup.lock().unwrap().is_none());
+    fake.pass(INTERVAL_NANOS);
+    assert_accurate(&clock, &fake);
+}
+
+#[test]
+fn counter_whose_rate_never_stays_is_not_used() {
+    let fake = Fake::new();
+    fake.wanders.store(true, Ordering::Relaxed);
+    let clock = Clock::new(Arc::clone(&fake));
+    assert!(!clock.has_ticks);
     assert_accurate(&clock, &fake);
 }
 
