@@ -79,8 +79,9 @@ pub struct KernelLine {
     pub tid: u32,
     /// Samples of this thread that were written into the ring. Wraps.
     pub samples: u32,
-    /// Zero.
-    pub unused: [u8; 8],
+    /// The thread's CPU time as the kernel accounts it, `CLOCK_THREAD_CPUTIME_ID`, at the last switch or waking;
+    /// 0 before the first. What it grew by while [`state`](Self::state) is a wait was no wait.
+    pub cpu_time_ns: u64,
 }
 
 /// What one thread and the kernel know of each other: two cache lines, each with one writer.
@@ -231,6 +232,7 @@ const _: () = {
     assert!(offset_of!(KernelLine, state) == 44);
     assert!(offset_of!(KernelLine, tid) == 48);
     assert!(offset_of!(KernelLine, samples) == 52);
+    assert!(offset_of!(KernelLine, cpu_time_ns) == 56);
 
     assert!(size_of::<Slot>() == 128);
     assert!(offset_of!(Slot, user) == 0);

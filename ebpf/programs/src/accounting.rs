@@ -1,5 +1,8 @@
 //! Where the time goes: every moment of a registered thread belongs to the state that it is in.
 //!
+//! A kernel may switch to a thread or from it without telling (seen on one: neither ftrace nor we hear of some
+//! switches from a few of its tasks). The thread's CPU time, which the scheduler keeps anyway, says what we missed.
+//!
 //! All three programs run with the lock of a run queue held, so that a thread's line has one writer at a time.
 
 use crate::abi::{KernelLine, state};
@@ -43,7 +46,7 @@ pub fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {
         unsafe {
             // A task that is woken before it slept goes on running.
             if (*line).state == state::BLOCKED {
-                enter(line, state::RUNNABLE, bpf_ktime_get_ns());
+                enter(line, state::RUNNABLE, bpf_ktime_get_ns(), task.cpu_time());
             }
         }
     }
@@ -67,41 +70,76 @@ fn switch(prev: Task, next: Task, sleeps: impl FnOnce(Task) -> bool) {
     if leaves && let Some(line) = line(prev.pid()) {
         // SAFETY: the line was found, and this CPU holds the lock of the task's run queue.
         unsafe {
-            if sleeps(prev) {
-                enter(line, state::BLOCKED, now);
+            let sleeps = sleeps(prev);
+            let next = if sleeps {
+                state::BLOCKED
+            } else {
+                state::RUNNABLE
+            };
+            enter(line, next, now, prev.cpu_time());
+            if sleeps {
                 (*line).voluntary = (*line).voluntary.wrapping_add(1);
             } else {
-                enter(line, state::RUNNABLE, now);
                 (*line).involuntary = (*line).involuntary.wrapping_add(1);
             }
         }
     }
     if comes && let Some(line) = line(next.pid()) {
         // SAFETY: as above.
-        unsafe { enter(line, state::RUNNING, now) };
+        unsafe { enter(line, state::RUNNING, now, next.cpu_time()) };
     }
 }
 
 /// Gives the time since the last change to the state that ends, and begins the next.
 ///
+/// A turn whose begin and end we saw is taken from the clock, as waits are, so that all adds up. Of any other time,
+/// what the thread's CPU time grew by was on a CPU, and the rest a wait.
+///
 /// # Safety
 ///
 /// The line must be valid and nobody else's to write.
 #[inline(always)]
-unsafe fn enter(line: *mut KernelLine, next: u32, now: u64) {
+unsafe fn enter(line: *mut KernelLine, next: u32, now: u64, cpu_time: u64) {
     // SAFETY: the caller's promise.
     unsafe {
         let since = (*line).since_ns;
         // The clocks of two CPUs may disagree by a little; then this change was at the time of the last.
         if now > since {
             let spent = now - since;
-            match (*line).state {
-                state::RUNNING => (*line).on_cpu_ns = (*line).on_cpu_ns.wrapping_add(spent),
-                state::BLOCKED => (*line).blocked_ns = (*line).blocked_ns.wrapping_add(spent),
-                _ => (*line).run_queue_ns = (*line).run_queue_ns.wrapping_add(spent),
+            let last = (*line).state;
+            let seen = last == state::RUNNING && next != state::RUNNING;
+            let on_cpu = if seen {
+                spent
+            } else {
+                missed(line, cpu_time, spent)
+            };
+            (*line).on_cpu_ns = (*line).on_cpu_ns.wrapping_add(on_cpu);
+            let waited = spent - on_cpu;
+            if last == state::BLOCKED {
+                (*line).blocked_ns = (*line).blocked_ns.wrapping_add(waited);
+            } else {
+                (*line).run_queue_ns = (*line).run_queue_ns.wrapping_add(waited);
             }
             (*line).since_ns = now;
         }
+        (*line).cpu_time_ns = cpu_time;
         (*line).state = next;
     }
+}
+
+/// How much of a wait was none.
+///
+/// # Safety
+///
+/// The line must be valid.
+#[inline(always)]
+unsafe fn missed(line: *const KernelLine, cpu_time: u64, spent: u64) -> u64 {
+    // SAFETY: the caller's promise.
+    let (before, last) = unsafe { ((*line).cpu_time_ns, (*line).state) };
+    if before == 0 {
+        // Registered since: what the state says is all that is known.
+        return if last == state::RUNNING { spent } else { 0 };
+    }
+    let ran = cpu_time.saturating_sub(before);
+    if ran < spent { ran } else { spent }
 }

@@ -62,7 +62,7 @@ fn register(number: u32) -> u32 {
             state: state::RUNNING,
             tid,
             samples: 0,
-            unused: [0; 8],
+            cpu_time_ns: 0,
         };
     }
     if remember(tid, number) {

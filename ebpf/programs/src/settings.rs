@@ -27,6 +27,8 @@ settings! {
     TASK_TGID: task_tgid = 0;
     /// Offset of `task_struct::__state`, called `state` before 5.14.
     TASK_STATE: task_state = 0;
+    /// Offset of `sched_entity::sum_exec_runtime` in `task_struct::se`.
+    TASK_CPU_TIME: task_cpu_time = 0;
     /// Bytes of the registers that user space wants.
     REGISTERS_SIZE: registers_size = 168;
     /// Which of them, in words, is the instruction pointer.

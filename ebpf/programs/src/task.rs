@@ -26,6 +26,13 @@ impl Task {
         self.word(settings::task_state())
     }
 
+    /// Time on a CPU in nanoseconds; up to this moment for a task that is switched or not running.
+    #[inline(always)]
+    pub(crate) fn cpu_time(self) -> u64 {
+        // SAFETY: as below.
+        unsafe { read_volatile(self.0.byte_add(settings::task_cpu_time() as usize).cast()) }
+    }
+
     #[inline(always)]
     fn word(self, offset: u32) -> u32 {
         // SAFETY: the loader took the offset from the kernel's BTF, and the kernel handles a fault.

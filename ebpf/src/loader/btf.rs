@@ -29,6 +29,7 @@ pub(crate) struct Layout {
     pub(crate) pid: u32,
     pub(crate) tgid: u32,
     pub(crate) state: u32,
+    pub(crate) cpu_time: u32,
     pub(crate) switch: SwitchShape,
 }
 
@@ -52,6 +53,11 @@ impl Layout {
             pid: member("pid")?,
             tgid: member("tgid")?,
             state: member("__state").or_else(|_| member("state"))?,
+            cpu_time: member("se")?
+                + btf
+                    .named(STRUCT, "sched_entity")
+                    .and_then(|entity| btf.member(entity, "sum_exec_runtime", 0))
+                    .ok_or("sched_entity has no member sum_exec_runtime")?,
             switch: btf
                 .switch_shape()
                 .ok_or("sched_switch has arguments that are not known")?,
@@ -212,5 +218,6 @@ mod tests {
         let layout = Layout::read(path).unwrap();
         assert_eq!(layout.tgid, layout.pid + 4);
         assert!(layout.state < layout.pid);
+        assert!(layout.cpu_time.is_multiple_of(8) && layout.cpu_time != 0);
     }
 }

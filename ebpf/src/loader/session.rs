@@ -366,7 +366,8 @@ impl Registrar {
 
 /// Creates the maps and relocates the programs; none is loaded yet.
 fn create(options: &Options, layout: Option<Layout>) -> Result<Ebpf, Refusal> {
-    let (pid, tgid, state) = layout.map_or((0, 0, 0), |l| (l.pid, l.tgid, l.state));
+    let [pid, tgid, state, cpu_time] =
+        layout.map_or([0; 4], |l| [l.pid, l.tgid, l.state, l.cpu_time]);
     let [size, ip, sp] = REGISTERS;
     EbpfLoader::new()
         // There are no relocations against the kernel's types.
@@ -374,6 +375,7 @@ fn create(options: &Options, layout: Option<Layout>) -> Result<Ebpf, Refusal> {
         .override_global("TASK_PID", &pid, true)
         .override_global("TASK_TGID", &tgid, true)
         .override_global("TASK_STATE", &state, true)
+        .override_global("TASK_CPU_TIME", &cpu_time, true)
         .override_global("REGISTERS_SIZE", &size, true)
         .override_global("REGISTER_IP", &ip, true)
         .override_global("REGISTER_SP", &sp, true)

@@ -1,6 +1,7 @@
 //! A thread's slot, as the thread itself sees it.
 #![expect(unsafe_code, reason = "the slots are memory shared with the kernel")]
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub struct ThreadSlot {
     slot: NonNull<Slot>,
     number: u32,
     shared: Arc<Shared>,
+    /// [`Counters::since_ns`] before a turn of which the kernel did not tell, and the longest wait found since.
+    untold: Cell<(u64, u64)>,
     /// Only the thread that has the slot may use it.
     not_send: PhantomData<*mut ()>,
 }
@@ -49,24 +52,34 @@ pub struct Counters {
     /// Page faults, minor and major. Wraps.
     pub page_faults: u32,
     /// What the thread does by the kernel's account, one of [`state`](mod@state): as a thread reads its own,
-    /// [`state::RUNNING`], unless the kernel switched to it in a way that reaches no tracepoint. Then its time
-    /// counts as a wait until it is switched the next time.
+    /// [`state::RUNNING`], unless the kernel switched to it in a way that reaches no tracepoint.
     pub state: u32,
+    /// The thread's CPU time when it was last switched, `CLOCK_THREAD_CPUTIME_ID`; 0 if unknown. By this the time
+    /// of turns that reached no tracepoint is told from waits.
+    pub cpu_time_ns: u64,
 }
 
 impl Counters {
     /// The same at a later moment up to which the thread has not been switched, such as now on the thread itself.
     ///
-    /// That time goes where the kernel will put it: on a CPU, unless it missed that the thread got one.
+    /// That time goes where the kernel will put it: on a CPU, unless it missed that the thread got one, which
+    /// [`state`](Self::state) says. Then it is a wait, but for as much as `cpu_time`, the thread's CPU time in
+    /// nanoseconds, has grown; it is asked for in that case alone.
     #[must_use]
-    pub fn until(mut self, now_ns: u64) -> Self {
+    pub fn until(mut self, now_ns: u64, cpu_time: impl FnOnce() -> u64) -> Self {
         let more = now_ns.saturating_sub(self.since_ns);
-        let share = match self.state {
-            state::RUNNING => &mut self.on_cpu_ns,
-            state::BLOCKED => &mut self.blocked_ns,
-            _ => &mut self.run_queue_ns,
+        let on_cpu = match self.state {
+            state::RUNNING => more,
+            _ if self.cpu_time_ns == 0 => 0,
+            _ => cpu_time().saturating_sub(self.cpu_time_ns).min(more),
         };
-        *share = share.wrapping_add(more);
+        let waited = more - on_cpu;
+        self.on_cpu_ns = self.on_cpu_ns.wrapping_add(on_cpu);
+        if self.state == state::BLOCKED {
+            self.blocked_ns = self.blocked_ns.wrapping_add(waited);
+        } else {
+            self.run_queue_ns = self.run_queue_ns.wrapping_add(waited);
+        }
         self.since_ns = self.since_ns.wrapping_add(more);
         self
     }
@@ -75,24 +88,23 @@ impl Counters {
     ///
     /// The clock that user space reads may be some nanoseconds ahead of the kernel's, so that a thread seems to
     /// have been on its CPU a little longer than it was when it is taken off; then the wait that followed began
-    /// that much later, and the sum is right.
+    /// that much later, and the sum is right. So it
+    /// is with any other share that seems to have shrunk.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
-        let (blocked_ns, run_queue_ns) = (
-            self.blocked_ns.wrapping_sub(earlier.blocked_ns),
+        let grown = [
             self.run_queue_ns.wrapping_sub(earlier.run_queue_ns),
-        );
-        let on_cpu_ns = self.on_cpu_ns.wrapping_sub(earlier.on_cpu_ns);
-        let ahead = 0_i64
-            .saturating_sub(on_cpu_ns.cast_signed())
-            .max(0)
-            .cast_unsigned();
-        let (from_queue, on_cpu_ns) = (
-            ahead.min(run_queue_ns),
-            if ahead == 0 { on_cpu_ns } else { 0 },
-        );
-        let blocked_ns = blocked_ns.saturating_sub(ahead - from_queue);
-        let run_queue_ns = run_queue_ns - from_queue;
+            self.blocked_ns.wrapping_sub(earlier.blocked_ns),
+            self.on_cpu_ns.wrapping_sub(earlier.on_cpu_ns),
+        ]
+        .map(u64::cast_signed);
+        let mut ahead: u64 = grown.iter().map(|share| share.min(&0).unsigned_abs()).sum();
+        let [run_queue_ns, blocked_ns, on_cpu_ns] = grown.map(|share| {
+            let share = share.max(0).unsigned_abs();
+            let taken = share.min(ahead);
+            ahead -= taken;
+            share - taken
+        });
         Self {
             on_cpu_ns,
             blocked_ns,
@@ -102,6 +114,7 @@ impl Counters {
             involuntary: self.involuntary.wrapping_sub(earlier.involuntary),
             page_faults: self.page_faults.wrapping_sub(earlier.page_faults),
             state: self.state,
+            cpu_time_ns: self.cpu_time_ns,
         }
     }
 }
@@ -133,6 +146,7 @@ impl ThreadSlot {
                 slot,
                 number,
                 shared: shared.clone(),
+                untold: Cell::new((0, 0)),
                 not_send: PhantomData,
             }),
             _ => {
@@ -193,21 +207,48 @@ impl ThreadSlot {
     #[inline]
     #[must_use]
     pub fn counters_now(&self) -> Option<Counters> {
-        self.stable(|counters| counters.until(sys::now()))
+        let (counters, now) =
+            self.stable(|counters| (counters, counters.until(sys::now(), sys::cpu_time)))?;
+        if counters.state == state::RUNNING {
+            return Some(now);
+        }
+        Some(self.untold(counters, now))
+    }
+
+    /// Two clocks are never read at once: keeps a wait, which is their difference, from shrinking by that.
+    #[cold]
+    fn untold(&self, counters: Counters, mut now: Counters) -> Counters {
+        let (share, before) = if counters.state == state::BLOCKED {
+            (&mut now.blocked_ns, counters.blocked_ns)
+        } else {
+            (&mut now.run_queue_ns, counters.run_queue_ns)
+        };
+        let waited = share.wrapping_sub(before);
+        let least = match self.untold.get() {
+            (since, least) if since == counters.since_ns => least,
+            _ => 0,
+        };
+        let more = least.saturating_sub(waited);
+        *share = share.wrapping_add(more);
+        now.on_cpu_ns = now.on_cpu_ns.wrapping_sub(more);
+        self.untold.set((counters.since_ns, waited + more));
+        now
     }
 
     /// Reads anew until the thread was not switched meanwhile.
     ///
     /// The kernel writes the times of a running thread only when it switches it, which counts in one of two words
-    /// beside each other: those are the sequence.
+    /// beside each other: those are the sequence. Where it does not tell of a thread's leave but of its return, only
+    /// the time of that changes.
     #[inline]
-    fn stable(&self, complete: impl Fn(Counters) -> Counters) -> Option<Counters> {
+    fn stable<T>(&self, complete: impl Fn(Counters) -> T) -> Option<T> {
         // SAFETY: the slot is ours; the kernel writes its line between two instructions of this thread.
         unsafe {
             let line = &raw const (*self.slot.as_ptr()).kernel;
             let sequence = (&raw const (*line).voluntary).cast::<u64>();
             loop {
                 let before = sequence.read_volatile();
+                let since_ns = (&raw const (*line).since_ns).read_volatile();
                 compiler_fence(Ordering::SeqCst);
                 if (&raw const (*line).tid).read_volatile() == 0 {
                     return None;
@@ -216,14 +257,17 @@ impl ThreadSlot {
                     on_cpu_ns: (&raw const (*line).on_cpu_ns).read_volatile(),
                     blocked_ns: (&raw const (*line).blocked_ns).read_volatile(),
                     run_queue_ns: (&raw const (*line).run_queue_ns).read_volatile(),
-                    since_ns: (&raw const (*line).since_ns).read_volatile(),
+                    since_ns,
                     voluntary: (&raw const (*line).voluntary).read_volatile(),
                     involuntary: (&raw const (*line).involuntary).read_volatile(),
                     page_faults: (&raw const (*line).page_faults).read_volatile(),
                     state: (&raw const (*line).state).read_volatile(),
+                    cpu_time_ns: (&raw const (*line).cpu_time_ns).read_volatile(),
                 });
                 compiler_fence(Ordering::SeqCst);
-                if sequence.read_volatile() == before {
+                if sequence.read_volatile() == before
+                    && (&raw const (*line).since_ns).read_volatile() == since_ns
+                {
                     return Some(counters);
                 }
             }
@@ -276,6 +320,53 @@ mod tests {
             (0, 90, 0)
         );
         assert_eq!(spent.since_ns, after.since_ns - before.since_ns);
+    }
+
+    #[test]
+    fn a_turn_the_kernel_did_not_tell_of_is_no_wait() {
+        let woken = Counters {
+            on_cpu_ns: 1_000,
+            run_queue_ns: 10,
+            since_ns: 5_000,
+            state: state::RUNNABLE,
+            cpu_time_ns: 900,
+            ..Counters::default()
+        };
+        let now = woken.until(5_500, || 1_300);
+        assert_eq!(
+            (now.on_cpu_ns, now.run_queue_ns, now.blocked_ns),
+            (1_400, 110, 0)
+        );
+        assert_eq!(now.since_ns, 5_500);
+        // CPU time knows no more than the wall's clock.
+        let all = Counters {
+            state: state::BLOCKED,
+            ..woken
+        }
+        .until(5_500, || 9_000);
+        assert_eq!((all.on_cpu_ns, all.blocked_ns), (1_500, 0));
+    }
+
+    #[test]
+    fn a_wait_that_shrank_is_put_right_without_losing_time() {
+        let before = Counters {
+            on_cpu_ns: 1_000,
+            blocked_ns: 500,
+            since_ns: 10_000,
+            ..Counters::default()
+        };
+        let after = Counters {
+            on_cpu_ns: 1_140,
+            blocked_ns: 460,
+            since_ns: 10_100,
+            ..before
+        };
+        let spent = after.since(before);
+        assert_eq!(
+            (spent.on_cpu_ns, spent.blocked_ns, spent.run_queue_ns),
+            (100, 0, 0)
+        );
+        assert_eq!(spent.since_ns, 100);
     }
 
     #[test]

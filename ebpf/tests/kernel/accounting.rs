@@ -3,7 +3,7 @@
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
-use otel_enhance_ebpf::loader::{Options, ThreadSlot};
+use otel_enhance_ebpf::loader::{Counters, Options, ThreadSlot};
 
 use crate::common::{Random, alone, both, clock, load, now, spin, three};
 
@@ -90,6 +90,47 @@ fn assert_close(what: &str, ours: u64, truth: u64) {
     );
 }
 
+/// What the kernel's own accounts say of a thread, and what they leave out.
+#[derive(Default)]
+struct Truth {
+    cpu: u64,
+    delay: u64,
+    /// Time in which the thread neither ran nor waited by them: the hypervisor had the CPU, and the kernel counts
+    /// that nowhere. On the wall's clock the thread had it.
+    left_out: i64,
+    /// Waits after wakings that the kernel told nobody of, so that for us they are part of the sleep.
+    untold: u64,
+    untold_wakings: u32,
+}
+
+impl Truth {
+    /// What the thread did since `start` while `busy`, which never sleeps, and then asleep; gives the end.
+    fn add(
+        &mut self,
+        slot: &ThreadSlot,
+        start: (Counters, u64, u64),
+        busy: impl FnOnce(),
+    ) -> (Counters, u64, u64) {
+        busy();
+        let middle = three(slot);
+        std::thread::sleep(Duration::from_millis(5));
+        let end = three(slot);
+        self.cpu += end.1 - start.1;
+        self.delay += end.2 - start.2;
+        let [wall, accounted] = [
+            middle.0.since_ns - start.0.since_ns,
+            middle.1 - start.1 + middle.2 - start.2,
+        ];
+        self.left_out += wall.cast_signed() - accounted.cast_signed();
+        // Of a waking that is told there are always some nanoseconds in the queue.
+        if end.0.run_queue_ns == middle.0.run_queue_ns {
+            self.untold += end.2 - middle.2;
+            self.untold_wakings += 1;
+        }
+        end
+    }
+}
+
 #[test]
 fn each_share_is_what_the_kernel_accounts_elsewhere() {
     let _alone = alone();
@@ -99,16 +140,20 @@ fn each_share_is_what_the_kernel_accounts_elsewhere() {
         for _ in 0..4 {
             scope.spawn(|| {
                 let slot = session.register().unwrap();
-                let (before, cpu, delay) = three(&slot);
+                let mut truth = Truth::default();
+                let start = three(&slot);
+                let mut end = start;
                 for _ in 0..10 {
-                    spin(Duration::from_millis(30));
-                    std::thread::sleep(Duration::from_millis(5));
+                    end = truth.add(&slot, end, || spin(Duration::from_millis(30)));
                 }
-                let (after, cpu_after, delay_after) = three(&slot);
-                let spent = after.since(before);
-                assert_close("on a CPU", spent.on_cpu_ns, cpu_after - cpu);
-                assert_close("in a run queue", spent.run_queue_ns, delay_after - delay);
+                let spent = end.0.since(start.0);
+                let left_out = truth.left_out.max(0).cast_unsigned();
+                let cpu = spent.on_cpu_ns.clamp(truth.cpu, truth.cpu + left_out);
+                assert_close("on a CPU", spent.on_cpu_ns, cpu);
+                let told = truth.delay - truth.untold;
+                assert_close("in a run queue", spent.run_queue_ns, told);
                 assert!(spent.blocked_ns >= 50_000_000, "{spent:?}");
+                assert!(truth.untold_wakings <= 5, "wakings are told");
             });
         }
     });
