@@ -6,6 +6,7 @@
 )]
 
 use std::borrow::Cow;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::trace::{
@@ -234,11 +235,17 @@ fn start_at<T>(
     };
     let handle = record.handle();
     // Before the record is filled, so that what is read of the context next was written a while ago.
-    let span = FastSpan::recording(
-        handle,
-        SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE),
-    );
-    let context = Context::map_current(|current| current.with_span(span));
+    // Made in the call that takes it, and its context where that stays: what is moved just after it was
+    // written stalls the processor.
+    let mut context = Context::new();
+    Context::map_current(|current| {
+        let span = FastSpan::recording(
+            handle,
+            SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE),
+        );
+        // The empty one needs no destructor.
+        mem::forget(mem::replace(&mut context, current.with_span(span)));
+    });
     let beginning = Beginning {
         hub,
         trace_id,
