@@ -292,8 +292,16 @@ fn start_silent(desk: &mut Desk, active: &Active, inherits: bool) -> Context {
         desk.rng().span_id()
     };
     let flags = TraceFlags::NOT_SAMPLED;
-    let ids = SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE);
-    Context::map_current(|current| current.with_remote_span_context(ids))
+    let mut context = Context::new();
+    Context::map_current(|current| {
+        let ids = SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE);
+        // The empty one needs no destructor.
+        mem::forget(mem::replace(
+            &mut context,
+            current.with_remote_span_context(ids),
+        ));
+    });
+    context
 }
 
 /// Whether any hub ever was such that it may be known early that a span does not record.
