@@ -207,17 +207,21 @@ impl ThreadSlot {
     #[inline]
     #[must_use]
     pub fn counters_now(&self) -> Option<Counters> {
-        let (counters, now) =
-            self.stable(|counters| (counters, counters.until(sys::now(), sys::cpu_time)))?;
-        if counters.state == state::RUNNING {
+        let now = self.stable(|counters| counters.until(sys::now(), sys::cpu_time))?;
+        if now.state == state::RUNNING {
             return Some(now);
         }
-        Some(self.untold(counters, now))
+        self.untold_now()
     }
 
     /// Two clocks are never read at once: keeps a wait, which is their difference, from shrinking by that.
     #[cold]
-    fn untold(&self, counters: Counters, mut now: Counters) -> Counters {
+    fn untold_now(&self) -> Option<Counters> {
+        let (counters, mut now) =
+            self.stable(|counters| (counters, counters.until(sys::now(), sys::cpu_time)))?;
+        if counters.state == state::RUNNING {
+            return Some(now);
+        }
         let (share, before) = if counters.state == state::BLOCKED {
             (&mut now.blocked_ns, counters.blocked_ns)
         } else {
@@ -232,7 +236,7 @@ impl ThreadSlot {
         *share = share.wrapping_add(more);
         now.on_cpu_ns = now.on_cpu_ns.wrapping_sub(more);
         self.untold.set((counters.since_ns, waited + more));
-        now
+        Some(now)
     }
 
     /// Reads anew until the thread was not switched meanwhile.

@@ -110,17 +110,24 @@ impl Random {
 
 /// Everything that BPF has in the kernel, by kind and number.
 pub(crate) fn objects() -> BTreeSet<(&'static str, u32)> {
+    // Another process's may go away between its number and its name: once more, then.
+    (0..100)
+        .find_map(|_| listing().ok())
+        .unwrap_or_else(|| listing().expect("the kernel lists what it has"))
+}
+
+fn listing() -> Result<BTreeSet<(&'static str, u32)>, Box<dyn std::error::Error>> {
     let mut all = BTreeSet::new();
     for program in aya::programs::loaded_programs() {
-        all.insert(("program", program.expect("the kernel lists programs").id()));
+        all.insert(("program", program?.id()));
     }
     for map in aya::maps::loaded_maps() {
-        all.insert(("map", map.expect("the kernel lists maps").id()));
+        all.insert(("map", map?.id()));
     }
     for link in aya::programs::loaded_links() {
-        all.insert(("link", link.expect("the kernel lists links").id()));
+        all.insert(("link", link?.id()));
     }
-    all
+    Ok(all)
 }
 
 /// Fails unless everything of `ours` is gone within a second: the kernel frees a little later.
