@@ -68,10 +68,15 @@ impl Counters {
     #[must_use]
     pub fn until(mut self, now_ns: u64, cpu_time: impl FnOnce() -> u64) -> Self {
         let more = now_ns.saturating_sub(self.since_ns);
-        let on_cpu = match self.state {
-            state::RUNNING => more,
-            _ if self.cpu_time_ns == 0 => 0,
-            _ => cpu_time().saturating_sub(self.cpu_time_ns).min(more),
+        if self.state == state::RUNNING {
+            self.on_cpu_ns = self.on_cpu_ns.wrapping_add(more);
+            self.since_ns = self.since_ns.wrapping_add(more);
+            return self;
+        }
+        let on_cpu = if self.cpu_time_ns == 0 {
+            0
+        } else {
+            cpu_time().saturating_sub(self.cpu_time_ns).min(more)
         };
         let waited = more - on_cpu;
         self.on_cpu_ns = self.on_cpu_ns.wrapping_add(on_cpu);
@@ -207,11 +212,13 @@ impl ThreadSlot {
     #[inline]
     #[must_use]
     pub fn counters_now(&self) -> Option<Counters> {
-        let now = self.stable(|counters| counters.until(sys::now(), sys::cpu_time))?;
-        if now.state == state::RUNNING {
-            return Some(now);
+        // SAFETY: the slot is ours. Asked beforehand, for a result that is looked at is copied once more.
+        if unsafe { (&raw const (*self.slot.as_ptr()).kernel.state).read_volatile() }
+            != state::RUNNING
+        {
+            return self.untold_now();
         }
-        self.untold_now()
+        self.stable(|counters| counters.until(sys::now(), sys::cpu_time))
     }
 
     /// Two clocks are never read at once: keeps a wait, which is their difference, from shrinking by that.
