@@ -87,37 +87,77 @@ pub(crate) fn drop_policy(
     key: &Ident,
     facade: &TokenStream,
 ) -> syn::Result<TokenStream> {
-    const KNOWN: [&str; 3] = ["newest", "oldest", "block"];
-    arguments::equals(input, key, "drop = \"oldest\"")?;
-    let value = arguments::expression(input)?;
-    let Some(lit) = arguments::literal(&value) else {
-        return Ok(quote!(#value));
-    };
-    let Lit::Str(text) = lit else {
-        return Err(Error::new_spanned(
-            lit,
-            format!(
-                "expected what is dropped when the queue is full, found {}: write `drop = \"newest\"`, `\"oldest\"` or `\"block\"`",
-                arguments::describe(lit)
-            ),
-        ));
-    };
-    let name = match text.value().as_str() {
-        "newest" => "Newest",
-        "oldest" => "Oldest",
-        "block" => "BLOCK",
-        other => {
+    Choice {
+        example: "drop = \"oldest\"",
+        expected: "what is dropped when the queue is full",
+        write: "`drop = \"newest\"`, `\"oldest\"` or `\"block\"`",
+        unknown: "drop policy",
+        known: &["newest", "oldest", "block"],
+        variants: &["Newest", "Oldest", "BLOCK"],
+        of: quote!(#facade::config::DropPolicy),
+    }
+    .read(input, key)
+}
+
+/// Reads `= "inherit_parent_id"`, `= "new_id"`, or an expression that is an `UnsampledId`.
+pub(crate) fn unsampled(
+    input: ParseStream<'_>,
+    key: &Ident,
+    facade: &TokenStream,
+) -> syn::Result<TokenStream> {
+    Choice {
+        example: "unsampled = \"inherit_parent_id\"",
+        expected: "which id a span has that is not recorded",
+        write: "`unsampled = \"inherit_parent_id\"` or `\"new_id\"`",
+        unknown: "id of spans that are not recorded",
+        known: &["new_id", "inherit_parent_id"],
+        variants: &["New", "InheritParent"],
+        of: quote!(#facade::config::UnsampledId),
+    }
+    .read(input, key)
+}
+
+/// One of a few words in quotes, or an expression.
+struct Choice<'a> {
+    example: &'a str,
+    /// What is said of a literal that is no text.
+    expected: &'a str,
+    write: &'a str,
+    /// What is said of another word.
+    unknown: &'a str,
+    known: &'a [&'a str],
+    /// What each of them stands for.
+    variants: &'a [&'a str],
+    of: TokenStream,
+}
+
+impl Choice<'_> {
+    fn read(&self, input: ParseStream<'_>, key: &Ident) -> syn::Result<TokenStream> {
+        arguments::equals(input, key, self.example)?;
+        let value = arguments::expression(input)?;
+        let Some(lit) = arguments::literal(&value) else {
+            return Ok(quote!(#value));
+        };
+        let Lit::Str(text) = lit else {
+            let (expected, write) = (self.expected, self.write);
+            let found = arguments::describe(lit);
+            return Err(Error::new_spanned(
+                lit,
+                format!("expected {expected}, found {found}: write {write}"),
+            ));
+        };
+        let word = text.value();
+        let mut choices = self.known.iter().zip(self.variants);
+        let Some((_, variant)) = choices.find(|(known, _)| **known == word) else {
+            let advice = suggest::advice(&word, self.known);
             return Err(Error::new_spanned(
                 text,
-                format!(
-                    "unknown drop policy `{other}`: {}",
-                    suggest::advice(other, &KNOWN)
-                ),
+                format!("unknown {} `{word}`: {advice}", self.unknown),
             ));
-        }
-    };
-    let name = proc_macro2::Ident::new(name, text.span());
-    Ok(quote_spanned!(text.span()=> #facade::config::DropPolicy::#name))
+        };
+        let (of, variant) = (&self.of, Ident::new(variant, text.span()));
+        Ok(quote_spanned!(text.span()=> #of::#variant))
+    }
 }
 
 /// Reads `= [url, url]`: an expression that is no literal.
@@ -135,44 +175,6 @@ pub(crate) fn urls(input: ParseStream<'_>, key: &Ident) -> syn::Result<TokenStre
             ),
         )),
     }
-}
-
-/// Reads `= "inherit_parent_id"`, `= "new_id"`, or an expression that is an `UnsampledId`.
-pub(crate) fn unsampled(
-    input: ParseStream<'_>,
-    key: &Ident,
-    facade: &TokenStream,
-) -> syn::Result<TokenStream> {
-    const KNOWN: [&str; 2] = ["new_id", "inherit_parent_id"];
-    arguments::equals(input, key, "unsampled = \"inherit_parent_id\"")?;
-    let value = arguments::expression(input)?;
-    let Some(lit) = arguments::literal(&value) else {
-        return Ok(quote!(#value));
-    };
-    let Lit::Str(text) = lit else {
-        return Err(Error::new_spanned(
-            lit,
-            format!(
-                "expected which id a span has that is not recorded, found {}: write `unsampled = \"inherit_parent_id\"` or `\"new_id\"`",
-                arguments::describe(lit)
-            ),
-        ));
-    };
-    let name = match text.value().as_str() {
-        "new_id" => "New",
-        "inherit_parent_id" => "InheritParent",
-        other => {
-            return Err(Error::new_spanned(
-                text,
-                format!(
-                    "unknown id of spans that are not recorded `{other}`: {}",
-                    suggest::advice(other, &KNOWN)
-                ),
-            ));
-        }
-    };
-    let name = proc_macro2::Ident::new(name, text.span());
-    Ok(quote_spanned!(text.span()=> #facade::config::UnsampledId::#name))
 }
 
 /// Reads `= true`: an expression that is no literal of another type.
