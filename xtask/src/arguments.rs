@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 
 pub(crate) const USAGE: &str = "\
 cargo xtask test    run every check; what the README promises and CI runs
-    --without-peers     leave out the programs that we did not write
+    --without-peers     leave out the programs that we did not write, and what takes root
     --only STAGE        run this stage alone (may be repeated)
     --list              name the stages
 cargo xtask peers   build those programs and stop

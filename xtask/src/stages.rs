@@ -97,7 +97,7 @@ const STAGES: &[Stage] = &[
     peered("neon", "the vector kernels for AArch64, under QEMU", |_| {
         emulated::neon()
     }),
-    alone(
+    peered(
         "ebpf",
         "the committed BPF object is what its sources make, and works on this kernel (as root)",
         |_| ebpf::check(),
