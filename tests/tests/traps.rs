@@ -100,6 +100,8 @@ fn fork() {
     assert_eq!(ours.number("child.ended"), 1);
     assert_eq!(ours.number("child.forked"), 1);
     assert_eq!(ours.number("child.exported"), 1);
+    let calls = (ours.number("parent.calls"), ours.number("child.calls"));
+    assert_eq!(calls, (3, 0), "RED metrics are the parent's");
     assert_eq!((ours.number("ended"), ours.number("exported")), (3, 3));
     // Each once: three of the parent, one of the child's own pipeline.
     http.store.wait_for_spans(4, ARRIVAL).unwrap();

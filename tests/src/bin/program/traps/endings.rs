@@ -45,8 +45,13 @@ pub(crate) mod fork {
         let guard = new_enhanced_pipeline()
             .with_service_name("parent")
             .with_scheduled_delay(LONG)
+            .with_red_metrics(true)
             .install_batch()?;
         end_spans(guard.tracer_provider(), 2);
+        let calls = || -> u64 {
+            let series = guard.red_metrics().map(|red| red.series());
+            series.iter().flatten().map(|one| one.calls).sum()
+        };
         match unix::fork()? {
             Forked::Child => {
                 let mut span = guard.tracer_provider().tracer("program").start("child");
@@ -59,6 +64,8 @@ pub(crate) mod fork {
                 fact("child.ended", guard.delivery().ended);
                 let forked = otel_enhance::export::DropReason::Forked;
                 fact("child.forked", guard.delivery().dropped(forked));
+                // The locks are copies, and may be held by a thread that is not there.
+                fact("child.calls", calls());
 
                 let anew = new_enhanced_pipeline()
                     .with_service_name("child")
@@ -77,6 +84,7 @@ pub(crate) mod fork {
                 fact("parent.id", span.span_context().span_id());
                 span.end();
                 guard.shutdown()?;
+                fact("parent.calls", calls());
                 report(&guard);
                 Ok(())
             }
