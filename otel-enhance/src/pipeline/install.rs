@@ -331,24 +331,19 @@ fn pipelined(
     let bounds = performance::bounds(&tuning, &settings.batch, in_flight)?;
     exporter.set_resource(&settings.resource);
     let account = Arc::new(Account::new(Arc::clone(&delivery), usize::MAX));
+    let policy = tuning.drop_policy;
     // The SDK's spans end on the application's threads, which must not encode.
     #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     if fast.is_some() && exporter.encoded().is_some() {
         let written = performance::WrittenDelivery::new(exporter, settings.limits);
-        let queue = BatchQueue::new(bounds, tuning.drop_policy);
-        let engine = Arc::new(Engine::new(queue, written, account, delivery, runtime));
-        engine.start().map_err(InitError::Runtime)?;
-        return Ok(SpanQueue::Written(engine));
+        let queue = BatchQueue::new(bounds, policy);
+        return Engine::open(queue, written, account, delivery, runtime).map(SpanQueue::Written);
     }
     if fast.is_some_and(|seen| !seen.ended) {
         let records = performance::RecordDelivery(exporter);
-        let queue = BatchQueue::new(bounds, tuning.drop_policy);
-        let engine = Arc::new(Engine::new(queue, records, account, delivery, runtime));
-        engine.start().map_err(InitError::Runtime)?;
-        return Ok(SpanQueue::Records(engine));
+        let queue = BatchQueue::new(bounds, policy);
+        return Engine::open(queue, records, account, delivery, runtime).map(SpanQueue::Records);
     }
-    let queue = BatchQueue::new(bounds, tuning.drop_policy);
-    let engine = Arc::new(Engine::new(queue, exporter, account, delivery, runtime));
-    engine.start().map_err(InitError::Runtime)?;
-    Ok(SpanQueue::Pipelined(engine))
+    let queue = BatchQueue::new(bounds, policy);
+    Engine::open(queue, exporter, account, delivery, runtime).map(SpanQueue::Pipelined)
 }

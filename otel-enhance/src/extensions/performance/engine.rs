@@ -20,6 +20,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::queue::{BatchQueue, Pushed, Refusal, Ticket};
 use super::store::Store;
+use crate::InitError;
 use crate::export::report::Delivery;
 use crate::export::runtime::{
     ExportRuntime, block_on, is_exporting, mark_exporting, panic_message,
@@ -38,8 +39,8 @@ pub(crate) trait Deliver<S: Store>: Send + Sync + fmt::Debug + Sized + 'static {
     fn deliver(&self, load: Self::Load) -> impl Future<Output = ()> + Send;
     /// An official span has ended.
     fn accept(engine: &Arc<Engine<S, Self>>, span: SpanData);
-    fn force_flush(&self) -> OTelSdkResult;
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult;
+    /// What is flushed and shut down with the queue.
+    fn exporter(&self) -> &ErasedExporter;
 }
 
 impl Deliver<VecDeque<SpanData>> for ErasedExporter {
@@ -64,12 +65,8 @@ impl Deliver<VecDeque<SpanData>> for ErasedExporter {
         let _ = self.export(batch).await;
     }
 
-    fn force_flush(&self) -> OTelSdkResult {
-        SpanExporter::force_flush(self)
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        SpanExporter::shutdown_with_timeout(self, timeout)
+    fn exporter(&self) -> &ErasedExporter {
+        self
     }
 }
 
@@ -106,6 +103,19 @@ where
             started: AtomicBool::new(false),
             closing: Closing::default(),
         }
+    }
+
+    /// A new one whose first thread runs.
+    pub(crate) fn open(
+        queue: BatchQueue<S>,
+        exporter: E,
+        account: Arc<Account>,
+        delivery: Arc<Delivery>,
+        runtime: ExportRuntime,
+    ) -> Result<Arc<Self>, InitError> {
+        let engine = Arc::new(Self::new(queue, exporter, account, delivery, runtime));
+        engine.start().map_err(InitError::Runtime)?;
+        Ok(engine)
     }
 
     /// The exporter, until the first thread has started.
@@ -226,7 +236,7 @@ where
     fn call_exporter(
         self: &Arc<Self>,
         deadline: Instant,
-        call: impl FnOnce(&E) -> OTelSdkResult + Send + 'static,
+        call: impl FnOnce(&ErasedExporter) -> OTelSdkResult + Send + 'static,
     ) -> Option<OTelSdkResult> {
         let (answer, answered) = mpsc::sync_channel(1);
         let engine = Arc::clone(self);
@@ -234,7 +244,7 @@ where
             .name("otel-enhance-flush".to_owned())
             .spawn(move || {
                 mark_exporting(true);
-                let called = catch_unwind(AssertUnwindSafe(|| call(&engine.exporter)));
+                let called = catch_unwind(AssertUnwindSafe(|| call(engine.exporter.exporter())));
                 let called = called.unwrap_or_else(|panic| {
                     Err(OTelSdkError::InternalFailure(format!(
                         "the exporter panicked: {}",

@@ -16,7 +16,7 @@ use super::contents::Contents;
 use super::desk::{self, Shelf};
 use super::ended::Ended;
 use super::quick;
-use super::record::Owned;
+use super::record::{FETCHED_AHEAD, Owned};
 use crate::config::UnsampledId;
 use crate::lifecycle::generation;
 
@@ -122,8 +122,6 @@ pub(super) struct Hub {
 
 /// Between two looks at the deadline.
 const SPANS_BETWEEN_LOOKS: usize = 64;
-/// So many records before its turn the processor begins to fetch one.
-const FETCHED_AHEAD: usize = 4;
 /// Between two looks whether another thread still collects.
 const RETRY: Duration = Duration::from_millis(1);
 

@@ -35,6 +35,9 @@ unsafe impl<T: Send> Sync for Record<T> {}
 /// The lock, in the word that also has the generation.
 const LOCKED: u64 = 1;
 
+/// So many records before its turn one is [fetched](Owned::fetch) by whoever reads many.
+pub(super) const FETCHED_AHEAD: usize = 4;
+
 /// How often a lock is tried before the thread gives way: its holder writes one field.
 const SPINS: u32 = 64;
 

@@ -3,13 +3,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 
 use super::ended::Ended;
 use super::engine::{Deliver, Engine};
+use super::record::FETCHED_AHEAD;
 use super::weight::Weigh;
 use crate::export::ErasedExporter;
 
@@ -39,9 +38,6 @@ pub(crate) struct RecordDelivery(pub(crate) ErasedExporter);
 
 /// The engine whose queue holds records.
 pub(crate) type RecordEngine = Engine<VecDeque<Waiting>, RecordDelivery>;
-
-/// So many records before its turn the processor begins to fetch one.
-const FETCHED_AHEAD: usize = 4;
 
 impl RecordEngine {
     /// Records of spans that have ended; those that are not sampled are let go.
@@ -90,11 +86,7 @@ impl Deliver<VecDeque<Waiting>> for RecordDelivery {
         }
     }
 
-    fn force_flush(&self) -> OTelSdkResult {
-        SpanExporter::force_flush(&self.0)
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        SpanExporter::shutdown_with_timeout(&self.0, timeout)
+    fn exporter(&self) -> &ErasedExporter {
+        &self.0
     }
 }

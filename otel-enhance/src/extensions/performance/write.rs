@@ -10,8 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use opentelemetry::{Array, InstrumentationScope, KeyValue};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use opentelemetry_sdk::trace::SpanData;
 
 use super::contents::Contents;
 use super::ended::Ended;
@@ -106,12 +105,8 @@ impl Deliver<WrittenSpans> for WrittenDelivery {
         });
     }
 
-    fn force_flush(&self) -> OTelSdkResult {
-        SpanExporter::force_flush(&self.exporter)
-    }
-
-    fn shutdown_with_timeout(&self, timeout: std::time::Duration) -> OTelSdkResult {
-        SpanExporter::shutdown_with_timeout(&self.exporter, timeout)
+    fn exporter(&self) -> &ErasedExporter {
+        &self.exporter
     }
 }
 
