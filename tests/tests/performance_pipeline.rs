@@ -1,5 +1,6 @@
 //! `init!(…, performance)`: the whole way, from the macro to the receiver.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use otel_enhance::export::DropReason;
@@ -7,7 +8,7 @@ use otel_enhance::{TelemetryGuard, enhanced_trace, init};
 use otel_enhance_receiver::{Faults, Handler as _, Outcome, Receiver, Request, Store};
 use otel_enhance_tests::alone::alone;
 use otel_enhance_tests::gate::Gate;
-use otel_enhance_tests::loopback::Loopback;
+use otel_enhance_tests::loopback::{Loopback, collected};
 
 /// Longer than anything on loopback takes, however busy the machine is.
 const LONG: Duration = Duration::from_secs(60);
@@ -218,6 +219,60 @@ fn exporter_given_in_code_is_called_once_at_a_time_unless_told_otherwise() {
             guard.shutdown_with_timeout(LONG).unwrap();
             exact(&guard, 200);
             assert_eq!(slow.most.load(Ordering::SeqCst), 3);
+        },
+    );
+}
+
+#[enhanced_trace(name = "texts", capture(%shown, owned, borrowed, ?debugged, letter, some), fields(cow = cow))]
+fn texts(
+    shown: &str,
+    owned: String,
+    borrowed: &str,
+    debugged: &str,
+    letter: char,
+    some: Option<&str>,
+    cow: Cow<'_, str>,
+) {
+}
+
+#[test]
+fn texts_of_any_length_and_kind_arrive_as_on_the_sdk_path() {
+    alone(
+        "texts_of_any_length_and_kind_arrive_as_on_the_sdk_path",
+        &[],
+        || {
+            // What a record keeps in place ends at 39 bytes.
+            let lengths = [0, 1, 2, 3, 7, 8, 15, 16, 17, 32, 33, 38, 39, 40, 41, 1000];
+            let arrived = |fast: bool| {
+                let loopback = Loopback::start();
+                let guard = if fast {
+                    init!(endpoint = loopback.http(), performance)
+                } else {
+                    init!(endpoint = loopback.http())
+                }
+                .unwrap();
+                for length in lengths {
+                    for text in ["x".repeat(length), "ü".repeat(length / 2)] {
+                        let some = (length % 2 == 0).then_some(&text[..]);
+                        let cow = if length % 2 == 0 {
+                            Cow::Borrowed(&text[..])
+                        } else {
+                            Cow::Owned(text.clone())
+                        };
+                        // The first three are in the record, whichever these are.
+                        texts(&text, text.clone(), &text, &text, 'ß', some, cow);
+                    }
+                }
+                guard.shutdown().unwrap();
+                let spans = collected(&loopback.store().spans());
+                spans
+                    .into_iter()
+                    .map(|span| span.span.attributes)
+                    .collect::<Vec<_>>()
+            };
+            let (ours, official) = (arrived(true), arrived(false));
+            assert_eq!(ours.len(), 2 * lengths.len());
+            assert_eq!(ours, official);
         },
     );
 }

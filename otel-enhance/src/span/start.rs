@@ -177,7 +177,7 @@ impl Start {
         if !self.is_wanted() {
             return;
         }
-        self.sink(key).value(value.to_string());
+        self.sink(key).owned_text(value.to_string());
     }
 
     /// `?value`
@@ -185,7 +185,7 @@ impl Start {
         if !self.is_wanted() {
             return;
         }
-        self.sink(key).value(format!("{value:?}"));
+        self.sink(key).owned_text(format!("{value:?}"));
     }
 
     /// Starts the span and makes it active until the guard is dropped. Not moved here, which would stall

@@ -136,6 +136,33 @@ impl<'a> AttributeSink<'a> {
     }
 }
 
+/// Texts: short ones stay in the record of the fast path.
+impl AttributeSink<'_> {
+    /// Appends a copy of a text.
+    #[inline(always)]
+    pub(crate) fn text(&mut self, text: &str) {
+        #[cfg(feature = "performance")]
+        if let Some(gathering) = &mut self.gathering
+            && gathering.push_text(self.key, text)
+        {
+            return;
+        }
+        self.value(text.to_owned());
+    }
+
+    /// Appends a text that is not needed any more.
+    #[inline(always)]
+    pub(crate) fn owned_text(&mut self, text: String) {
+        #[cfg(feature = "performance")]
+        if let Some(gathering) = &mut self.gathering
+            && gathering.push_text(self.key, &text)
+        {
+            return;
+        }
+        self.value(text);
+    }
+}
+
 /// What the arrays that an attribute can hold consist of.
 #[diagnostic::on_unimplemented(
     message = "an attribute cannot hold an array of `{Self}`",
@@ -245,7 +272,7 @@ impl AttributeValue for str {
 
     #[inline]
     fn write(&self, to: &mut AttributeSink<'_>) {
-        to.value(self.to_owned());
+        to.text(self);
     }
 }
 
@@ -259,6 +286,16 @@ impl AttributeValue for String {
     fn into_value(self) -> Option<Value> {
         Some(Value::String(self.into()))
     }
+
+    #[inline]
+    fn write(&self, to: &mut AttributeSink<'_>) {
+        to.text(self);
+    }
+
+    #[inline]
+    fn write_owned(self, to: &mut AttributeSink<'_>) {
+        to.owned_text(self);
+    }
 }
 
 impl AttributeValue for Cow<'_, str> {
@@ -271,12 +308,35 @@ impl AttributeValue for Cow<'_, str> {
     fn into_value(self) -> Option<Value> {
         self.into_owned().into_value()
     }
+
+    #[inline]
+    fn write(&self, to: &mut AttributeSink<'_>) {
+        to.text(self);
+    }
+
+    #[inline]
+    fn write_owned(self, to: &mut AttributeSink<'_>) {
+        match self {
+            Cow::Borrowed(text) => to.text(text),
+            Cow::Owned(text) => to.owned_text(text),
+        }
+    }
 }
 
 impl AttributeValue for char {
     #[inline]
     fn to_value(&self) -> Option<Value> {
         self.encode_utf8(&mut [0; 4]).to_value()
+    }
+
+    #[inline]
+    fn write(&self, to: &mut AttributeSink<'_>) {
+        to.text(self.encode_utf8(&mut [0; 4]));
+    }
+
+    #[inline]
+    fn write_owned(self, to: &mut AttributeSink<'_>) {
+        self.write(to);
     }
 }
 
@@ -363,6 +423,20 @@ impl<T: AttributeValue> AttributeValue for Option<T> {
     #[inline]
     fn into_value(self) -> Option<Value> {
         self?.into_value()
+    }
+
+    #[inline]
+    fn write(&self, to: &mut AttributeSink<'_>) {
+        if let Some(value) = self {
+            value.write(to);
+        }
+    }
+
+    #[inline]
+    fn write_owned(self, to: &mut AttributeSink<'_>) {
+        if let Some(value) = self {
+            value.write_owned(to);
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use opentelemetry::trace::{
 use opentelemetry::{InstrumentationScope, Key, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLimits, SpanLinks};
 
+use super::attribute::{Attribute, Seen};
 use super::clock::{Moment, nanos_since_1970, system_time};
 use super::inline::Inline;
 use super::record::Record;
@@ -54,11 +55,11 @@ pub(super) struct Contents {
     kind: SpanKind,
     flags: TraceFlags,
     marks: Marks,
-    inline: Inline<KeyValue, INLINE>,
+    inline: Inline<Attribute, INLINE>,
 }
 
 const _: () = assert!(size_of::<Record<Contents>>() == 384);
-const _: () = assert!(size_of::<Contents>() == 120 + INLINE * size_of::<KeyValue>());
+const _: () = assert!(size_of::<Contents>() == 120 + INLINE * size_of::<Attribute>());
 
 /// What is either so or not so.
 #[derive(Clone, Copy)]
@@ -238,7 +239,7 @@ impl Contents {
             .inline
             .as_slice()
             .iter()
-            .map(weight::attribute)
+            .map(|attribute| weight::text(attribute.key()) + weigh(attribute.seen()))
             .sum::<usize>();
         if let Some(code) = self.code {
             let (function, file, _) = code.parts();
@@ -263,8 +264,8 @@ impl Contents {
     pub(super) fn set_attribute(&mut self, attribute: KeyValue) {
         if self.attributes < self.limits.max_attributes_per_span {
             self.attributes += 1;
-            if let Err(attribute) = self.inline.push(attribute) {
-                self.cold().attributes.push(attribute);
+            if let Err(attribute) = self.inline.push(Attribute::from(attribute)) {
+                self.cold().attributes.push(attribute.into());
             }
         } else {
             self.drop_attributes(1);
@@ -316,14 +317,23 @@ impl Contents {
     /// So many have been gathered since the record was vacant.
     #[inline(always)]
     pub(super) unsafe fn gather(&mut self, count: u32, key: &'static str, value: impl Into<Value>) {
-        let value = value.into();
-        let write = |slot: *mut KeyValue| {
-            // SAFETY: the slot is a place for an attribute, and both of its fields are written.
-            unsafe {
-                (&raw mut (*slot).key).write(Key::from_static_str(key));
-                (&raw mut (*slot).value).write(value);
-            }
-        };
+        let (key, value) = (Key::from_static_str(key), value.into());
+        // SAFETY: the slot is a place for an attribute.
+        let write = |slot| unsafe { Attribute::write_value(slot, key, value) };
+        // SAFETY: as the caller says.
+        unsafe { self.inline.push_at(count, write) };
+    }
+
+    /// The same for a text that has room in an attribute.
+    ///
+    /// # Safety
+    ///
+    /// As above.
+    #[inline(always)]
+    pub(super) unsafe fn gather_text(&mut self, count: u32, key: &'static str, text: &str) {
+        let key = Key::from_static_str(key);
+        // SAFETY: the slot is a place for an attribute.
+        let write = |slot| unsafe { Attribute::write_text(slot, key, text) };
         // SAFETY: as the caller says.
         unsafe { self.inline.push_at(count, write) };
     }
@@ -539,6 +549,13 @@ fn cut<T>(items: &mut Vec<T>, limit: u32) -> u32 {
     let dropped = items.len().saturating_sub(limit);
     items.truncate(limit);
     u32::try_from(dropped).unwrap_or(u32::MAX)
+}
+
+fn weigh(seen: Seen<'_>) -> usize {
+    match seen {
+        Seen::Text(text) => weight::text(text),
+        Seen::Value(value) => weight::value(value),
+    }
 }
 
 fn no_limits() -> &'static SpanLimits {

@@ -48,22 +48,13 @@ impl<T, const N: usize> Inline<T, N> {
 
     /// Moves all values of `list` here, if they fit; says whether they did.
     #[inline(always)]
-    pub(super) fn take_all(&mut self, list: &mut Vec<T>) -> bool {
-        let at = self.len as usize;
-        let count = list.len();
-        if count > N - at {
+    pub(super) fn take_all<U: Into<T>>(&mut self, list: &mut Vec<U>) -> bool {
+        if list.len() > N - self.len as usize {
             return false;
         }
-        // SAFETY: `at + count` is at most `N`, so the slots are there; list and slots are different
-        // memory, because both are borrowed mutably. With a length of 0 the list no longer owns what
-        // is now here.
-        unsafe {
-            list.set_len(0);
-            let slots = self.slots.as_mut_ptr().add(at).cast::<T>();
-            std::ptr::copy_nonoverlapping(list.as_ptr(), slots, count);
+        for value in list.drain(..) {
+            let _fits = self.push(value.into());
         }
-        // At most `N`.
-        self.len += count as u32;
         true
     }
 
@@ -75,12 +66,12 @@ impl<T, const N: usize> Inline<T, N> {
     }
 
     /// Moves the values to the end of `list`.
-    pub(super) fn move_to(&mut self, list: &mut Vec<T>) {
+    pub(super) fn move_to<U: From<T>>(&mut self, list: &mut Vec<U>) {
         let len = std::mem::take(&mut self.len) as usize;
         list.extend(self.slots[..len].iter().map(|slot| {
             // SAFETY: the slot was initialised, and with a length of 0 nobody reads it again. (If
             // `extend` should unwind, the rest is leaked.)
-            unsafe { slot.assume_init_read() }
+            unsafe { slot.assume_init_read() }.into()
         }));
     }
 
@@ -120,7 +111,7 @@ mod tests {
         assert_eq!(inline.as_slice()[1].0, 2);
         assert_eq!(Rc::strong_count(&counted), 3);
 
-        let mut list = Vec::new();
+        let mut list: Vec<(i32, Rc<()>)> = Vec::new();
         inline.move_to(&mut list);
         assert!(inline.as_slice().is_empty());
         assert_eq!(list.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2]);

@@ -52,6 +52,7 @@
 //! [`EnhancedPipeline::with_performance`](crate::EnhancedPipeline::with_performance); a service that keeps
 //! its own provider takes [`BatchOptimizedExporter`].
 
+mod attribute;
 mod backend;
 mod batch;
 mod clock;

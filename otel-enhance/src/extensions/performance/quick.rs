@@ -14,6 +14,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, KeyValue, Value};
 
+use super::attribute::TEXT;
 use super::contents::{Beginning, Contents, INLINE};
 use super::desk::{self, Desk};
 use super::hub::{Hub, Quick};
@@ -88,6 +89,20 @@ impl Gathering {
                 Ok(())
             }
             _ => Err(value),
+        }
+    }
+
+    /// The same with a copy of a text; says whether there was room.
+    #[inline(always)]
+    pub(crate) fn push_text(&mut self, key: &'static str, text: &str) -> bool {
+        match &mut self.record {
+            Some(record) if (self.count as usize) < INLINE && text.len() <= TEXT => {
+                // SAFETY: as above.
+                record.with(|contents| unsafe { contents.gather_text(self.count, key, text) });
+                self.count += 1;
+                true
+            }
+            _ => false,
         }
     }
 

@@ -65,7 +65,7 @@ pub(super) fn attribute(attribute: &KeyValue) -> usize {
     text(attribute.key.as_str()) + value(&attribute.value)
 }
 
-fn value(value: &Value) -> usize {
+pub(super) fn value(value: &Value) -> usize {
     match value {
         Value::Bool(_) | Value::I64(_) | Value::F64(_) => 0,
         Value::String(string) => text(string.as_str()),

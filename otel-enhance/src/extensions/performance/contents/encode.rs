@@ -5,6 +5,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{InstrumentationScope, KeyValue};
 
+use super::super::attribute::Seen;
 use super::{Cold, Contents, Marks};
 use crate::encode::{EncodeSpan, ValueRef, unix_nanos};
 use crate::span::{Code, Scope};
@@ -132,16 +133,23 @@ impl EncodeSpan for View<'_> {
     #[inline(always)]
     fn attributes<'a>(&'a self, mut visit: impl FnMut(&'a str, ValueRef<'a>)) {
         let (inline, more) = (self.contents.inline.as_slice(), &self.cold.attributes);
+        let inline = inline.iter().map(|attribute| match attribute.seen() {
+            Seen::Text(text) => (attribute.key(), ValueRef::String(text)),
+            Seen::Value(value) => (attribute.key(), ValueRef::from(value)),
+        });
+        let more = more
+            .iter()
+            .map(|attribute| (attribute.key.as_str(), ValueRef::from(&attribute.value)));
         let mut code = self.contents.code;
         let mut left = usize::from(self.contents.code_at);
-        for attribute in inline.iter().chain(more) {
+        for (key, value) in inline.chain(more) {
             if left == 0
                 && let Some(code) = code.take()
             {
                 visit_code(code, &mut visit);
             }
             left = left.wrapping_sub(1);
-            visit(attribute.key.as_str(), ValueRef::from(&attribute.value));
+            visit(key, value);
         }
         if let Some(code) = code {
             visit_code(code, &mut visit);
