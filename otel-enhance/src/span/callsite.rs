@@ -37,8 +37,9 @@ pub struct Callsite {
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) name: &'static str,
+    pub(crate) kind: SpanKind,
     pub(crate) scope: Scope,
-    code: Option<Code>,
+    pub(crate) code: Option<Code>,
 }
 
 /// Names the marker type of a callsite.
@@ -90,7 +91,8 @@ impl Callsite {
         #[cfg(feature = "performance")]
         {
             let mut none = Gathering::NONE;
-            let started = performance::start(self.site(), &mut none, None, SpanGuard::attach_fast);
+            let started =
+                performance::start(self.resolved(), &mut none, None, SpanGuard::attach_fast);
             if let Some(guard) = SpanGuard::of_started(started) {
                 return guard;
             }
@@ -123,7 +125,7 @@ impl Callsite {
         {
             let mut none = Gathering::NONE;
             let take = |context, handle| open.set(context, handle);
-            match performance::start(self.site(), &mut none, None, take) {
+            match performance::start(self.resolved(), &mut none, None, take) {
                 Started::Elsewhere => {}
                 Started::Nowhere | Started::Here(()) => return,
             }
@@ -171,19 +173,6 @@ impl Callsite {
         }
     }
 
-    /// What the fast path wants to know.
-    #[cfg(feature = "performance")]
-    #[inline(always)]
-    pub(crate) fn site(&'static self) -> performance::Site {
-        let resolved = self.resolved();
-        performance::Site {
-            name: resolved.name,
-            kind: self.kind.clone(),
-            scope: resolved.scope,
-            code: resolved.code.as_ref(),
-        }
-    }
-
     #[inline(always)]
     const fn code_attributes(&self) -> usize {
         if self.code.is_some() {
@@ -205,6 +194,7 @@ impl Callsite {
         let (name, version) = self.tracer;
         Resolved {
             name: self.name.unwrap_or(function),
+            kind: self.kind.clone(),
             scope: Scope::intern(name, version),
             code: self
                 .code

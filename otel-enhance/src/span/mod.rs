@@ -22,6 +22,8 @@ pub mod task;
 mod value;
 
 pub use backend::{Backend, ProviderBackend, SpanStart};
+#[cfg(feature = "performance")]
+pub(crate) use callsite::Resolved;
 pub use code::Code;
 pub use parent::{IntoLink, IntoParent, Parent};
 #[cfg(feature = "performance")]

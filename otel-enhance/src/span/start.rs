@@ -204,7 +204,7 @@ impl Start {
         if self.sampled && matches!(self.parent, Parent::Current) {
             #[cfg(feature = "performance")]
             {
-                let site = self.callsite.site();
+                let site = self.callsite.resolved();
                 let (gathering, span) = (&mut self.gathering, &mut self.span);
                 let started =
                     performance::start(site, gathering, Some(span), SpanGuard::attach_fast);
@@ -239,7 +239,7 @@ impl Start {
     pub fn open_in(mut self, open: &mut OpenSpan) {
         #[cfg(feature = "performance")]
         if self.sampled && matches!(self.parent, Parent::Current) {
-            let site = self.callsite.site();
+            let site = self.callsite.resolved();
             let (gathering, span) = (&mut self.gathering, &mut self.span);
             let take = |context, handle| open.set(context, handle);
             match performance::start(site, gathering, Some(span), take) {

@@ -15,7 +15,7 @@ use super::desk;
 use super::hub::{Hub, Sampling};
 use super::ids;
 use super::provider::FastProvider;
-use super::span::{FastSpan, SpanHandle};
+use super::span::{SpanHandle, put};
 use super::tracer::{Candidate, decide, parent_of};
 use crate::span::private::{OpenSpan, SpanGuard};
 use crate::span::{Backend, SpanStart, spare};
@@ -114,10 +114,8 @@ fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context)
     let mut record = desk::take(hub, true);
     let handle = record.handle();
     // Before the record is filled, so that what is read of the context next was written a while ago.
-    let context = base.with_span(FastSpan::recording(
-        handle,
-        SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE),
-    ));
+    let ids = SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE);
+    let context = put(base, handle, &ids);
     let beginning = Beginning {
         hub: hub.id,
         trace_id,
@@ -176,10 +174,8 @@ fn start_counted(
     span.is_recording = true;
     span.handle = Some(SpanHandle(handle));
     let flags = TraceFlags::NOT_SAMPLED;
-    base.with_span(FastSpan::recording(
-        handle,
-        SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE),
-    ))
+    let ids = SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE);
+    put(base, handle, &ids)
 }
 
 /// The same where a sampler or an id generator is asked, or there is a trace state.
@@ -231,7 +227,7 @@ fn start_asked(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Co
     let handle = record.publish();
     span.is_recording = true;
     span.handle = Some(SpanHandle(handle));
-    base.with_span(FastSpan::recording(handle, decided.into_span_context()))
+    put(base, handle, &decided.into_span_context())
 }
 
 /// Moves what the callsite has gathered into the record.

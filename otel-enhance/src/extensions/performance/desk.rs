@@ -7,7 +7,7 @@
     reason = "`LocalKey::with` is a call of its own where its closure is as large as a span"
 )]
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -87,13 +87,24 @@ type Next = Option<Box<(Arc<Hub>, Vec<Owned<Contents>>)>>;
 /// Calls `f` with the thread's desk, unless the thread is being torn down or is at its desk already.
 #[inline(always)]
 pub(super) fn with<R>(f: impl FnOnce(&mut Desk) -> R) -> Option<R> {
-    // The closure is small, and so is called in place: `f` is not.
-    let desk = DESK.try_with(std::ptr::from_ref).ok()?;
-    // SAFETY: what a thread has is destroyed when the thread ends, and not while this runs on it. Of the
-    // desk itself there is a shared reference only.
-    let desk = unsafe { &*desk };
-    let mut desk = desk.try_borrow_mut().ok()?;
+    // SAFETY: it is dropped here.
+    let mut desk = unsafe { sit() }?;
     Some(f(&mut desk))
+}
+
+/// The thread's desk, for a function that is as large as a span, which is compiled in place where a closure is
+/// called.
+///
+/// # Safety
+///
+/// What this returns is kept in a variable of the caller's, which dies before its thread does.
+#[inline(always)]
+pub(super) unsafe fn sit<'a>() -> Option<RefMut<'a, Desk>> {
+    // The closure is small, and so is called in place.
+    let desk = DESK.try_with(std::ptr::from_ref).ok()?;
+    // SAFETY: what a thread has is destroyed when the thread ends, and the caller says that the reference is
+    // gone by then. Of the desk itself there are shared references only.
+    unsafe { &*desk }.try_borrow_mut().ok()
 }
 
 /// From now on the thread's next span finds out which backend is installed.
@@ -145,10 +156,14 @@ pub(super) fn one_vacant() -> Owned<Contents> {
 /// Ends the span of a handle now, unless it has ended.
 #[inline(always)]
 pub(super) fn end_now(handle: Handle<Contents>) {
-    match with(|desk| desk.end(handle)) {
-        Some(None) => {}
-        Some(next) => hand(next),
-        None => end_without_desk(handle),
+    // SAFETY: it is dropped here.
+    let Some(mut desk) = (unsafe { sit() }) else {
+        return end_without_desk(handle);
+    };
+    let next = desk.end(handle);
+    drop(desk);
+    if next.is_some() {
+        hand(next);
     }
 }
 

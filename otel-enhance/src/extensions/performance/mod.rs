@@ -98,7 +98,7 @@ pub use ids::FastIdGenerator;
 pub(crate) use pool::PoolGuard;
 pub(crate) use provider::FastProvider;
 pub(crate) use queue::BatchQueue;
-pub(crate) use quick::{Early, Gathering, Site, Started, early, start};
+pub(crate) use quick::{Early, Gathering, Started, early, start};
 pub(crate) use settings::bounds;
 pub use span::FastSpan;
 pub(crate) use span::{FastPlace, SpanHandle};

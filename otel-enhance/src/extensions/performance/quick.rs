@@ -10,7 +10,7 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::trace::{
-    SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
 };
 use opentelemetry::{Context, KeyValue, Value};
 
@@ -19,17 +19,8 @@ use super::contents::{Beginning, Contents, INLINE};
 use super::desk::{self, Desk};
 use super::hub::{Hub, Quick};
 use super::record::Owned;
-use super::span::{FastSpan, SpanHandle};
-use crate::span::{Code, Scope, SpanStart, installation};
-
-/// What a callsite knows of its spans.
-#[derive(Debug)]
-pub(crate) struct Site {
-    pub(crate) name: &'static str,
-    pub(crate) kind: SpanKind,
-    pub(crate) scope: Scope,
-    pub(crate) code: Option<&'static Code>,
-}
+use super::span::{ContextSpan, OnItsWay, SpanHandle};
+use crate::span::{Resolved, SpanStart, installation};
 
 /// What came of it.
 #[derive(Debug)]
@@ -143,21 +134,18 @@ struct Active {
 
 impl Active {
     #[inline(always)]
-    fn get() -> Self {
-        Context::map_current(|current| {
-            let span = current.span();
-            let ids = span.span_context();
-            Self {
-                trace_id: ids.trace_id(),
-                span_id: ids.span_id(),
-                flags: ids.trace_flags(),
-                is_remote: ids.is_remote(),
-                is_valid: ids.is_valid(),
-                is_some: current.has_active_span(),
-                is_special: current.is_telemetry_suppressed()
-                    || *ids.trace_state() != TraceState::NONE,
-            }
-        })
+    fn of(current: &Context) -> Self {
+        let span = current.span();
+        let ids = span.span_context();
+        Self {
+            trace_id: ids.trace_id(),
+            span_id: ids.span_id(),
+            flags: ids.trace_flags(),
+            is_remote: ids.is_remote(),
+            is_valid: ids.is_valid(),
+            is_some: current.has_active_span(),
+            is_special: current.is_telemetry_suppressed() || *ids.trace_state() != TraceState::NONE,
+        }
     }
 
     /// Whether a child of it that is not recorded is nothing but it.
@@ -184,40 +172,55 @@ impl Active {
 }
 
 /// Starts a child of the active span, with the attributes in `gathering` and what is in `more`, and hands its
-/// context to `take`, with a handle if it records. The context is not moved on its way, and was written a
-/// while ago when it is taken.
+/// context to `take`, with a handle if it records.
 #[inline(always)]
-pub(crate) fn start<T>(
-    site: Site,
+pub(crate) fn start<T, F>(
+    site: &'static Resolved,
     gathering: &mut Gathering,
     more: Option<&mut SpanStart>,
-    take: impl FnOnce(Context, Option<SpanHandle>) -> T,
-) -> Started<T> {
-    let installation = installation();
-    let started = desk::with(|desk| {
-        // While the installation is known, the official context stack is there.
-        if desk.seat_of_installation(installation).is_some() {
-            start_at(desk, site, gathering, more, take)
-        } else {
-            Started::Elsewhere
-        }
-    });
-    started.unwrap_or(Started::Elsewhere)
+    take: F,
+) -> Started<T>
+where
+    F: FnOnce(Context, Option<SpanHandle>) -> T,
+{
+    // SAFETY: it is dropped here.
+    let Some(mut desk) = (unsafe { desk::sit() }) else {
+        return Started::Elsewhere;
+    };
+    // While the installation is known, the official context stack is there.
+    if desk.seat_of_installation(installation()).is_none() {
+        return Started::Elsewhere;
+    }
+    // Written over where it stays: what is moved just after it was written stalls the processor.
+    let mut context = Context::new();
+    let started = start_at::<F>(&mut desk, site, gathering, more, &mut context);
+    drop(desk);
+    match started {
+        Started::Elsewhere => Started::Elsewhere,
+        Started::Nowhere => Started::Nowhere,
+        Started::Here(handle) => Started::Here(take(context, handle)),
+    }
 }
 
+/// See [`start`].
+#[expect(
+    clippy::extra_unused_type_parameters,
+    reason = "one for each caller, so that its closures have one caller each, and are compiled in place"
+)]
 #[inline(always)]
-fn start_at<T>(
+fn start_at<F>(
     desk: &mut Desk,
-    site: Site,
+    site: &'static Resolved,
     gathering: &mut Gathering,
     more: Option<&mut SpanStart>,
-    take: impl FnOnce(Context, Option<SpanHandle>) -> T,
-) -> Started<T> {
+    context: &mut Context,
+) -> Started<Option<SpanHandle>> {
     let Some(seat) = desk.first_seat() else {
         return Started::Elsewhere;
     };
     let hub = &*seat.hub;
-    let active = Active::get();
+    // In two closures as small as these, which are called in place.
+    let active = Context::map_current(Active::of);
     let Some(sampled) = active.decide(hub) else {
         return Started::Elsewhere;
     };
@@ -226,7 +229,9 @@ fn start_at<T>(
             return Started::Nowhere;
         }
         let inherits = hub.inherits() && active.is_valid;
-        return Started::Here(take(start_silent(desk, &active, inherits), None));
+        let ids = silent_ids(desk, &active, inherits);
+        Context::map_current(|current| fill(context, current.with_remote_span_context(ids)));
+        return Started::Here(None);
     }
     seat.count_started();
     let (hub, limits) = (hub.id, hub.limits);
@@ -250,17 +255,12 @@ fn start_at<T>(
     };
     let handle = record.handle();
     // Before the record is filled, so that what is read of the context next was written a while ago.
-    // Made in the call that takes it, and its context where that stays: what is moved just after it was
-    // written stalls the processor.
-    let mut context = Context::new();
-    Context::map_current(|current| {
-        let span = FastSpan::recording(
-            handle,
-            SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE),
-        );
-        // The empty one needs no destructor.
-        mem::forget(mem::replace(&mut context, current.with_span(span)));
-    });
+    let ids = SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE);
+    // SAFETY: it is dropped here.
+    let on_its_way = unsafe { OnItsWay::with(&ids) };
+    let span = ContextSpan::recording(handle);
+    Context::map_current(|current| fill(context, current.with_span(span)));
+    drop(on_its_way);
     let beginning = Beginning {
         hub,
         trace_id,
@@ -269,7 +269,7 @@ fn start_at<T>(
         parent_span_id,
         parent_is_remote,
         name: Cow::Borrowed(site.name),
-        kind: site.kind,
+        kind: site.kind.clone(),
         scope: site.scope,
         limits,
         is_told: true,
@@ -284,18 +284,23 @@ fn start_at<T>(
         if let Some(more) = more {
             super::backend::fill_more(contents, more);
         }
-        if let Some(code) = site.code {
+        if let Some(code) = &site.code {
             contents.set_code(code);
         }
     });
     record.publish();
-    Started::Here(take(context, Some(SpanHandle(handle))))
+    Started::Here(Some(SpanHandle(handle)))
 }
 
-/// The same for a span that does not record: the context needs its ids and flags only, and no span on the
-/// heap.
+/// Puts a context where an empty one is, which needs no destructor.
 #[inline(always)]
-fn start_silent(desk: &mut Desk, active: &Active, inherits: bool) -> Context {
+fn fill(empty: &mut Context, context: Context) {
+    mem::forget(mem::replace(empty, context));
+}
+
+/// All that a context needs of a span that does not record, which is nowhere on the heap.
+#[inline(always)]
+fn silent_ids(desk: &mut Desk, active: &Active, inherits: bool) -> SpanContext {
     let trace_id = if active.is_valid {
         active.trace_id
     } else {
@@ -307,16 +312,7 @@ fn start_silent(desk: &mut Desk, active: &Active, inherits: bool) -> Context {
         desk.rng().span_id()
     };
     let flags = TraceFlags::NOT_SAMPLED;
-    let mut context = Context::new();
-    Context::map_current(|current| {
-        let ids = SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE);
-        // The empty one needs no destructor.
-        mem::forget(mem::replace(
-            &mut context,
-            current.with_remote_span_context(ids),
-        ));
-    });
-    context
+    SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE)
 }
 
 /// Whether any hub ever was such that it may be known early that a span does not record.
@@ -353,7 +349,7 @@ fn look() -> Early {
         let Some(seat) = desk.seat_of_installation(installation) else {
             return Early::Open;
         };
-        let active = Active::get();
+        let active = Context::map_current(Active::of);
         match active.decide(&seat.hub) {
             Some(false) if active.stands_for_children(&seat.hub) => Early::Nowhere,
             Some(false) => Early::Unsampled,

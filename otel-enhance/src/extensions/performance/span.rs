@@ -1,10 +1,18 @@
 //! The span that goes into the official `Context`.
 
+#![expect(
+    unsafe_code,
+    reason = "the ids of a span are lent for the time of one call, which the official trait cannot say"
+)]
+
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ptr;
 use std::time::SystemTime;
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::{Span, SpanContext, Status};
+use opentelemetry::trace::{Span, SpanContext, Status, TraceContextExt as _};
+use opentelemetry::{Context, KeyValue};
 
 use super::clock::{clock, system_time};
 use super::contents::Contents;
@@ -15,35 +23,83 @@ use crate::span::Written;
 /// A span of the fast path: a handle to a record, and the ids.
 #[derive(Debug)]
 pub struct FastSpan {
-    /// `None`: it does not record.
-    handle: Option<Handle<Contents>>,
+    span: ContextSpan,
     span_context: SpanContext,
 }
 
 impl FastSpan {
     pub(super) const fn recording(handle: Handle<Contents>, span_context: SpanContext) -> Self {
         Self {
-            handle: Some(handle),
+            span: ContextSpan(Some(handle)),
             span_context,
         }
     }
 
     pub(super) const fn silent(span_context: SpanContext) -> Self {
         Self {
-            handle: None,
+            span: ContextSpan(None),
             span_context,
         }
     }
 
     #[cfg(test)]
     pub(super) fn handle(&self) -> Option<SpanHandle> {
-        self.handle.map(SpanHandle)
+        self.span.0.map(SpanHandle)
+    }
+}
+
+/// A span as it is in a context, which has its ids: two words are less to move and to allocate than ten.
+#[derive(Debug)]
+pub(super) struct ContextSpan(
+    /// `None`: it does not record.
+    Option<Handle<Contents>>,
+);
+
+thread_local! {
+    /// The ids of the span that is on its way into a context.
+    static ON_ITS_WAY: Cell<*const SpanContext> = const { Cell::new(ptr::null()) };
+}
+
+/// The ids of a span are where the context that it goes into finds them.
+pub(super) struct OnItsWay<'a>(PhantomData<&'a SpanContext>);
+
+impl<'a> OnItsWay<'a> {
+    /// # Safety
+    ///
+    /// What this returns is dropped before `ids` is.
+    #[inline(always)]
+    pub(super) unsafe fn with(ids: &'a SpanContext) -> Self {
+        ON_ITS_WAY.set(ids);
+        Self(PhantomData)
+    }
+}
+
+impl Drop for OnItsWay<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        ON_ITS_WAY.set(ptr::null());
+    }
+}
+
+/// Puts a span that records into a context.
+#[inline(always)]
+pub(super) fn put(base: &Context, handle: Handle<Contents>, ids: &SpanContext) -> Context {
+    // SAFETY: it is dropped here.
+    let _on_its_way = unsafe { OnItsWay::with(ids) };
+    base.with_span(ContextSpan::recording(handle))
+}
+
+impl ContextSpan {
+    /// To be put into a context while its ids are [on their way](OnItsWay) there.
+    #[inline(always)]
+    pub(super) const fn recording(handle: Handle<Contents>) -> Self {
+        Self(Some(handle))
     }
 
     /// Calls `f` if the span has not ended.
     #[inline]
     fn write(&self, f: impl FnOnce(&mut Contents)) {
-        if let Some(handle) = self.handle
+        if let Some(handle) = self.0
             && let Some(mut locked) = handle.lock()
         {
             locked.with(f);
@@ -113,7 +169,7 @@ impl Written for SpanHandle {
     }
 }
 
-impl Span for FastSpan {
+impl Span for ContextSpan {
     fn add_event<T>(&mut self, name: T, attributes: Vec<KeyValue>)
     where
         T: Into<Cow<'static, str>>,
@@ -136,12 +192,17 @@ impl Span for FastSpan {
         self.write_kept(|contents| contents.add_event(name, timestamp, attributes));
     }
 
+    /// A context asks for it once, while the span is on its way there, keeps a clone, and gives that to
+    /// whoever asks it.
     fn span_context(&self) -> &SpanContext {
-        &self.span_context
+        let ids = ON_ITS_WAY.get();
+        // SAFETY: the pointer is null, or there is an `OnItsWay`, and the ids outlive that. What this returns is
+        // borrowed from the span, which is moved into its box meanwhile, so that it cannot be borrowed any longer.
+        unsafe { ids.as_ref() }.unwrap_or(&SpanContext::NONE)
     }
 
     fn is_recording(&self) -> bool {
-        self.handle.is_some_and(Handle::is_live)
+        self.0.is_some_and(Handle::is_live)
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
@@ -165,13 +226,13 @@ impl Span for FastSpan {
     }
 
     fn end(&mut self) {
-        if let Some(handle) = self.handle {
+        if let Some(handle) = self.0 {
             desk::end_now(handle);
         }
     }
 
     fn end_with_timestamp(&mut self, timestamp: SystemTime) {
-        if let Some(handle) = self.handle
+        if let Some(handle) = self.0
             && let Some(record) = handle.end(|contents| contents.end_at(timestamp))
         {
             desk::deposit(record);
@@ -179,14 +240,70 @@ impl Span for FastSpan {
     }
 }
 
-impl Drop for FastSpan {
+impl Drop for ContextSpan {
     /// A span that is forgotten ends when nobody can reach it any more.
     #[inline]
     fn drop(&mut self) {
-        if let Some(handle) = self.handle
+        if let Some(handle) = self.0
             && handle.is_live()
         {
             desk::end_now(handle);
         }
+    }
+}
+
+impl Span for FastSpan {
+    fn add_event_with_timestamp<T>(
+        &mut self,
+        name: T,
+        timestamp: SystemTime,
+        attributes: Vec<KeyValue>,
+    ) where
+        T: Into<Cow<'static, str>>,
+    {
+        self.span
+            .add_event_with_timestamp(name, timestamp, attributes);
+    }
+
+    fn add_event<T>(&mut self, name: T, attributes: Vec<KeyValue>)
+    where
+        T: Into<Cow<'static, str>>,
+    {
+        self.span.add_event(name, attributes);
+    }
+
+    fn span_context(&self) -> &SpanContext {
+        &self.span_context
+    }
+
+    fn is_recording(&self) -> bool {
+        self.span.is_recording()
+    }
+
+    fn set_attribute(&mut self, attribute: KeyValue) {
+        self.span.set_attribute(attribute);
+    }
+
+    fn set_status(&mut self, status: Status) {
+        self.span.set_status(status);
+    }
+
+    fn update_name<T>(&mut self, new_name: T)
+    where
+        T: Into<Cow<'static, str>>,
+    {
+        self.span.update_name(new_name);
+    }
+
+    fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
+        self.span.add_link(span_context, attributes);
+    }
+
+    fn end(&mut self) {
+        self.span.end();
+    }
+
+    fn end_with_timestamp(&mut self, timestamp: SystemTime) {
+        self.span.end_with_timestamp(timestamp);
     }
 }
