@@ -28,6 +28,8 @@ pub struct ReceiverBuilder {
     hook: Option<Arc<dyn Hook>>,
     #[cfg(feature = "tls")]
     tls: Option<crate::tls::ServerTls>,
+    #[cfg(feature = "tracezip")]
+    tracezip: Option<crate::tracezip::Tracezip>,
 }
 
 impl Default for ReceiverBuilder {
@@ -40,6 +42,8 @@ impl Default for ReceiverBuilder {
             hook: None,
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(feature = "tracezip")]
+            tracezip: None,
         }
     }
 }
@@ -92,6 +96,13 @@ impl ReceiverBuilder {
         self
     }
 
+    /// Takes tracezip as well. Default: not taken, and senders are told so.
+    #[cfg(feature = "tracezip")]
+    pub fn with_tracezip(mut self, tracezip: crate::tracezip::Tracezip) -> Self {
+        self.tracezip = Some(tracezip);
+        self
+    }
+
     /// Listens, on the tokio runtime of the caller.
     ///
     /// # Errors
@@ -112,12 +123,23 @@ impl ReceiverBuilder {
         let http = bind("HTTP", self.http.as_deref()).await?;
         let grpc = bind("gRPC", self.grpc.as_deref()).await?;
 
+        #[cfg(feature = "tracezip")]
+        let tracezip = self.tracezip.map(|settings| {
+            let shards = crate::tracezip::Shards::new(&settings, &self.limits);
+            tokio::spawn(crate::tracezip::sweep_while_alive(
+                Arc::downgrade(&shards),
+                settings.idle_timeout,
+            ));
+            shards
+        });
         let shared = Arc::new(Shared {
             budget: Budget::new(self.limits.max_memory_bytes),
             limits: self.limits,
             counters: Counters::default(),
             handler: self.handler,
             hook: self.hook,
+            #[cfg(feature = "tracezip")]
+            tracezip,
         });
         let (stop, stopping) = watch::channel(false);
         let serve = |bound: Option<(TcpListener, SocketAddr)>, transport, security| {

@@ -18,10 +18,16 @@ pub enum Encoding {
     Zstd,
     /// `deflate`, which is the zlib format.
     Deflate,
+    /// `tracezip1`, or the gRPC service of tracezip.
+    #[cfg(feature = "tracezip")]
+    Tracezip,
 }
 
 /// Every coding understood, for `Accept-Encoding`.
 pub(crate) const ACCEPTED: &str = "gzip, zstd, deflate, identity";
+/// The same where frames are taken.
+#[cfg(feature = "tracezip")]
+pub(crate) const ACCEPTED_WITH_TRACEZIP: &str = "gzip, zstd, deflate, identity, tracezip1";
 
 /// Output grows by this much at a time, and control returns to the runtime every [`YIELD_EVERY`].
 const STEP: usize = 64 * 1024;
@@ -39,10 +45,12 @@ impl Encoding {
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
             Self::Deflate => "deflate",
+            #[cfg(feature = "tracezip")]
+            Self::Tracezip => crate::tracezip::CONTENT_CODING,
         }
     }
 
-    /// Reads a coding's name, in any case; `x-gzip` is `gzip` (RFC 9110, section 8.4.1.3).
+    /// Reads the name of a coding that bodies have by themselves, in any case; `x-gzip` is `gzip` (RFC 9110, section 8.4.1.3).
     ///
     /// ```
     /// use otel_enhance_receiver::Encoding;
@@ -133,6 +141,9 @@ fn reader(encoding: Encoding, wire: Bytes) -> io::Result<Box<dyn Read + Send>> {
     let wire = Cursor::new(wire);
     Ok(match encoding {
         Encoding::Identity => Box::new(wire),
+        // Not by names, and hence not here: a frame is nothing without the frames before it.
+        #[cfg(feature = "tracezip")]
+        Encoding::Tracezip => return Err(io::Error::other("a frame of tracezip")),
         Encoding::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(wire)),
         Encoding::Deflate => Box::new(flate2::bufread::ZlibDecoder::new(wire)),
         Encoding::Zstd => {
@@ -153,6 +164,8 @@ mod tests {
     fn compress(encoding: Encoding, data: &[u8]) -> Bytes {
         match encoding {
             Encoding::Identity => data.to_vec(),
+            #[cfg(feature = "tracezip")]
+            Encoding::Tracezip => unreachable!("not among those tested"),
             Encoding::Gzip => {
                 let mut encoder =
                     flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());

@@ -93,7 +93,15 @@ where
         Verdict::Reply(response) => return Ok(response.map(full)),
         Verdict::Take => true,
     };
-    if !takes && head.path != EXPORT_PATH {
+    #[cfg(feature = "tracezip")]
+    let shards = shared
+        .tracezip()
+        .filter(|_| !takes && head.path == crate::tracezip::GRPC_PATH);
+    #[cfg(feature = "tracezip")]
+    let is_frame = shards.is_some();
+    #[cfg(not(feature = "tracezip"))]
+    let is_frame = false;
+    if !takes && !is_frame && head.path != EXPORT_PATH {
         return Err(Refusal::new(
             StatusCode::NOT_FOUND,
             GrpcCode::Unimplemented,
@@ -133,6 +141,18 @@ where
             RawReply::Response(response) => response.map(full),
             RawReply::Outcome(outcome) => succeeded(&message(&outcome.into_result()?)),
         });
+    }
+    #[cfg(feature = "tracezip")]
+    if let Some(shards) = shards {
+        if compressed {
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                GrpcCode::Unimplemented,
+                "a frame of tracezip is not compressed once more",
+            ));
+        }
+        let success = shared.export_frame(shards, head, wire, charge).await?;
+        return Ok(succeeded(&message(&success)));
     }
     let encoding = match (compressed, encoding) {
         (false, _) => Encoding::Identity,
@@ -235,12 +255,22 @@ fn refused(refusal: Refusal) -> Response<ReplyBody> {
         Some(delay) => ErrorDetails::with_retry_info(Some(delay)),
         None => ErrorDetails::new(),
     };
-    let status = tonic::Status::with_error_details_and_metadata(
+    let mut status = tonic::Status::with_error_details_and_metadata(
         refusal.code,
         refusal.message,
         details,
         metadata,
     );
+    if !refusal.answer.is_empty() {
+        // The details are a `google.rpc.Status`, to which a field more is nothing that matters.
+        let details = [status.details(), &refusal.answer].concat();
+        status = tonic::Status::with_details_and_metadata(
+            status.code(),
+            status.message(),
+            details.into(),
+            status.metadata().clone(),
+        );
+    }
     let mut response = status
         .into_http::<tonic::body::Body>()
         .map(|_| full(Bytes::new()));

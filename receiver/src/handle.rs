@@ -112,6 +112,12 @@ impl Receiver {
         self.shared.stats()
     }
 
+    /// Figures of tracezip since the start; `None` if it is not taken.
+    #[cfg(feature = "tracezip")]
+    pub fn tracezip_stats(&self) -> Option<crate::tracezip::TracezipStats> {
+        self.shared.tracezip().map(|shards| shards.stats())
+    }
+
     /// Stops listening, lets the requests in flight finish, and returns when all connections have
     /// ended. The ports are free afterwards.
     ///
@@ -247,6 +253,12 @@ impl BlockingReceiver {
     /// Figures since the start.
     pub fn stats(&self) -> Stats {
         self.shared.0.stats()
+    }
+
+    /// See [`Receiver::tracezip_stats`].
+    #[cfg(feature = "tracezip")]
+    pub fn tracezip_stats(&self) -> Option<crate::tracezip::TracezipStats> {
+        self.shared.0.tracezip().map(|shards| shards.stats())
     }
 
     /// See [`Receiver::shutdown`]; blocks the calling thread.

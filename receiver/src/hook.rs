@@ -31,6 +31,13 @@ pub trait Hook: Send + Sync + 'static {
     /// Decides by its head what happens to a request.
     fn inspect<'a>(&'a self, head: &'a RequestHead) -> BoxFuture<'a, Verdict>;
 
+    /// The number of whoever a request was authenticated as. Streams of tracezip belong to it: those of another are
+    /// other streams, whatever they are called, and share nothing. The default is 0 for all.
+    fn principal(&self, head: &RequestHead) -> u64 {
+        let _ = head;
+        0
+    }
+
     /// Answers a request which [`inspect`](Self::inspect) has [taken](Verdict::Take). The default
     /// answers 404 or `UNIMPLEMENTED`.
     fn handle<'a>(&'a self, request: RawRequest) -> BoxFuture<'a, RawReply> {

@@ -75,7 +75,16 @@ where
         .with_header(ALLOW, HeaderValue::from_static("POST")));
     }
     let content_type = content_type.ok_or_else(|| unsupported_type(&head.headers))?;
-    let encoding = encoding(&head.headers)?;
+    #[cfg(feature = "tracezip")]
+    if let Some(shards) = shared.tracezip()
+        && content_type == ContentType::Protobuf
+        && is_frame(&head.headers)
+    {
+        let (frame, charge) = collected(shared, body).await?;
+        let success = shared.export_frame(shards, head, frame, charge).await?;
+        return Ok(succeeded(&success, content_type));
+    }
+    let encoding = encoding(shared, &head.headers)?;
 
     let (wire, mut charge) = collected(shared, body).await?;
     let wire_size = wire.len();
@@ -133,16 +142,34 @@ where
     })
 }
 
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Refusal> {
+/// Whether the body is a frame of tracezip and nothing else.
+#[cfg(feature = "tracezip")]
+fn is_frame(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_ENCODING).iter();
+    let first = values.next().map(HeaderValue::as_bytes);
+    let coding = crate::tracezip::CONTENT_CODING.as_bytes();
+    first.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(coding))
+        && values.next().is_none()
+}
+
+/// Every coding understood, for `Accept-Encoding`.
+fn accepted(shared: &Shared) -> &'static str {
+    #[cfg(feature = "tracezip")]
+    if shared.tracezip().is_some() {
+        return coding::ACCEPTED_WITH_TRACEZIP;
+    }
+    let _ = shared;
+    coding::ACCEPTED
+}
+
+fn encoding(shared: &Shared, headers: &HeaderMap) -> Result<Encoding, Refusal> {
+    let accepted = accepted(shared);
     let unsupported = |name: &str| {
         Refusal::from_http_status(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!(
-                "content encoding `{name}` is not supported: use one of {}",
-                coding::ACCEPTED
-            ),
+            format!("content encoding `{name}` is not supported: use one of {accepted}"),
         )
-        .with_header(ACCEPT_ENCODING, HeaderValue::from_static(coding::ACCEPTED))
+        .with_header(ACCEPT_ENCODING, HeaderValue::from_static(accepted))
     };
     let mut values = headers.get_all(CONTENT_ENCODING).iter();
     let Some(value) = values.next() else {
@@ -182,7 +209,7 @@ fn succeeded(success: &Success, content_type: ContentType) -> Response<ReplyBody
 
 /// The protobuf message of a success.
 pub(crate) fn message(success: &Success) -> Vec<u8> {
-    ExportTraceServiceResponse {
+    let mut message = ExportTraceServiceResponse {
         partial_success: success
             .partial
             .as_ref()
@@ -193,7 +220,9 @@ pub(crate) fn message(success: &Success) -> Vec<u8> {
                 },
             ),
     }
-    .encode_to_vec()
+    .encode_to_vec();
+    message.extend_from_slice(&success.answer);
+    message
 }
 
 /// The same in JSON, where an int64 is a string.
@@ -229,10 +258,9 @@ fn refused(refusal: &Refusal, content_type: Option<ContentType>) -> Response<Rep
                 message: refusal.message.clone(),
                 details: Vec::new(),
             };
-            (
-                status.encode_to_vec().into(),
-                ContentType::Protobuf.as_str(),
-            )
+            let mut message = status.encode_to_vec();
+            message.extend_from_slice(&refusal.answer);
+            (message.into(), ContentType::Protobuf.as_str())
         }
         Some(ContentType::Json) => {
             let status = serde_json::json!({

@@ -60,6 +60,8 @@
 //!   `application/json`; content codings gzip, zstd, deflate and identity. Errors carry a
 //!   `google.rpc.Status` in the notation of the request.
 //! - **OTLP/gRPC**: the trace service's `Export`, with the same codings.
+//! - **tracezip** with the feature `tracezip` and `with_tracezip`: `Content-Encoding: tracezip1`
+//!   over HTTP, and a service of its own over gRPC. Repeated frames are delivered once.
 //! - Metrics and logs: not yet; 404 and `UNIMPLEMENTED`, unless a hook serves them.
 //! - TLS and mTLS on both with the feature `tls` (default), see `ServerTls`.
 //!
@@ -70,6 +72,7 @@
 //! | other methods than POST | 405 with `Allow` | HTTP 405 |
 //! | the body came too slowly | 408 | `DEADLINE_EXCEEDED` |
 //! | too large, compressed, decompressed or decoded | 413 | `RESOURCE_EXHAUSTED`, without a time to wait |
+//! | a frame of tracezip that builds on lost state | 409 | `FAILED_PRECONDITION` |
 //! | unknown content type | 415 | HTTP 415 |
 //! | unknown content coding | 415 with `Accept-Encoding` | `UNIMPLEMENTED` |
 //! | no memory for more requests at once | 429 with `Retry-After` | `RESOURCE_EXHAUSTED` with `RetryInfo` |
@@ -115,6 +118,8 @@ mod service;
 mod store;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tracezip")]
+mod tracezip;
 
 pub use builder::ReceiverBuilder;
 pub use channel::{ChannelHandler, channel};
@@ -132,6 +137,8 @@ pub use service::Stats;
 pub use store::{Store, StoredSpan, WaitError};
 #[cfg(feature = "tls")]
 pub use tls::{ServerTls, TlsError};
+#[cfg(feature = "tracezip")]
+pub use tracezip::{Tracezip, TracezipStats};
 
 /// The OTLP messages that requests hold.
 pub use opentelemetry_proto::tonic as proto;

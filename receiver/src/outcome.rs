@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 /// A gRPC status code, as `tonic` names them.
@@ -76,6 +77,8 @@ pub struct Refusal {
     pub(crate) message: String,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// A field for the end of the message: the answer to a frame.
+    pub(crate) answer: Bytes,
 }
 
 impl Refusal {
@@ -87,6 +90,7 @@ impl Refusal {
             message: message.into(),
             retry_after: None,
             headers: Vec::new(),
+            answer: Bytes::new(),
         }
     }
 
@@ -120,6 +124,11 @@ impl Refusal {
         self
     }
 
+    #[cfg(feature = "tracezip")]
+    pub(crate) fn with_answer(self, answer: Bytes) -> Self {
+        Self { answer, ..self }
+    }
+
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self::from_http_status(StatusCode::TOO_MANY_REQUESTS, message)
             .with_retry_after(Duration::from_secs(1))
@@ -138,10 +147,19 @@ impl Refusal {
 }
 
 /// A success as both transports write it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Success {
     /// Rejected spans and the message, if there is a partial success to report.
     pub(crate) partial: Option<(i64, String)>,
+    /// A field for the end of the message: the answer to a frame.
+    pub(crate) answer: Bytes,
+}
+
+#[cfg(feature = "tracezip")]
+impl Success {
+    pub(crate) fn with_answer(self, answer: Bytes) -> Self {
+        Self { answer, ..self }
+    }
 }
 
 impl Outcome {
@@ -149,12 +167,13 @@ impl Outcome {
     pub(crate) fn into_result(self) -> Result<Success, Refusal> {
         let refuse = |status, message| Err(Refusal::from_http_status(status, message));
         match self {
-            Self::Accepted => Ok(Success { partial: None }),
+            Self::Accepted => Ok(Success::default()),
             Self::PartialSuccess {
                 rejected_spans,
                 message,
             } => Ok(Success {
                 partial: Some((i64::try_from(rejected_spans).unwrap_or(i64::MAX), message)),
+                ..Success::default()
             }),
             Self::Busy { retry_after } => Err(Refusal::busy(
                 "the receiver has no room at the moment: try again later",

@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) handler: Arc<dyn DynHandler>,
     pub(crate) hook: Option<Arc<dyn Hook>>,
+    #[cfg(feature = "tracezip")]
+    pub(crate) tracezip: Option<Arc<crate::tracezip::Shards>>,
 }
 
 impl Shared {
@@ -68,7 +70,7 @@ impl Shared {
     }
 }
 
-fn panicked() -> Refusal {
+pub(crate) fn panicked() -> Refusal {
     Refusal::from_http_status(
         StatusCode::INTERNAL_SERVER_ERROR,
         "the receiver failed at this request",

@@ -44,6 +44,7 @@ mod ids;
 mod inspect;
 mod limits;
 mod models;
+mod negotiation;
 mod pattern;
 mod session;
 mod shape;
@@ -60,3 +61,6 @@ pub use frame::{MAGIC, StreamId};
 pub use ids::{BLOCK, IdKey, IdPermutation};
 pub use inspect::{ColumnCost, Inspection};
 pub use limits::Limits;
+pub use negotiation::{
+    ANSWER_FIELD, CONTENT_CODING, FrameHead, GRPC_PATH, find_answer, put_answer, put_probe,
+};

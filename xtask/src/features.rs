@@ -57,7 +57,7 @@ const EVERYTHING: Features =
 pub(crate) const DOCUMENTED: &[Combination] = &[
     linted(LIBRARY, EVERYTHING),
     linted("otel-enhance-macros", Features::Default),
-    linted(RECEIVER, Features::Default),
+    linted(RECEIVER, Features::Just("tls,tracezip")),
     linted(KERNELS, Features::Default),
     linted(TRACEZIP, Features::Default),
     linted(EBPF, Features::Just("loader")),
@@ -80,7 +80,8 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     tested(LIBRARY, EVERYTHING),
     tested("otel-enhance-macros", Features::Default),
     tested("otel-enhance-test-library", Features::Default),
-    tested(RECEIVER, Features::Default),
+    linted(RECEIVER, Features::Default),
+    tested(RECEIVER, Features::Just("tls,tracezip")),
     linted(RECEIVER, Features::Nothing),
     tested(KERNELS, Features::Default),
     tested(TRACEZIP, Features::Default),

@@ -275,7 +275,7 @@ impl tonic::codec::Decoder for Raw {
     }
 }
 
-async fn call(
+pub(crate) async fn call(
     address: SocketAddr,
     path: &'static str,
     body: &[u8],

@@ -16,3 +16,5 @@ mod memory;
 mod record;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tracezip")]
+mod tracezip;

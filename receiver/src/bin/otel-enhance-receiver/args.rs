@@ -25,6 +25,7 @@ SIGTERM and SIGINT stop it; requests in flight are finished first.
   --tls-key FILE        its private key, PEM
   --client-ca FILE      demand client certificates of these authorities, PEM
   --max-body BYTES      largest body, before and after decompression [16777216]
+  --tracezip            take tracezip as well
   --drain SECONDS       time for requests in flight when stopping [5]
 
 Faults on purpose, for testing senders:
@@ -57,6 +58,7 @@ pub(crate) struct Options {
     pub(crate) tls_key: Option<PathBuf>,
     pub(crate) client_ca: Option<PathBuf>,
     pub(crate) max_body: Option<usize>,
+    pub(crate) tracezip: bool,
     pub(crate) drain: Option<Duration>,
     pub(crate) faults: Option<Faults>,
 }
@@ -75,6 +77,7 @@ pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error
             Long("tls-key") => options.tls_key = Some(parser.value()?.into()),
             Long("client-ca") => options.client_ca = Some(parser.value()?.into()),
             Long("max-body") => options.max_body = Some(parser.value()?.parse()?),
+            Long("tracezip") => options.tracezip = true,
             Long("drain") => {
                 options.drain = Some(Duration::from_secs(parser.value()?.parse()?));
             }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use args::{Command, Options};
-use otel_enhance_receiver::{FileStore, Limits, Receiver};
+use otel_enhance_receiver::{FileStore, Limits, Receiver, ReceiverBuilder};
 
 const DEFAULT_DRAIN: Duration = Duration::from_secs(5);
 
@@ -93,19 +93,33 @@ async fn start(options: Options) -> Result<Receiver, Box<dyn Error>> {
     if let Some(faults) = options.faults {
         builder = builder.with_hook(faults);
     }
+    if options.tracezip {
+        builder = with_tracezip(builder)?;
+    }
     if let (Some(certificate), Some(key)) = (options.tls_cert, options.tls_key) {
         builder = with_tls(builder, certificate, key, options.client_ca)?;
     }
     Ok(builder.start().await?)
 }
 
+#[cfg(feature = "tracezip")]
+#[expect(clippy::unnecessary_wraps, reason = "without the feature it fails")]
+fn with_tracezip(builder: ReceiverBuilder) -> Result<ReceiverBuilder, Box<dyn Error>> {
+    Ok(builder.with_tracezip(otel_enhance_receiver::Tracezip::default()))
+}
+
+#[cfg(not(feature = "tracezip"))]
+fn with_tracezip(_: ReceiverBuilder) -> Result<ReceiverBuilder, Box<dyn Error>> {
+    Err("built without tracezip: build with the feature `tracezip`".into())
+}
+
 #[cfg(feature = "tls")]
 fn with_tls(
-    builder: otel_enhance_receiver::ReceiverBuilder,
+    builder: ReceiverBuilder,
     certificate: std::path::PathBuf,
     key: std::path::PathBuf,
     client_ca: Option<std::path::PathBuf>,
-) -> Result<otel_enhance_receiver::ReceiverBuilder, Box<dyn Error>> {
+) -> Result<ReceiverBuilder, Box<dyn Error>> {
     let mut tls = otel_enhance_receiver::ServerTls::from_pem(&read(&certificate)?, &read(&key)?)?;
     if let Some(path) = client_ca {
         tls = tls.with_client_ca(&read(&path)?)?;
@@ -120,11 +134,11 @@ fn read(path: &std::path::Path) -> Result<Vec<u8>, String> {
 
 #[cfg(not(feature = "tls"))]
 fn with_tls(
-    _: otel_enhance_receiver::ReceiverBuilder,
+    _: ReceiverBuilder,
     _: std::path::PathBuf,
     _: std::path::PathBuf,
     _: Option<std::path::PathBuf>,
-) -> Result<otel_enhance_receiver::ReceiverBuilder, Box<dyn Error>> {
+) -> Result<ReceiverBuilder, Box<dyn Error>> {
     Err("built without TLS: build with the feature `tls`".into())
 }
 
