@@ -24,6 +24,7 @@ pub struct ReceiverBuilder {
     http: Option<String>,
     grpc: Option<String>,
     limits: Limits,
+    undecoded: bool,
     handler: Arc<dyn DynHandler>,
     hook: Option<Arc<dyn Hook>>,
     #[cfg(feature = "tls")]
@@ -38,6 +39,7 @@ impl Default for ReceiverBuilder {
             http: None,
             grpc: None,
             limits: Limits::default(),
+            undecoded: false,
             handler: Arc::new(|_: Request| std::future::ready(Outcome::Accepted)),
             hook: None,
             #[cfg(feature = "tls")]
@@ -89,6 +91,13 @@ impl ReceiverBuilder {
         self
     }
 
+    /// Leaves requests in protobuf undecoded: their outline is checked and their spans are counted,
+    /// and [`Request::message`] is empty. For whoever passes [`Request::body`] on as it came.
+    pub fn with_undecoded_messages(mut self) -> Self {
+        self.undecoded = true;
+        self
+    }
+
     /// Serves over TLS only, on both transports. Default: plain text.
     #[cfg(feature = "tls")]
     pub fn with_tls(mut self, tls: crate::tls::ServerTls) -> Self {
@@ -135,6 +144,7 @@ impl ReceiverBuilder {
         let shared = Arc::new(Shared {
             budget: Budget::new(self.limits.max_memory_bytes),
             limits: self.limits,
+            undecoded: self.undecoded,
             counters: Counters::default(),
             handler: self.handler,
             hook: self.hook,

@@ -111,6 +111,7 @@ mod json;
 mod limits;
 mod listener;
 mod outcome;
+mod outline;
 mod record;
 mod reply;
 mod request;

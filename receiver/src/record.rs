@@ -169,39 +169,50 @@ impl Appender {
     }
 }
 
-impl Handler for FileStore {
-    async fn export(&self, request: Request) -> Outcome {
+impl FileStore {
+    /// Appends an `ExportTraceServiceRequest` in protobuf, as the handler does with what it gets.
+    ///
+    /// # Errors
+    ///
+    /// What the system said. Nothing of the record is in the file then.
+    pub async fn append(&self, message: Bytes) -> io::Result<()> {
+        self.append_made(move || delimited(&message)).await
+    }
+
+    async fn append_made(
+        &self,
+        record: impl FnOnce() -> Vec<u8> + Send + 'static,
+    ) -> io::Result<()> {
         let store = self.clone();
         // A disk may take its time, and the runtime's threads have other connections to serve. The
         // closure runs to its end even if the sender goes away: no record is left half written.
-        let written = tokio::task::spawn_blocking(move || {
-            let record = delimited(&request);
-            store.lock().append(&record)
-        })
-        .await;
-        match written {
-            Ok(Ok(())) => Outcome::Accepted,
-            Ok(Err(error)) => Outcome::Unavailable {
+        tokio::task::spawn_blocking(move || store.lock().append(&record()))
+            .await
+            .map_err(|_| io::Error::other("recording ended early"))?
+    }
+}
+
+impl Handler for FileStore {
+    async fn export(&self, request: Request) -> Outcome {
+        match self.append_made(move || record(&request)).await {
+            Ok(()) => Outcome::Accepted,
+            Err(error) => Outcome::Unavailable {
                 retry_after: Some(RETRY_AFTER),
                 message: format!("the request could not be recorded: {error}"),
-            },
-            Err(_) => Outcome::Failed {
-                message: "recording ended early".to_owned(),
             },
         }
     }
 }
 
 /// The record of a request: its own bytes where they are protobuf already.
-fn delimited(request: &Request) -> Vec<u8> {
-    let encoded;
-    let message: &[u8] = match request.content_type {
-        ContentType::Protobuf => &request.body,
-        ContentType::Json => {
-            encoded = request.message.encode_to_vec();
-            &encoded
-        }
-    };
+fn record(request: &Request) -> Vec<u8> {
+    match request.content_type {
+        ContentType::Protobuf => delimited(&request.body),
+        ContentType::Json => delimited(&request.message.encode_to_vec()),
+    }
+}
+
+fn delimited(message: &[u8]) -> Vec<u8> {
     let mut record = Vec::with_capacity(message.len() + 10);
     prost::encoding::encode_varint(message.len() as u64, &mut record);
     record.extend_from_slice(message);

@@ -85,7 +85,8 @@ impl RequestHead {
 pub struct Request {
     /// Method, path, headers and peer.
     pub head: RequestHead,
-    /// The decoded message.
+    /// The decoded message; empty for protobuf that was to be left
+    /// [undecoded](crate::ReceiverBuilder::with_undecoded_messages).
     pub message: ExportTraceServiceRequest,
     /// The message as it was sent, after decompression: protobuf or JSON by `content_type`.
     pub body: Bytes,
@@ -95,13 +96,15 @@ pub struct Request {
     pub encoding: Encoding,
     /// Bytes of the body on the wire, before decompression, without HTTP or gRPC framing.
     pub wire_size: usize,
+    /// Spans in a message that was not decoded.
+    pub(crate) counted: Option<usize>,
     pub(crate) charge: Option<Charge>,
 }
 
 impl Request {
     /// The number of spans in it.
     pub fn span_count(&self) -> usize {
-        span_count(&self.message)
+        self.counted.unwrap_or_else(|| span_count(&self.message))
     }
 
     /// Stops counting this request against the receiver's memory limit. Whoever keeps requests for

@@ -13,11 +13,14 @@ use crate::handler::{DynHandler, guarded};
 use crate::hook::{Hook, RawReply, RawRequest, Verdict};
 use crate::limits::Limits;
 use crate::outcome::{Refusal, Success};
+use crate::outline;
 use crate::request::{ContentType, Request, RequestHead};
 
 /// The state of a running receiver.
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
+    /// Protobuf is handed on without being decoded.
+    pub(crate) undecoded: bool,
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Counters,
     pub(crate) handler: Arc<dyn DynHandler>,
@@ -53,7 +56,12 @@ impl Shared {
         body: Bytes,
         mut charge: Charge,
     ) -> Result<Success, Refusal> {
-        let message = decode::decode(content_type, &body, &self.limits, &mut charge)?;
+        let (message, counted) = if self.undecoded && content_type == ContentType::Protobuf {
+            (Default::default(), Some(outline::spans(&body)?))
+        } else {
+            let message = decode::decode(content_type, &body, &self.limits, &mut charge)?;
+            (message, None)
+        };
         let request = Request {
             head,
             message,
@@ -61,6 +69,7 @@ impl Shared {
             content_type,
             encoding,
             wire_size,
+            counted,
             charge: Some(charge),
         };
         let outcome = guarded(|| self.handler.export_boxed(request))

@@ -466,3 +466,30 @@ fn faults_come_as_ordered_and_end_after_the_first_requests() {
     }
     assert_eq!(faults.seen(), 4);
 }
+
+#[test]
+fn undecoded_protobuf_is_counted_and_handed_on_as_it_came() {
+    let store = Store::new();
+    let receiver = Receiver::builder()
+        .with_http("127.0.0.1:0")
+        .with_handler(store.clone())
+        .with_undecoded_messages()
+        .start_blocking()
+        .unwrap();
+    let address = receiver.http_addr().unwrap();
+    let headers = [PROTOBUF, ("content-encoding", "gzip")];
+    assert_eq!(post(address, &headers, &gzip(&encoded(3))).status, 200);
+    let reply = post(address, &[PROTOBUF], &encoded(3)[1..]);
+    assert_eq!(reply.status, 400);
+    assert!(reply.rpc_status().message.contains("protobuf"));
+    let json = serde_json::to_vec(&request(2)).unwrap();
+    assert_eq!(post(address, &[JSON], &json).status, 200);
+
+    let requests = store.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0].body, encoded(3));
+    assert_eq!(requests[0].span_count(), 3);
+    assert!(requests[0].message.resource_spans.is_empty());
+    assert_eq!(requests[1].message, request(2));
+    assert_eq!(requests[1].span_count(), 2);
+}
