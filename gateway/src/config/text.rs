@@ -1,0 +1,222 @@
+//! From YAML to a configuration, with errors that say where.
+
+use std::fmt;
+
+use super::Config;
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfigError {
+    /// The line, from 1, if there is one.
+    pub line: Option<u64>,
+    /// The column, from 1.
+    pub column: Option<u64>,
+    /// The field, such as `outputs[0].otlp.endpoint`; empty for the whole.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// The lines around it.
+    snippet: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, "line {line}, column {column}: ")?;
+        }
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.message)?;
+        if !self.snippet.is_empty() {
+            write!(f, "\n{}", self.snippet)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], with the first thing that is wrong.
+    pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
+        let only_comments = text
+            .lines()
+            .all(|line| matches!(line.trim_start().chars().next(), None | Some('#')));
+        if only_comments {
+            return Ok(Self::default());
+        }
+        let mut field = String::new();
+        serde_saphyr::with_deserializer_from_str(text, |deserializer| {
+            serde_path_to_error::deserialize(deserializer).map_err(|error| {
+                field = error.path().to_string();
+                error.into_inner()
+            })
+        })
+        .map_err(|error| explain(text, &field, &error))
+    }
+}
+
+fn explain(text: &str, field: &str, error: &serde_saphyr::Error) -> ConfigError {
+    let location = error.location();
+    let line = location.map(|location| location.line());
+    let column = location.map(|location| location.column());
+    let mut message = error.without_snippet().to_string();
+    if let Some(cut) = message.rfind(" at line ") {
+        message.truncate(cut);
+    }
+    ConfigError {
+        snippet: line.map_or_else(String::new, |line| snippet(text, line, column.unwrap_or(1))),
+        line,
+        column,
+        field: if field == "." { "" } else { field }.to_owned(),
+        message,
+    }
+}
+
+/// The line, the one before it, and a mark.
+fn snippet(text: &str, line: u64, column: u64) -> String {
+    let mut out = String::new();
+    for (number, content) in (1_u64..).zip(text.lines()) {
+        if number + 1 == line || number == line {
+            out += &format!("{number:>5} | {content}\n");
+        }
+    }
+    out + &format!("      | {}^", " ".repeat(column.saturating_sub(1) as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> ConfigError {
+        match Config::from_yaml(text) {
+            Ok(config) => panic!("{text:?} is accepted as {config:?}"),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn nothing_at_all_gives_the_defaults() {
+        for text in ["", "\n", "# a comment\n\n  # another", "---\n", "{}"] {
+            assert_eq!(Config::from_yaml(text), Ok(Config::default()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn errors_name_line_and_field_and_what_would_be_right() {
+        for (text, line, field, hint) in [
+            (
+                "receivers:\n  http: 4318\n",
+                2,
+                "receivers.http",
+                "HOST:PORT",
+            ),
+            (
+                "receivers:\n  htp: x\n",
+                2,
+                "receivers",
+                "expected one of http, grpc",
+            ),
+            (
+                "receivers: { http: off, grpc: off }\n",
+                1,
+                "receivers",
+                "leave one of them on",
+            ),
+            (
+                "limits:\n  memory: 1\n  requests: 0\n",
+                3,
+                "limits.requests",
+                "at least 1",
+            ),
+            ("limits:\n\n  memory: lots\n", 3, "limits.memory", "16MiB"),
+            (
+                "shutdown: { deadline: 10 }\n",
+                1,
+                "shutdown.deadline",
+                "10s",
+            ),
+            (
+                "outputs:\n- otlp:\n    endpoint: host:4318\n",
+                3,
+                "outputs[0].otlp",
+                "http://HOST:PORT",
+            ),
+            ("outputs:\n- otlq: {}\n", 2, "outputs[0]", "otlp"),
+            (
+                "outputs:\n- otlp:\n    endpoint: http://a\n    tls: {}\n",
+                3,
+                "outputs[0].otlp",
+                "https://",
+            ),
+            (
+                "outputs:\n- file: { path: a }\n- otlp:\n    endpoint: http://a\n    headers: { te: b }\n",
+                4,
+                "outputs[1].otlp",
+                "set by the gateway itself",
+            ),
+            (
+                "auth:\n  tokens:\n  - { tenant: a }\n",
+                3,
+                "auth.tokens[0]",
+                "`token_file`",
+            ),
+            (
+                "receivers:\n  tls: { cert_file: /none, key_file: /none }\n",
+                2,
+                "receivers.tls.cert_file",
+                "cannot read `/none`",
+            ),
+            ("log: { level: loud }\n", 1, "log.level", "info"),
+            (
+                "receivers:\n  http: ${env:OTEL_ENHANCE_NONE}\n",
+                2,
+                "receivers.http",
+                "OTEL_ENHANCE_NONE",
+            ),
+            ("limits: [\n", 1, "", ""),
+            ("limits: 5\n", 1, "limits", ""),
+        ] {
+            let error = refused(text);
+            let said = error.to_string();
+            assert_eq!(error.line, Some(line), "{text}{said}");
+            assert!(error.field.starts_with(field), "{text}{said}");
+            assert!(said.contains(hint), "{text}{said}");
+        }
+    }
+
+    #[test]
+    fn a_whole_configuration_is_read() {
+        let text = "
+receivers: { http: '0.0.0.0:4318', grpc: off, max_body: 4MiB }
+auth: { tokens: [{ token: abc, tenant: shop }] }
+limits: { memory: 64MiB, requests: 16, retry_after: 2s }
+outputs:
+- otlp:
+    endpoint: grpcs://collector.example:4317
+    compression: zstd
+    headers: { X-Key: '${env:OTEL_ENHANCE_NONE:-k}' }
+    timeout: 5s
+- tracezip: { endpoint: https://far.example, ask_again: 1m }
+- file: { path: spans.pbld, sync: machine }
+admin: { address: off }
+log: { level: debug, format: json }
+threads: 2
+";
+        let config = Config::from_yaml(text).unwrap();
+        assert_eq!(config.receivers.grpc, None);
+        assert_eq!(config.limits.requests.0, 16);
+        let [super::super::OutputConfig::Otlp(otlp), ..] = &config.outputs[..] else {
+            panic!("{config:?}");
+        };
+        assert_eq!(otlp.headers[0].0, "x-key");
+        assert!(otlp.endpoint.grpc && otlp.endpoint.is_encrypted());
+        assert!(!format!("{config:?}").contains("abc"), "a token in the log");
+    }
+}

@@ -1,0 +1,47 @@
+//! The sender's side of tracezip: when it is spoken, what a frame builds on, and what is done when something
+//! gets lost.
+//!
+//! Nothing here knows a gateway. Whoever sends implements [`Carrier`], which takes frames and requests to the
+//! other side; a [`Stream`] turns requests into frames, one stream a tenant; a [`Negotiation`] is what is known
+//! of the other side, and shared by all streams to it.
+
+mod negotiation;
+mod stream;
+
+pub(crate) use negotiation::{Memory, Negotiation};
+pub(crate) use stream::{Route, Stream};
+
+use std::future::Future;
+
+use bytes::Bytes;
+use tracezip::Acknowledgement;
+
+/// What the other side did with a frame; `D` is what became of the request in it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Heard<D> {
+    /// It answered as one who speaks tracezip.
+    Answered {
+        /// Nothing for a probe.
+        acknowledgement: Option<Acknowledgement>,
+        delivery: D,
+    },
+    /// It took the frame for something else, or does not know the coding.
+    NotSpoken,
+    /// It says that the frame is broken, be it because it does not speak tracezip.
+    Malformed,
+    /// It was refused before it was decoded, or nothing is known of it. `unanswered`: no answer came at all, so
+    /// that the same frame may be sent again, which is delivered once.
+    Failed { delivery: D, unanswered: bool },
+}
+
+/// Takes messages to the other side.
+pub(crate) trait Carrier: Sync {
+    /// What became of a request.
+    type Delivery: Send;
+
+    /// Sends a frame.
+    fn frame(&self, frame: Bytes) -> impl Future<Output = Heard<Self::Delivery>> + Send;
+
+    /// Sends the request as OTLP.
+    fn otlp(&self) -> impl Future<Output = Self::Delivery> + Send;
+}

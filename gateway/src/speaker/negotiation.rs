@@ -1,0 +1,89 @@
+//! What is known of the other side.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Whether the other side speaks tracezip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// It was never asked, or did not say.
+    Unknown,
+    /// It does.
+    Speaks,
+    /// It does not; ask again then.
+    NotUntil(Instant),
+}
+
+/// What all streams to one destination know of it.
+#[derive(Debug)]
+pub(crate) struct Negotiation {
+    memory: Mutex<Memory>,
+    ask_again: Duration,
+}
+
+impl Negotiation {
+    /// A destination that does not speak tracezip is asked again after `ask_again`.
+    pub(crate) fn new(ask_again: Duration) -> Self {
+        Self {
+            memory: Mutex::new(Memory::Unknown),
+            ask_again,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known; once the time has come, one caller alone gets [`Memory::Unknown`], and asks.
+    pub(crate) fn recall(&self, now: Instant) -> Memory {
+        let mut memory = self.lock();
+        match *memory {
+            Memory::NotUntil(then) if then <= now => {
+                *memory = Memory::NotUntil(now + self.ask_again);
+                Memory::Unknown
+            }
+            known => known,
+        }
+    }
+
+    /// It speaks.
+    pub(crate) fn speaks(&self) {
+        *self.lock() = Memory::Speaks;
+    }
+
+    /// It does not. Says whether that is news.
+    pub(crate) fn does_not(&self, now: Instant) -> bool {
+        let until = Memory::NotUntil(now + self.ask_again);
+        !matches!(
+            std::mem::replace(&mut *self.lock(), until),
+            Memory::NotUntil(_)
+        )
+    }
+
+    /// Whether it is known to speak.
+    pub(crate) fn is_spoken(&self) -> bool {
+        *self.lock() == Memory::Speaks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_speak_is_asked_again_by_one_after_the_time() {
+        let negotiation = Negotiation::new(Duration::from_secs(60));
+        let start = Instant::now();
+        assert_eq!(negotiation.recall(start), Memory::Unknown);
+        assert!(negotiation.does_not(start));
+        assert!(!negotiation.does_not(start));
+        let later = start + Duration::from_secs(59);
+        assert!(matches!(negotiation.recall(later), Memory::NotUntil(_)));
+        let later = start + Duration::from_secs(61);
+        assert_eq!(negotiation.recall(later), Memory::Unknown);
+        assert!(matches!(negotiation.recall(later), Memory::NotUntil(_)));
+        negotiation.speaks();
+        assert_eq!(negotiation.recall(later), Memory::Speaks);
+        assert!(negotiation.does_not(later));
+    }
+}
