@@ -59,13 +59,13 @@ requirement! {
     __require_otlp_grpc: "otlp-grpc", "`otlp_grpc` needs the cargo feature `otlp-grpc` of otel-enhance: switch it on in Cargo.toml";
     __require_tls: "tls-no-provider", "`tls` needs the cargo feature `tls` of otel-enhance (or `tls-no-provider`, for a process that installs its own rustls provider): switch it on in Cargo.toml";
     __require_gzip: "gzip", "`gzip` needs the cargo feature `gzip` of otel-enhance: switch it on in Cargo.toml";
+    __require_ebpf: "ebpf", "`ebpf` and `profile` need the cargo feature `ebpf` of otel-enhance: switch it on in Cargo.toml";
     __require_performance: "performance", "`performance` needs the cargo feature `performance` of otel-enhance: switch it on in Cargo.toml";
     __require_zstd: "zstd", "`zstd` needs the cargo feature `zstd` of otel-enhance: switch it on in Cargo.toml";
     __require_simd: "simd", "`simd` needs the cargo feature `simd` of otel-enhance: switch it on in Cargo.toml";
 }
 
 to_come! {
-    __require_ebpf: "the extension `ebpf` is not built yet: leave this argument out";
     __require_tracezip: "the extension `tracezip` is not built yet: leave this argument out";
     __require_enterprise: "the extension `enterprise` is not built yet: leave this argument out";
     __require_semconv: "the extension `semconv` is not built yet: leave this argument out";

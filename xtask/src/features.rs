@@ -51,7 +51,7 @@ const EBPF: &str = "otel-enhance-ebpf";
 
 /// What `--all-features` would be, were not the features of extensions that are to come errors.
 const EVERYTHING: Features =
-    Features::Just("otlp-http,otlp-json,otlp-grpc,tls,gzip,zstd,testing,simd,performance");
+    Features::Just("otlp-http,otlp-json,otlp-grpc,tls,gzip,zstd,testing,simd,performance,ebpf");
 
 /// Each published package with all that it can do, for its documentation.
 pub(crate) const DOCUMENTED: &[Combination] = &[
@@ -74,6 +74,8 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     linted(LIBRARY, Features::Just("otlp-grpc,tls,zstd")),
     linted(LIBRARY, Features::Just("performance")),
     linted(LIBRARY, Features::Just("testing")),
+    linted(LIBRARY, Features::Just("ebpf")),
+    linted(LIBRARY, Features::Just("ebpf,performance,otlp-http")),
     linted(LIBRARY, Features::Just("simd")),
     linted(LIBRARY, Features::Just("simd,otlp-http,gzip")),
     linted(LIBRARY, Features::Just("simd,otlp-grpc,zstd")),

@@ -317,6 +317,12 @@ impl Session {
         self.samples.as_mut()
     }
 
+    /// The same for whoever reads elsewhere. The ring in the kernel lives as long as what this gives, also when the
+    /// session has ended; a forked child keeps it mapped until it drops that.
+    pub fn take_samples(&mut self) -> Option<Samples> {
+        self.samples.take()
+    }
+
     /// Switches samples on or off, at once and without a system call. On after loading.
     pub fn set_sampling(&self, on: bool) {
         // SAFETY: the process's slot is valid; user space writes this word, and only atomically.

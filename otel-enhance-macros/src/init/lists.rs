@@ -9,7 +9,7 @@ use syn::{Error, Ident, LitStr, Token, token};
 
 use super::model::{Call, Pipeline};
 use super::parse::{number, text};
-use super::{durations, performance};
+use super::{durations, ebpf, performance};
 use crate::arguments::{self, Errors, Given};
 use crate::suggest;
 
@@ -145,6 +145,10 @@ pub(crate) enum Value {
     Deadline,
     /// The id of a span that is not recorded, of `performance`.
     Unsampled,
+    /// A bool of which `= true` may be left out.
+    Flag,
+    /// Whose figures are taken, of `ebpf`.
+    Spans,
 }
 
 /// A setting of a list, its builder method, its value.
@@ -286,6 +290,9 @@ pub(crate) fn settings_of(
             }
             Value::Drop => performance::drop_policy(input, &name, facade)?,
             Value::Unsampled => performance::unsampled(input, &name, facade)?,
+            Value::Flag if input.is_empty() || input.peek(Token![,]) => quote!(true),
+            Value::Flag => performance::boolean(input, &name)?,
+            Value::Spans => ebpf::spans(input, &name, facade)?,
             Value::Deadline => {
                 let value = durations::duration(input, &name)?;
                 pipeline.deadline = Some(Call {

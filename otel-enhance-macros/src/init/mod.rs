@@ -3,6 +3,7 @@
 
 mod choices;
 mod durations;
+mod ebpf;
 mod expand;
 mod lists;
 mod model;

@@ -8,7 +8,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Error, Ident, Lit, token};
 
 use super::model::Pipeline;
-use super::{choices, durations, lists, performance, simd};
+use super::{choices, durations, ebpf, lists, performance, simd};
 use crate::arguments::{self, Errors, Given};
 
 /// Every argument, in the order of the documentation.
@@ -138,6 +138,7 @@ fn one(
             arguments::flag(input, &key)?;
             pipeline.simple = Some(at);
         }
+        "ebpf" => ebpf::ebpf(input, &key, facade, pipeline, errors)?,
         "simd" => simd::simd(input, &key, pipeline, errors)?,
         "performance" => performance::performance(input, &key, facade, pipeline, errors)?,
         extension => extend(input, &key, extension, pipeline)?,

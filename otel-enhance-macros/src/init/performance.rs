@@ -118,21 +118,21 @@ pub(crate) fn unsampled(
 }
 
 /// One of a few words in quotes, or an expression.
-struct Choice<'a> {
-    example: &'a str,
+pub(crate) struct Choice<'a> {
+    pub(crate) example: &'a str,
     /// What is said of a literal that is no text.
-    expected: &'a str,
-    write: &'a str,
+    pub(crate) expected: &'a str,
+    pub(crate) write: &'a str,
     /// What is said of another word.
-    unknown: &'a str,
-    known: &'a [&'a str],
+    pub(crate) unknown: &'a str,
+    pub(crate) known: &'a [&'a str],
     /// What each of them stands for.
-    variants: &'a [&'a str],
-    of: TokenStream,
+    pub(crate) variants: &'a [&'a str],
+    pub(crate) of: TokenStream,
 }
 
 impl Choice<'_> {
-    fn read(&self, input: ParseStream<'_>, key: &Ident) -> syn::Result<TokenStream> {
+    pub(crate) fn read(&self, input: ParseStream<'_>, key: &Ident) -> syn::Result<TokenStream> {
         arguments::equals(input, key, self.example)?;
         let value = arguments::expression(input)?;
         let Some(lit) = arguments::literal(&value) else {

@@ -472,7 +472,7 @@ fn simd_settings_that_are_wrong_are_explained_where_they_stand() {
 
 #[test]
 fn extensions_to_come_with_and_without_settings_ask_the_facade() {
-    for name in ["ebpf", "tracezip", "enterprise", "semconv"] {
+    for name in ["tracezip", "enterprise", "semconv"] {
         let name = quote::format_ident!("{name}");
         let require = quote::format_ident!("__require_{name}");
         assert_calls_that_require(quote!(#name), quote!(facade::#require! {}), quote!());

@@ -77,7 +77,7 @@ pub(crate) struct Arguments {
     pub(crate) enabled: Option<Expr>,
     /// `crate = path`
     pub(crate) crate_path: Option<Path>,
-    /// `profile`, and its span (feature `ebpf`, not built yet).
+    /// `profile`, and its span (feature `ebpf`).
     pub(crate) profile: Option<Span>,
 }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod batch;
 mod diagnostics;
+mod ebpf;
 mod endpoint;
 mod env;
 mod exporters;
@@ -25,6 +26,7 @@ mod simd;
 mod tests;
 
 pub use diagnostics::{Diagnostic, Diagnostics};
+pub use ebpf::{EbpfSettings, EbpfSpans};
 pub(crate) use env::{Env, Reader, shown};
 #[cfg(all(
     feature = "performance",

@@ -1,7 +1,8 @@
 //! The extensions, each a module behind the feature of its name.
 //!
-//! [`simd`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/simd/) and
-//! [`performance`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/performance/) are built. `ebpf`,
+//! [`simd`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/simd/),
+//! [`performance`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/performance/) and
+//! [`ebpf`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/ebpf/) are built.
 //! `tracezip`, `enterprise` and `semconv` are to come: asking for one is an error, never a silence, by its feature
 //! here, by its argument in `init!`.
 
@@ -18,8 +19,10 @@ macro_rules! not_built_yet {
     )*};
 }
 
-not_built_yet! { "ebpf" "tracezip" "enterprise" "semconv" }
+not_built_yet! { "tracezip" "enterprise" "semconv" }
 
+#[cfg(feature = "ebpf")]
+pub mod ebpf;
 #[cfg(feature = "performance")]
 pub mod performance;
 #[cfg(feature = "simd")]

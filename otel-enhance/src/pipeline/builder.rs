@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{IdGenerator, Sampler, ShouldSample, SpanExporter,
 
 use super::red::RedRequest;
 use super::slots::{Encoder, Slots};
-use crate::config::{ExporterKind, Overrides, SamplerChoice};
+use crate::config::{EbpfSettings, ExporterKind, Overrides, SamplerChoice};
 use crate::export::{self, ErrorHandler, Report, Sink};
 
 /// Builds a pipeline from code, environment and defaults, in that order of precedence.
@@ -54,6 +54,7 @@ pub struct EnhancedPipeline {
     pub(super) global: bool,
     pub(super) slots: Slots,
     pub(super) red: RedRequest,
+    pub(super) ebpf: Option<EbpfSettings>,
 }
 
 pub(super) type Propagator = Box<dyn TextMapPropagator + Send + Sync>;
@@ -78,6 +79,7 @@ pub fn new_enhanced_pipeline() -> EnhancedPipeline {
         global: true,
         slots: Slots::default(),
         red: RedRequest::default(),
+        ebpf: None,
     }
 }
 
@@ -304,6 +306,7 @@ impl fmt::Debug for EnhancedPipeline {
             .field("end_processors", &self.end_processors)
             .field("slots", &self.slots)
             .field("red", &self.red)
+            .field("ebpf", &self.ebpf)
             .finish_non_exhaustive()
     }
 }

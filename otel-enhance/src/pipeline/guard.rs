@@ -142,6 +142,20 @@ impl TelemetryGuard {
         }
     }
 
+    /// What figures spans have, of the extension `ebpf`; `None` for a pipeline without it, and after its shutdown.
+    /// See [`with_ebpf_profiling`](super::EnhancedPipeline::with_ebpf_profiling).
+    #[cfg(feature = "ebpf")]
+    #[must_use]
+    pub fn ebpf(&self) -> Option<crate::extensions::ebpf::EbpfHandle> {
+        let lease = &self.installed.ebpf;
+        let lease = lease
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        lease
+            .as_ref()
+            .map(crate::extensions::ebpf::EbpfLease::handle)
+    }
+
     /// What spans are made of, and why: see [`Spans`].
     #[must_use]
     pub fn spans(&self) -> Spans {

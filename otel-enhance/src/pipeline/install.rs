@@ -57,6 +57,7 @@ impl EnhancedPipeline {
 
     /// Whether what the code asks of the extensions can be had: they must do something, or say why not.
     fn check_extensions(&self) -> Result<(), InitError> {
+        super::ebpf::check(self.ebpf.as_ref())?;
         if self.slots.encoder == Encoder::Official {
             return Ok(());
         }
@@ -105,6 +106,8 @@ impl EnhancedPipeline {
             shutdown_timeout: self.shutdown_timeout,
             #[cfg(feature = "simd")]
             red: None,
+            #[cfg(feature = "ebpf")]
+            ebpf: Mutex::new(None),
             registration: Mutex::new(None),
             ended: AtomicBool::new(false),
         };
@@ -113,6 +116,13 @@ impl EnhancedPipeline {
             return Ok(publish(reservation, installed));
         }
         lifecycle::arm(self.exit_handler).map_err(InitError::Runtime)?;
+        #[cfg(feature = "ebpf")]
+        let ebpf = self.ebpf.as_ref().map(|settings| {
+            let lease = crate::extensions::ebpf::open(settings);
+            let status = lease.handle().status().to_string();
+            installed.log.report(ReportKind::Notice, status);
+            lease
+        });
         installed.queue = build_queue(
             self.slots,
             Seen {
@@ -188,6 +198,10 @@ impl EnhancedPipeline {
             lifecycle::arm_signals().map_err(InitError::Runtime)?;
         }
         // Nothing fails from here on.
+        #[cfg(feature = "ebpf")]
+        {
+            installed.ebpf = Mutex::new(ebpf);
+        }
         set_propagators(&settings, self.propagators);
         if self.global {
             installed.path.set_global(&installed.provider, id);

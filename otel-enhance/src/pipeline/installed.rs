@@ -47,6 +47,9 @@ pub(super) struct Installed {
     pub(super) shutdown_timeout: Option<Duration>,
     #[cfg(feature = "simd")]
     pub(super) red: Option<crate::extensions::simd::RedMetrics>,
+    /// Until the end.
+    #[cfg(feature = "ebpf")]
+    pub(super) ebpf: Mutex<Option<crate::extensions::ebpf::EbpfLease>>,
     pub(super) registration: Mutex<Option<Registration>>,
     pub(super) ended: AtomicBool,
 }
@@ -102,6 +105,19 @@ impl Installed {
         if self.is_foreign() {
             return Ok(());
         }
+        let result = self.end_spans(timeout);
+        // Nobody looks at figures any more.
+        #[cfg(feature = "ebpf")]
+        drop(
+            self.ebpf
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        result
+    }
+
+    fn end_spans(&self, timeout: Duration) -> OTelSdkResult {
         let deadline = Instant::now() + timeout;
         self.path.close(deadline);
         let left = deadline.saturating_duration_since(Instant::now());

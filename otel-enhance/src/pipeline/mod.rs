@@ -8,6 +8,7 @@
 pub(crate) mod account;
 mod builder;
 pub(crate) mod closing;
+mod ebpf;
 mod global;
 mod guard;
 mod ids;

@@ -1,0 +1,132 @@
+//! What code may say of the extension `ebpf`.
+
+use std::path::PathBuf;
+
+/// Which spans the extension `ebpf` takes figures of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EbpfSpans {
+    /// Every sampled span that is ever active on a thread, whoever made it.
+    #[default]
+    All,
+    /// Only spans of functions with `#[enhanced_trace(profile)]`.
+    Marked,
+}
+
+/// What the extension `ebpf` watches, and how closely.
+///
+/// # Minimum kernel version
+///
+/// 5.15 with BTF for everything, with `CAP_BPF` and `CAP_PERFMON` while the pipeline is installed. Without them less
+/// is watched, and the application runs on: see `extensions::ebpf::Tier`.
+///
+/// ```
+/// use otel_enhance::config::EbpfSettings;
+///
+/// let settings = EbpfSettings::new().with_sample_hz(99).with_off_cpu(true);
+/// assert_eq!(settings.sample_hz(), Some(99));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EbpfSettings {
+    pub(crate) sample_hz: Option<u32>,
+    pub(crate) off_cpu: bool,
+    pub(crate) spans: EbpfSpans,
+    pub(crate) max_threads: u32,
+    pub(crate) page_faults: bool,
+    pub(crate) publish: bool,
+    pub(crate) pinned_map: Option<PathBuf>,
+}
+
+impl Default for EbpfSettings {
+    fn default() -> Self {
+        Self {
+            sample_hz: None,
+            off_cpu: false,
+            spans: EbpfSpans::All,
+            max_threads: 1023,
+            page_faults: true,
+            publish: true,
+            pinned_map: None,
+        }
+    }
+}
+
+impl EbpfSettings {
+    /// Figures of every span, and no samples.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes so many samples of the stack a second on every CPU that runs a thread of this process, 1 to 10,000.
+    /// Default: none. 99 costs half a per cent of a computation.
+    #[must_use]
+    pub const fn with_sample_hz(mut self, hz: u32) -> Self {
+        self.sample_hz = Some(hz);
+        self
+    }
+
+    /// Takes a sample of the stack where a thread blocks, too. Default: no.
+    #[must_use]
+    pub const fn with_off_cpu(mut self, enabled: bool) -> Self {
+        self.off_cpu = enabled;
+        self
+    }
+
+    /// Which spans have figures. Default: [`EbpfSpans::All`].
+    #[must_use]
+    pub const fn with_spans(mut self, spans: EbpfSpans) -> Self {
+        self.spans = spans;
+        self
+    }
+
+    /// Threads that are watched at a time, 1 to 1,048,575, each 128 bytes; spans of further ones have no figures.
+    /// Default: 1023.
+    #[must_use]
+    pub const fn with_max_threads(mut self, threads: u32) -> Self {
+        self.max_threads = threads;
+        self
+    }
+
+    /// Whether page faults are counted, which costs every fault on the machine a little. Default: yes.
+    #[must_use]
+    pub const fn with_page_faults(mut self, counted: bool) -> Self {
+        self.page_faults = counted;
+        self
+    }
+
+    /// Whether profilers in other processes can read which span a thread works for and which service this is, by
+    /// OTEP 4947 and 4719. Default: yes.
+    #[must_use]
+    pub const fn with_publishing(mut self, enabled: bool) -> Self {
+        self.publish = enabled;
+        self
+    }
+
+    /// The file of a pinned map of `bpffs`, such as `/sys/fs/bpf/otel/traces_ctx_v1`, which is kept up to date with
+    /// the active span of each thread, for today's OpenTelemetry eBPF profiler. It takes a system call at every
+    /// change. Default: none.
+    #[must_use]
+    pub fn with_pinned_map(mut self, path: impl Into<PathBuf>) -> Self {
+        self.pinned_map = Some(path.into());
+        self
+    }
+
+    /// Samples a second, if any.
+    #[must_use]
+    pub const fn sample_hz(&self) -> Option<u32> {
+        self.sample_hz
+    }
+
+    /// Whether samples are taken where threads block.
+    #[must_use]
+    pub const fn off_cpu(&self) -> bool {
+        self.off_cpu
+    }
+
+    /// Which spans have figures.
+    #[must_use]
+    pub const fn spans(&self) -> EbpfSpans {
+        self.spans
+    }
+}

@@ -1,0 +1,115 @@
+//! The extension `ebpf` in the builder.
+
+use std::path::PathBuf;
+
+use super::builder::EnhancedPipeline;
+use crate::InitError;
+use crate::config::{EbpfSettings, EbpfSpans};
+
+/// Samples a second that may be asked for.
+const HZ: std::ops::RangeInclusive<u32> = 1..=10_000;
+/// Threads that may be watched.
+const THREADS: std::ops::RangeInclusive<u32> = 1..=(1 << 20) - 1;
+
+/// The extension `ebpf`: what each span did with its time. In a build without the feature of this name the install
+/// of a pipeline that asks for it fails with [`InitError::FeatureMissing`]. All methods but
+/// [`with_ebpf_profiling`](Self::with_ebpf_profiling) imply that one.
+///
+/// **Minimum kernel:** 5.15 with BTF, and `CAP_BPF` and `CAP_PERFMON` during the install; with less there is less to
+/// see, and never an error: `TelemetryGuard::ebpf` tells how much.
+impl EnhancedPipeline {
+    /// Has each span end with what it did: time on a CPU, blocked, and waiting for a CPU, switches and page faults,
+    /// and for futures their polls. See `extensions::ebpf`. Default: off.
+    ///
+    /// ```
+    /// # #[cfg(feature = "ebpf")]
+    /// # fn main() -> Result<(), otel_enhance::InitError> {
+    /// let guard = otel_enhance::new_enhanced_pipeline()
+    ///     .with_no_exporter()
+    ///     .with_ebpf_profiling(true)
+    ///     .install_batch()?;
+    /// println!("{}", guard.ebpf().map_or_else(String::new, |ebpf| ebpf.status().to_string()));
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "ebpf"))]
+    /// # fn main() {}
+    /// ```
+    pub fn with_ebpf_profiling(mut self, enabled: bool) -> Self {
+        self.ebpf = enabled.then(|| self.ebpf.unwrap_or_default());
+        self
+    }
+
+    /// All settings at once, in the place of earlier ones.
+    pub fn with_ebpf_settings(mut self, settings: EbpfSettings) -> Self {
+        self.ebpf = Some(settings);
+        self
+    }
+
+    /// See [`EbpfSettings::with_sample_hz`].
+    pub fn with_ebpf_sample_hz(self, hz: u32) -> Self {
+        self.ebpf_settings(|settings| settings.with_sample_hz(hz))
+    }
+
+    /// See [`EbpfSettings::with_off_cpu`].
+    pub fn with_ebpf_off_cpu(self, enabled: bool) -> Self {
+        self.ebpf_settings(|settings| settings.with_off_cpu(enabled))
+    }
+
+    /// See [`EbpfSettings::with_spans`].
+    pub fn with_ebpf_spans(self, spans: EbpfSpans) -> Self {
+        self.ebpf_settings(|settings| settings.with_spans(spans))
+    }
+
+    /// See [`EbpfSettings::with_max_threads`].
+    pub fn with_ebpf_max_threads(self, threads: u32) -> Self {
+        self.ebpf_settings(|settings| settings.with_max_threads(threads))
+    }
+
+    /// See [`EbpfSettings::with_page_faults`].
+    pub fn with_ebpf_page_faults(self, counted: bool) -> Self {
+        self.ebpf_settings(|settings| settings.with_page_faults(counted))
+    }
+
+    /// See [`EbpfSettings::with_publishing`].
+    pub fn with_ebpf_publishing(self, enabled: bool) -> Self {
+        self.ebpf_settings(|settings| settings.with_publishing(enabled))
+    }
+
+    /// See [`EbpfSettings::with_pinned_map`].
+    pub fn with_ebpf_pinned_map(self, path: impl Into<PathBuf>) -> Self {
+        self.ebpf_settings(|settings| settings.with_pinned_map(path))
+    }
+
+    fn ebpf_settings(mut self, set: impl FnOnce(EbpfSettings) -> EbpfSettings) -> Self {
+        self.ebpf = Some(set(self.ebpf.unwrap_or_default()));
+        self
+    }
+}
+
+/// Whether what is asked for can be had.
+pub(super) fn check(settings: Option<&EbpfSettings>) -> Result<(), InitError> {
+    let Some(settings) = settings else {
+        return Ok(());
+    };
+    if !cfg!(feature = "ebpf") {
+        return Err(InitError::FeatureMissing {
+            argument: "ebpf",
+            feature: "ebpf",
+        });
+    }
+    let invalid = |argument, value: u32, range: &std::ops::RangeInclusive<u32>| {
+        Err(InitError::InvalidArgument {
+            argument,
+            value: value.to_string(),
+            expected: format!("a number from {} to {}", range.start(), range.end()),
+        })
+    };
+    match settings.sample_hz {
+        Some(hz) if !HZ.contains(&hz) => return invalid("sample_hz", hz, &HZ),
+        _ => {}
+    }
+    if !THREADS.contains(&settings.max_threads) {
+        return invalid("max_threads", settings.max_threads, &THREADS);
+    }
+    Ok(())
+}
