@@ -15,6 +15,8 @@ pub use span::{
 // The official API, so that users need no dependency of their own to write to the active span.
 pub use opentelemetry::{self, Context, Key, KeyValue, Value, baggage, global, propagation, trace};
 
+#[cfg(any(feature = "performance", feature = "ebpf"))]
+mod clock;
 #[cfg(feature = "sdk")]
 pub mod config;
 #[cfg(any(feature = "simd", feature = "performance"))]

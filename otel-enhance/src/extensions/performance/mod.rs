@@ -55,7 +55,6 @@
 mod attribute;
 mod backend;
 mod batch;
-mod clock;
 mod contents;
 mod desk;
 mod ended;
@@ -74,7 +73,6 @@ mod settings;
 mod span;
 mod store;
 mod sync;
-mod ticks;
 mod tracer;
 mod waiting;
 mod weight;
@@ -83,6 +81,7 @@ mod write;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod written;
 
+use crate::clock;
 pub use crate::config::{DropPolicy, UnsampledId};
 pub use crate::export::operations::ExportTimes;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]

@@ -15,18 +15,20 @@
 //!   that is open meanwhile ends at its start plus its duration;
 //! - slewing (NTP) moves the monotonic clock as well, so it is followed as drift is.
 //!
-//! Where the tick counter is not usable (see [`ticks`](super::ticks)), each reading asks the system.
+//! Where the tick counter is not usable (see [`ticks`](self::ticks)), each reading asks the system.
 //!
 //! Crates in this place read the same counter at a rate that they measure once a process, by the sources of
 //! fastant 0.1.11, minstant 0.1.7 and quanta 0.12.6. The first two do so until two windows of 10 ms agree to
 //! a part in 10^5, which leaves up to 36 ms an hour; their wall time is that of an `Anchor` which the
 //! caller makes, carried on at that rate. quanta stops at 200 ms at the latest, and has no wall clock.
 
+pub(crate) mod ticks;
+
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Mutex, OnceLock, TryLockError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::ticks::{Machine, TimeSource};
+use self::ticks::{Machine, TimeSource};
 
 /// How long an anchor holds: 10 ms.
 const INTERVAL_NANOS: u64 = 10_000_000;
@@ -51,15 +53,15 @@ const STEP_NANOS: u64 = 1_000;
 
 /// An instant, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     /// Since 1970.
-    pub(super) wall: u64,
+    pub(crate) wall: u64,
     /// Since some moment of this process.
-    pub(super) monotonic: u64,
+    pub(crate) monotonic: u64,
 }
 
 /// The clock of the running process.
-pub(super) fn clock() -> &'static Clock<Machine> {
+pub(crate) fn clock() -> &'static Clock<Machine> {
     static CLOCK: OnceLock<Clock<Machine>> = OnceLock::new();
     CLOCK.get_or_init(|| Clock::new(Machine::new()))
 }
@@ -67,17 +69,17 @@ pub(super) fn clock() -> &'static Clock<Machine> {
 /// A thread's copy of the anchor: no line is shared that another thread writes every 10 ms. An anchor
 /// that has been replaced has run out, so a copy shows the same time as the original, or asks.
 #[derive(Debug)]
-pub(super) struct Watch(Anchor);
+pub(crate) struct Watch(Anchor);
 
 impl Watch {
     /// Without an anchor so far.
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(Anchor::RUN_OUT)
     }
 
     /// Now.
     #[inline(always)]
-    pub(super) fn now(&mut self) -> Moment {
+    pub(crate) fn now(&mut self) -> Moment {
         let ticks = Machine::read().wrapping_sub(self.0.ticks);
         if ticks < self.0.span {
             return self.0.after(ticks);
@@ -101,7 +103,7 @@ impl Watch {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Clock<S> {
+pub(crate) struct Clock<S> {
     source: S,
     has_ticks: bool,
     /// Odd while the anchor is being written.
@@ -152,7 +154,7 @@ struct Reading {
 
 impl<S: TimeSource> Clock<S> {
     /// Measures the rate, which takes 2 ms, or 30 where the machine is busy.
-    pub(super) fn new(source: S) -> Self {
+    pub(crate) fn new(source: S) -> Self {
         let first = read(&source);
         let mut clock = Self {
             has_ticks: false,
@@ -176,7 +178,7 @@ impl<S: TimeSource> Clock<S> {
 
     /// Now.
     #[inline(always)]
-    pub(super) fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         if self.has_ticks
             && let Some(anchor) = self.anchor()
         {
@@ -413,12 +415,12 @@ fn read<S: TimeSource>(source: &S) -> Reading {
 }
 
 /// Nanoseconds since 1970 as the official API has them.
-pub(super) fn system_time(nanos: u64) -> SystemTime {
+pub(crate) fn system_time(nanos: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(nanos)
 }
 
 /// The other way; `None` for what does not fit: before 1970 and after 2554.
-pub(super) fn nanos_since_1970(time: SystemTime) -> Option<u64> {
+pub(crate) fn nanos_since_1970(time: SystemTime) -> Option<u64> {
     let since_1970 = time.duration_since(UNIX_EPOCH).ok()?;
     u64::try_from(since_1970.as_nanos()).ok()
 }

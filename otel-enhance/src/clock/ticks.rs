@@ -2,8 +2,8 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// What a [`Clock`](super::clock::Clock) is built on. Tests inject one that steps.
-pub(super) trait TimeSource: Send + Sync {
+/// What a [`Clock`](super::Clock) is built on. Tests inject one that steps.
+pub(crate) trait TimeSource: Send + Sync {
     /// Whether [`ticks`](Self::ticks) counts evenly, on all processors alike, and never backwards.
     fn has_ticks(&self) -> bool;
     /// A counter that is cheap to read, of unknown but constant rate.
@@ -16,13 +16,13 @@ pub(super) trait TimeSource: Send + Sync {
 
 /// The running machine.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     epoch: Instant,
     has_ticks: bool,
 }
 
 impl Machine {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             epoch: Instant::now(),
             has_ticks: counter::is_usable(),
@@ -31,7 +31,7 @@ impl Machine {
 
     /// The tick counter, which is every such value's.
     #[inline(always)]
-    pub(super) fn read() -> u64 {
+    pub(crate) fn read() -> u64 {
         counter::read()
     }
 }
