@@ -24,3 +24,13 @@ pub use samples::Samples;
 pub use session::{Options, Registrar, Session};
 pub use thread::{Counters, ThreadSlot};
 pub use tier::Tier;
+
+/// `CLOCK_MONOTONIC`, in nanoseconds: the clock of all that is counted here.
+///
+/// # Minimum kernel version
+///
+/// None.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    sys::now()
+}

@@ -221,6 +221,21 @@ impl ThreadSlot {
         self.stable(|counters| counters.until(sys::now(), sys::cpu_time))
     }
 
+    /// The same as [`counters`](Self::counters), and what `clock` says at a moment up to which they hold: the thread
+    /// was not switched between. `clock` may be read several times.
+    ///
+    /// In the rare case that the kernel has not told of the thread's turn, the figures are up to this moment, as
+    /// those of [`counters_now`](Self::counters_now).
+    #[inline]
+    #[must_use]
+    pub fn counters_and<T>(&self, mut clock: impl FnMut() -> T) -> Option<(Counters, T)> {
+        let (counters, now) = self.stable(|counters| (counters, clock()))?;
+        if counters.state == state::RUNNING {
+            return Some((counters, now));
+        }
+        Some((self.untold_now()?, clock()))
+    }
+
     /// Two clocks are never read at once: keeps a wait, which is their difference, from shrinking by that.
     #[cold]
     fn untold_now(&self) -> Option<Counters> {
@@ -252,7 +267,7 @@ impl ThreadSlot {
     /// beside each other: those are the sequence. Where it does not tell of a thread's leave but of its return, only
     /// the time of that changes.
     #[inline]
-    fn stable<T>(&self, complete: impl Fn(Counters) -> T) -> Option<T> {
+    fn stable<T>(&self, mut complete: impl FnMut(Counters) -> T) -> Option<T> {
         // SAFETY: the slot is ours; the kernel writes its line between two instructions of this thread.
         unsafe {
             let line = &raw const (*self.slot.as_ptr()).kernel;

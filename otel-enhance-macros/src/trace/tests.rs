@@ -92,6 +92,15 @@ fn profile_asks_the_facade_for_the_extension() {
     );
     assert!(
         expanded(
+            quote!(profile),
+            quote!(
+                fn f() {}
+            )
+        )
+        .contains(". profiled ()")
+    );
+    assert!(
+        expanded(
             quote!(profile, crate = my::telemetry),
             quote!(
                 fn f() {}

@@ -292,7 +292,11 @@ fn build_queue(
         None => None,
     };
     let span_limits = settings.limits;
-    let limits: LimitsHook = Arc::new(move |span| config::limits::apply(&span_limits, span));
+    let limits: LimitsHook = Arc::new(move |span| {
+        config::limits::apply(&span_limits, span);
+        #[cfg(feature = "ebpf")]
+        crate::extensions::ebpf::unload(span);
+    });
     let shared = Shared {
         delivery: Arc::clone(&delivery),
         log: log.clone(),

@@ -31,6 +31,9 @@ pub struct SpanStart {
     /// Set by the backend: whether the span records. One that does not is neither told of errors nor
     /// ended.
     pub is_recording: bool,
+    /// Whether it shall have figures where not all spans have.
+    #[cfg(feature = "ebpf")]
+    pub(crate) is_profiled: bool,
     /// Set by the fast path: how the span is ended without its context.
     #[cfg(feature = "performance")]
     pub(crate) handle: Option<crate::extensions::performance::SpanHandle>,
@@ -184,6 +187,10 @@ where
     let span = tracer.build_with_context(start.take_builder(), parent);
     if span.is_recording() {
         start.is_recording = true;
+        #[cfg(feature = "ebpf")]
+        if start.is_profiled {
+            crate::extensions::ebpf::mark(span.span_context());
+        }
         base.with_span(span)
     } else {
         // The context needs its ids and flags only, and no span on the heap.

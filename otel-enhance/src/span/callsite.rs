@@ -30,6 +30,8 @@ pub struct Callsite {
     marker: fn() -> &'static str,
     /// `None`: no `code.*` attributes.
     code: Option<(&'static str, u32)>,
+    /// Whether its spans are among those that shall have figures where not all have.
+    is_profiled: bool,
     resolved: OnceLock<Resolved>,
 }
 
@@ -40,6 +42,8 @@ pub(crate) struct Resolved {
     pub(crate) kind: SpanKind,
     pub(crate) scope: Scope,
     pub(crate) code: Option<Code>,
+    #[cfg(feature = "ebpf")]
+    pub(crate) is_profiled: bool,
 }
 
 /// Names the marker type of a callsite.
@@ -74,8 +78,16 @@ impl Callsite {
             tracer,
             marker,
             code,
+            is_profiled: false,
             resolved: OnceLock::new(),
         }
+    }
+
+    /// `profile`
+    #[must_use]
+    pub const fn profiled(mut self) -> Self {
+        self.is_profiled = true;
+        self
     }
 
     /// Whether anybody listens: one relaxed load.
@@ -166,6 +178,8 @@ impl Callsite {
             code: resolved.code.as_ref(),
             links: Vec::new(),
             is_recording: false,
+            #[cfg(feature = "ebpf")]
+            is_profiled: self.is_profiled,
             #[cfg(feature = "performance")]
             handle: None,
             #[cfg(feature = "performance")]
@@ -195,6 +209,8 @@ impl Callsite {
         Resolved {
             name: self.name.unwrap_or(function),
             kind: self.kind.clone(),
+            #[cfg(feature = "ebpf")]
+            is_profiled: self.is_profiled,
             scope: Scope::intern(name, version),
             code: self
                 .code

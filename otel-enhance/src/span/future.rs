@@ -238,23 +238,27 @@ fn poll_under_span<F: Future>(
     {
         record(&Recorder::new(&this.span.context.span()), output);
     }
-    polling.polled();
-    drop(polling);
     if polled.is_ready() {
-        finish(this.span);
+        // Before it is detached: what a span does until its end counts for it.
+        let active = polling.polled();
+        drop(polling);
+        finish(this.span, active);
+    } else {
+        drop(polling.polled());
     }
     polled
 }
 
 // What follows is not generic and not inlined: users' futures hold calls, and no code of ours.
 
-/// Ends the span of a future that is done.
+/// Ends the span of a future that is done, and detaches it.
 #[inline(never)]
-fn finish(span: &mut OpenSpan) {
+fn finish(span: &mut OpenSpan, active: Option<ContextGuard>) {
     if span.state == State::Recording {
         end(span);
     }
     span.state = State::Off;
+    drop(active);
     span.context = Context::new();
 }
 
@@ -289,9 +293,9 @@ impl<'a> Polling<'a> {
     }
 
     #[inline(always)]
-    fn polled(&mut self) {
+    fn polled(&mut self) -> Option<ContextGuard> {
         self.unwinding = None;
-        self.active = None;
+        self.active.take()
     }
 }
 

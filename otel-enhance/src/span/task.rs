@@ -108,6 +108,8 @@ fn start_linked(name: Cow<'static, str>, link: Option<Link>) -> Option<(Context,
         code: None,
         links: link.into_iter().collect(),
         is_recording: false,
+        #[cfg(feature = "ebpf")]
+        is_profiled: false,
         #[cfg(feature = "performance")]
         handle: None,
         #[cfg(feature = "performance")]

@@ -140,12 +140,13 @@ pub(super) fn callsite(arguments: &Arguments, function: &Function, names: &Names
         quote_spanned!(function.sig.ident.span()=>
             ::core::option::Option::Some((::core::file!(), ::core::line!())))
     };
+    let profiled = arguments.profile.map(|_| quote!(.profiled()));
     // An enum without variants: a struct would be reported as never constructed.
     quote_spanned! {Span::mixed_site()=>
         enum __Here {}
         static __CALLSITE: #private::Callsite = #private::Callsite::new(
             #name, #private::SpanKind::#kind, (#tracer), #private::type_name::<__Here>, #code,
-        );
+        )#profiled;
     }
 }
 

@@ -1,47 +1,69 @@
 //! Systems without eBPF: nothing runs.
 
-use std::sync::Arc;
+pub(super) mod running {
+    use std::sync::Arc;
 
-use super::handle::EbpfHandle;
-use super::status::{EbpfStatus, Tier};
-use crate::config::EbpfSettings;
+    use crate::config::EbpfSettings;
+    use crate::extensions::ebpf::{EbpfHandle, EbpfStatus, Tier};
 
-/// See the module.
-#[derive(Debug)]
-pub(crate) struct Running {
-    status: EbpfStatus,
-    settings: EbpfSettings,
-}
-
-impl Running {
-    pub(super) fn status(&self) -> &EbpfStatus {
-        &self.status
+    /// See the module.
+    #[derive(Debug)]
+    pub(crate) struct Running {
+        status: EbpfStatus,
+        settings: EbpfSettings,
     }
 
-    pub(super) fn settings(&self) -> &EbpfSettings {
-        &self.settings
-    }
-}
+    impl Running {
+        pub(crate) fn status(&self) -> &EbpfStatus {
+            &self.status
+        }
 
-/// Keeps nothing open.
-#[derive(Debug)]
-pub(crate) struct EbpfLease(Arc<Running>);
+        pub(crate) const fn spans_lost(&self) -> u64 {
+            0
+        }
 
-impl EbpfLease {
-    pub(crate) fn handle(&self) -> EbpfHandle {
-        EbpfHandle {
-            running: Arc::clone(&self.0),
+        pub(crate) fn settings(&self) -> &EbpfSettings {
+            &self.settings
         }
     }
+
+    /// Keeps nothing open.
+    #[derive(Clone, Debug)]
+    pub(crate) struct EbpfLease(Arc<Running>);
+
+    impl EbpfLease {
+        pub(crate) fn handle(&self) -> EbpfHandle {
+            EbpfHandle {
+                running: Arc::clone(&self.0),
+            }
+        }
+    }
+
+    /// Says that there is nothing to open.
+    pub(crate) fn open(settings: &EbpfSettings) -> EbpfLease {
+        EbpfLease(Arc::new(Running {
+            status: EbpfStatus {
+                tier: Tier::OtherSystem,
+                refusals: Vec::new(),
+            },
+            settings: settings.clone(),
+        }))
+    }
 }
 
-/// Says that there is nothing to open.
-pub(crate) fn open(settings: &EbpfSettings) -> EbpfLease {
-    EbpfLease(Arc::new(Running {
-        status: EbpfStatus {
-            tier: Tier::OtherSystem,
-            refusals: Vec::new(),
-        },
-        settings: settings.clone(),
-    }))
+pub(super) mod thread {
+    use opentelemetry::trace::SpanContext;
+
+    use crate::extensions::ebpf::Figures;
+
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(crate) const fn started(_: [u8; 8], _: u64) {}
+
+    pub(crate) const fn mark(_: &SpanContext) {}
+
+    #[inline(always)]
+    pub(crate) const fn ended(_: &[u8; 16], _: [u8; 8], _: Option<u64>) -> Option<Figures> {
+        None
+    }
 }

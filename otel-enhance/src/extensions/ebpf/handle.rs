@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::running::Running;
 use super::status::{EbpfStatus, Tier};
+use super::system::running::Running;
 use crate::config::EbpfSettings;
 
 /// A session of the extension, to be asked; it does not keep the session open.
@@ -29,6 +29,13 @@ impl EbpfHandle {
     #[must_use]
     pub fn status(&self) -> &EbpfStatus {
         self.running.status()
+    }
+
+    /// Spans of which figures were lost in this process, because 16,384 or more were open and not active. Such are as a
+    /// rule the leftovers of spans that ended while another thread still had them active.
+    #[must_use]
+    pub fn spans_lost(&self) -> u64 {
+        self.running.spans_lost()
     }
 
     /// What was asked for.

@@ -1,7 +1,38 @@
 //! What each span did with its time (feature `ebpf`), by programs in the kernel and without a trap per span.
 //!
 //! For `init!` it is the argument `ebpf`, for the builder
-//! [`EnhancedPipeline::with_ebpf_profiling`](crate::EnhancedPipeline::with_ebpf_profiling).
+//! [`EnhancedPipeline::with_ebpf_profiling`](crate::EnhancedPipeline::with_ebpf_profiling); a service that builds its
+//! own provider takes [`EbpfTracerExtension`].
+//!
+//! # What a span ends with
+//!
+//! Every sampled span that was ever active on a thread, which is every one of an annotated function and every one
+//! that was attached by hand. All are integers; times are nanoseconds. There are no semantic conventions for
+//! these.
+//!
+//! | attribute | what |
+//! |---|---|
+//! | `otel_enhance.cpu.time` | on a CPU |
+//! | `otel_enhance.blocked.time` | asleep: waiting for something other than a CPU |
+//! | `otel_enhance.run_queue.time` | ready, waiting for a CPU |
+//! | `otel_enhance.context_switches.voluntary`, `.involuntary` | times it went to sleep, and was taken off its CPU |
+//! | `otel_enhance.page_faults` | minor and major |
+//! | `otel_enhance.self.…` | the same without the spans that were active on top of it, if there were any |
+//! | `otel_enhance.polls` | times it became active, if more than once: of a future its polls |
+//! | `otel_enhance.between_polls.time` | of its duration, when it was not active; beside `polls` |
+//! | `otel_enhance.waiting.time` | blocked or ready, in the place of both, below [`Tier::Full`] |
+//!
+//! CPU time, blocked and run queue add up to the time that the span was active. That is on all threads: of a future,
+//! all its polls. What a span started elsewhere (a spawned task, another thread) counts for the span that is active
+//! there. Spans that are not sampled count for those around them. The counts wrap at 2^32.
+//!
+//! These attributes are added where spans are exported, beyond the limit of attributes per span, and other processors
+//! do not see them. Of spans that are ended while another thread still has them active, what that thread does is not
+//! known yet, and is missing.
+//!
+//! # What it costs
+//!
+//! See ARCHITECTURE.md, and `cargo bench --bench ebpf` for your machine.
 //!
 //! # Minimum kernel version
 //!
@@ -15,15 +46,26 @@ mod status;
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
-mod running;
+#[path = "linux/mod.rs"]
+mod system;
 #[cfg(not(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
 )))]
 #[path = "elsewhere.rs"]
-mod running;
+mod system;
+
+mod carried;
+mod figures;
+mod processor;
+
+use system::{running, thread};
 
 pub use crate::config::{EbpfSettings, EbpfSpans};
+pub(crate) use carried::unload;
+pub(crate) use figures::{ATTRIBUTES, Figures};
 pub use handle::EbpfHandle;
+pub use processor::{EbpfSpanExporter, EbpfSpanProcessor, EbpfTracerExtension};
 pub(crate) use running::{EbpfLease, open};
 pub use status::{EbpfStatus, Tier};
+pub(crate) use thread::{ended, mark, started};

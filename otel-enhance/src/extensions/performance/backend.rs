@@ -66,6 +66,22 @@ impl Backend for FastBackend {
 
 #[inline(always)]
 fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context) -> Context {
+    #[cfg(feature = "ebpf")]
+    if span.is_profiled {
+        let context = start_plainly(hub, span, parent, base);
+        crate::extensions::ebpf::mark(context.span().span_context());
+        return context;
+    }
+    start_plainly(hub, span, parent, base)
+}
+
+#[inline(always)]
+fn start_plainly(
+    hub: &Arc<Hub>,
+    span: &mut SpanStart,
+    parent: &Context,
+    base: &Context,
+) -> Context {
     let active = parent.span();
     let active = active.span_context();
     // What is decided without asking anybody is decided in registers: ids that are gathered in a struct
@@ -131,6 +147,8 @@ fn start(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Context)
         is_dropped: false,
     };
     let now = clock().now();
+    #[cfg(feature = "ebpf")]
+    crate::extensions::ebpf::started(span_id.to_bytes(), now.monotonic);
     record.with(|contents| {
         contents.begin(beginning, now);
         fill(contents, span);

@@ -23,6 +23,8 @@ use super::clock::{Moment, nanos_since_1970, system_time};
 use super::inline::Inline;
 use super::record::Record;
 use super::weight;
+#[cfg(feature = "ebpf")]
+use crate::extensions::ebpf::{self, Figures};
 use crate::extensions::simd::{RedStatus, nanos_between};
 use crate::span::{Code, Scope};
 
@@ -56,10 +58,18 @@ pub(super) struct Contents {
     flags: TraceFlags,
     marks: Marks,
     inline: Inline<Attribute, INLINE>,
+    /// What the span did, of one that is marked so.
+    #[cfg(feature = "ebpf")]
+    figures: Figures,
 }
 
-const _: () = assert!(size_of::<Record<Contents>>() == 384);
-const _: () = assert!(size_of::<Contents>() == 120 + INLINE * size_of::<Attribute>());
+#[cfg(not(feature = "ebpf"))]
+const FIGURES: usize = 0;
+#[cfg(feature = "ebpf")]
+const FIGURES: usize = size_of::<Figures>();
+
+const _: () = assert!(size_of::<Record<Contents>>() == if FIGURES == 0 { 384 } else { 512 });
+const _: () = assert!(size_of::<Contents>() == 120 + INLINE * size_of::<Attribute>() + FIGURES);
 
 /// What is either so or not so.
 #[derive(Clone, Copy)]
@@ -76,6 +86,9 @@ impl Marks {
     const IS_OK: Self = Self(1 << 3);
     /// The sampler has dropped the span, of which only what counts is kept.
     const IS_DROPPED: Self = Self(1 << 4);
+    /// There are figures of it.
+    #[cfg(feature = "ebpf")]
+    const HAS_FIGURES: Self = Self(1 << 5);
 
     #[inline(always)]
     const fn has(self, mark: Self) -> bool {
@@ -151,6 +164,8 @@ impl Contents {
             flags: TraceFlags::NOT_SAMPLED,
             marks: Marks::NONE,
             inline: Inline::new(),
+            #[cfg(feature = "ebpf")]
+            figures: Figures::NONE,
         }
     }
 
@@ -245,6 +260,10 @@ impl Contents {
             let (function, file, _) = code.parts();
             // Its keys, and what stands around them on the wire.
             bytes += 128 + function.len() + file.len();
+        }
+        #[cfg(feature = "ebpf")]
+        if self.marks.has(Marks::HAS_FIGURES) {
+            bytes += ebpf::ATTRIBUTES * size_of::<KeyValue>();
         }
         if let Some(cold) = &self.cold {
             bytes += size_of::<Cold>() + weight::attributes(&cold.attributes);
@@ -439,9 +458,31 @@ impl Contents {
         self.name = name;
     }
 
+    /// Takes down what the span did.
+    #[cfg(feature = "ebpf")]
+    #[inline(always)]
+    fn account(&mut self, now: Option<u64>) {
+        if let Some(figures) = ebpf::ended(&self.trace_id, self.span_id, now) {
+            self.figures = figures;
+            self.marks.set(Marks::HAS_FIGURES);
+        }
+    }
+
+    /// Hands what the span did to `visit`, attribute by attribute.
+    #[cfg(feature = "ebpf")]
+    #[inline(always)]
+    fn each_figure(&self, visit: impl FnMut(&'static str, i64)) {
+        if self.marks.has(Marks::HAS_FIGURES) {
+            let (.., nanos) = self.call();
+            self.figures.each(nanos, visit);
+        }
+    }
+
     /// The span ends now: its start plus its duration.
     #[inline(always)]
     pub(super) fn end(&mut self, now: Moment) {
+        #[cfg(feature = "ebpf")]
+        self.account(Some(now.monotonic));
         self.time = if self.marks.has(Marks::START_IS_GIVEN) {
             now.wall
         } else {
@@ -452,6 +493,8 @@ impl Contents {
     /// The span ends at a given time. Whoever ends it through its context gives the system's, which may
     /// be a little behind the clock that gave the start.
     pub(super) fn end_at(&mut self, end: SystemTime) {
+        #[cfg(feature = "ebpf")]
+        self.account(None);
         const CLOCKS_DIFFER_NANOS: u64 = 100_000;
         match nanos_since_1970(end) {
             Some(mut nanos) => {
@@ -506,6 +549,20 @@ impl Contents {
             code.push_to(&mut of_code);
             let at = usize::from(self.code_at);
             attributes.splice(at..at, of_code);
+        }
+        #[cfg(feature = "ebpf")]
+        if self.marks.has(Marks::HAS_FIGURES) {
+            let nanos = match (start, end) {
+                (None, None) => self.time.saturating_sub(self.start),
+                (start, end) => nanos_between(
+                    start.unwrap_or_else(|| system_time(self.start)),
+                    end.unwrap_or_else(|| system_time(self.time)),
+                ),
+            };
+            attributes.reserve(ebpf::ATTRIBUTES);
+            self.figures.each(nanos, |name, value| {
+                attributes.push(KeyValue::new(Key::from_static_str(name), value));
+            });
         }
         SpanData {
             span_context: SpanContext::new(

@@ -276,6 +276,8 @@ fn start_at<F>(
         is_dropped: false,
     };
     let now = desk.watch.now();
+    #[cfg(feature = "ebpf")]
+    crate::extensions::ebpf::started(span_id.to_bytes(), now.monotonic);
     record.with(|contents| {
         contents.begin(beginning, now);
         if let Some(count) = count {
@@ -289,6 +291,10 @@ fn start_at<F>(
         }
     });
     record.publish();
+    #[cfg(feature = "ebpf")]
+    if site.is_profiled {
+        crate::extensions::ebpf::mark(context.span().span_context());
+    }
     Started::Here(Some(SpanHandle(handle)))
 }
 

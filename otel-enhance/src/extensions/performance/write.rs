@@ -99,6 +99,8 @@ impl Deliver<WrittenSpans> for WrittenDelivery {
             return;
         }
         config::limits::apply(&engine.exporter.limits, &mut span);
+        #[cfg(feature = "ebpf")]
+        crate::extensions::ebpf::unload(&mut span);
         engine.exporter.with_writer(|writer| {
             writer.write_official(&span);
             engine.push_all(writer.written());

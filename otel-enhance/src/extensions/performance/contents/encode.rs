@@ -154,6 +154,9 @@ impl EncodeSpan for View<'_> {
         if let Some(code) = code {
             visit_code(code, &mut visit);
         }
+        #[cfg(feature = "ebpf")]
+        self.contents
+            .each_figure(|name, value| visit(name, ValueRef::I64(value)));
     }
 
     #[inline(always)]

@@ -2,20 +2,30 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
-use otel_enhance_ebpf::loader::{self, Options, Registrar, Samples, Session};
+use otel_enhance_ebpf::loader::{self, Options, Registrar, Samples, Session, ThreadSlot};
 
-use super::handle::EbpfHandle;
-use super::status::{EbpfStatus, Tier};
-use crate::config::EbpfSettings;
+use super::{observer, parked};
+use crate::clock::clock;
+use crate::config::{EbpfSettings, EbpfSpans};
+use crate::extensions::ebpf::{EbpfHandle, EbpfStatus, Tier};
 use crate::lifecycle::generation;
 
 /// The number of the session that is open, 0 for none. Threads compare it with that of the one they know.
-static EPOCH: AtomicU32 = AtomicU32::new(0);
+pub(super) static EPOCH: AtomicU32 = AtomicU32::new(0);
 
-static CURRENT: RwLock<Weak<Lease>> = RwLock::new(Weak::new());
+static CURRENT: RwLock<Current> = RwLock::new(Current {
+    lease: Weak::new(),
+    joined: None,
+});
+
+struct Current {
+    lease: Weak<Lease>,
+    /// For threads that meet it. It keeps nothing open.
+    joined: Option<Joined>,
+}
 
 /// What is in the kernel, and what was said about it.
 pub(crate) struct Running {
@@ -40,7 +50,10 @@ impl Running {
         if let Some(hz) = settings.sample_hz {
             options = options.with_sample_hz(hz);
         }
+        let is_observing = observer::install();
         let (session, tier, refusals) = match Session::load(&options) {
+            // Nobody would say which span is active, and samples alone are what others are for.
+            _ if !is_observing => (None, Tier::ObserverTaken, Vec::new()),
             Ok(session) => {
                 let tier = match session.tier() {
                     loader::Tier::Full => Tier::Full,
@@ -66,31 +79,30 @@ impl Running {
         }
     }
 
-    pub(super) fn status(&self) -> &EbpfStatus {
+    pub(crate) fn status(&self) -> &EbpfStatus {
         &self.status
     }
 
-    pub(super) fn settings(&self) -> &EbpfSettings {
+    #[expect(clippy::unused_self, reason = "it is the process's, as the session is")]
+    pub(crate) fn spans_lost(&self) -> u64 {
+        parked::prepare().lost()
+    }
+
+    pub(crate) fn settings(&self) -> &EbpfSettings {
         &self.settings
     }
 
     /// The reader of samples, to be taken once; `None` where none are taken. It must be dropped in a function
     /// that is given to [`on_close`](Self::on_close): while it lives, so does the ring in the kernel.
     #[expect(dead_code, reason = "samples are not read yet")]
-    pub(super) fn take_samples(&self) -> Option<Samples> {
+    pub(crate) fn take_samples(&self) -> Option<Samples> {
         self.session().as_mut()?.take_samples()
     }
 
     /// Has `end` called just before the session is closed.
     #[expect(dead_code, reason = "samples are not read yet")]
-    pub(super) fn on_close(&self, end: impl FnOnce() + Send + 'static) {
+    pub(crate) fn on_close(&self, end: impl FnOnce() + Send + 'static) {
         lock(&self.on_close).push(Box::new(end));
-    }
-
-    /// What gives slots to threads; `None` where no programs are loaded.
-    #[expect(dead_code, reason = "threads are not registered yet")]
-    pub(super) fn registrar(&self) -> Option<&Registrar> {
-        self.registrar.as_ref()
     }
 
     fn session(&self) -> MutexGuard<'_, Option<Session>> {
@@ -106,10 +118,85 @@ impl Running {
             mem::forget((ends, session));
             return;
         }
-        let _ = EPOCH.compare_exchange(self.epoch, 0, Ordering::Relaxed, Ordering::Relaxed);
+        let mut current = CURRENT.write().unwrap_or_else(PoisonError::into_inner);
+        if current
+            .joined
+            .as_ref()
+            .is_some_and(|joined| joined.epoch == self.epoch)
+        {
+            current.joined = None;
+            EPOCH.store(0, Ordering::Relaxed);
+        }
+        drop(current);
         ends.into_iter().for_each(|end| end());
         drop(session);
     }
+}
+
+/// Reads both clocks until they were read close together.
+fn ahead() -> u64 {
+    let reading = || {
+        let before = clock().now().monotonic;
+        let kernel = loader::monotonic_ns();
+        let after = clock().now().monotonic;
+        let spans = before + (after - before) / 2;
+        (after - before, kernel.wrapping_sub(spans))
+    };
+    (0..20)
+        .map(|_| reading())
+        .min()
+        .map_or(0, |(_, ahead)| ahead)
+}
+
+/// What a thread needs of the session.
+#[derive(Clone)]
+pub(super) struct Joined {
+    epoch: u32,
+    generation: u32,
+    registrar: Option<Registrar>,
+    /// Where it gets no slot.
+    pub(super) uses_own_accounts: bool,
+    pub(super) ahead: u64,
+    pub(super) marked_only: bool,
+}
+
+impl Joined {
+    fn to(running: &Running) -> Self {
+        let tier = running.status.tier;
+        Self {
+            epoch: running.epoch,
+            generation: running.generation,
+            registrar: running.registrar.clone().filter(|_| tier == Tier::Full),
+            uses_own_accounts: tier >= Tier::OwnThreads,
+            ahead: ahead(),
+            marked_only: running.settings.spans == EbpfSpans::Marked,
+        }
+    }
+
+    pub(super) fn register(&self) -> Option<ThreadSlot> {
+        self.registrar.as_ref()?.register()
+    }
+}
+
+/// The session of this epoch, for a thread that meets it; `None` where somebody just opens or closes one: nobody
+/// waits here. In a forked child there is none until it opens its own.
+pub(super) fn join(epoch: u32) -> Option<Option<Joined>> {
+    if epoch == 0 {
+        return Some(None);
+    }
+    let current = CURRENT.try_read().ok()?;
+    match &current.joined {
+        Some(joined) if joined.epoch != epoch => None,
+        Some(joined) if joined.generation == generation() => Some(Some(joined.clone())),
+        _ => Some(None),
+    }
+}
+
+static MARKED_ONLY: AtomicBool = AtomicBool::new(false);
+
+/// Whether spans have figures only if their function says so.
+pub(super) fn is_marked_only() -> bool {
+    MARKED_ONLY.load(Ordering::Relaxed)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -149,7 +236,7 @@ impl EbpfLease {
 /// Opens the session, or joins the one that is open, whose settings hold then.
 pub(crate) fn open(settings: &EbpfSettings) -> EbpfLease {
     let mut current = CURRENT.write().unwrap_or_else(PoisonError::into_inner);
-    if let Some(lease) = current.upgrade() {
+    if let Some(lease) = current.lease.upgrade() {
         if lease.0.generation == generation() {
             return EbpfLease(lease);
         }
@@ -157,7 +244,11 @@ pub(crate) fn open(settings: &EbpfSettings) -> EbpfLease {
         mem::forget(lease);
     }
     let lease = Arc::new(Lease(Arc::new(Running::open(settings))));
-    *current = Arc::downgrade(&lease);
+    parked::prepare().clear();
+    MARKED_ONLY.store(settings.spans == EbpfSpans::Marked, Ordering::Relaxed);
+    current.lease = Arc::downgrade(&lease);
+    // A registrar of the parent's goes with what it replaces, which frees memory of this process alone.
+    current.joined = Some(Joined::to(&lease.0));
     EPOCH.store(lease.0.epoch, Ordering::Release);
     EbpfLease(lease)
 }

@@ -1,0 +1,53 @@
+//! Figures on their way through the official processors: a span of the SDK takes them along as one attribute, which
+//! becomes what it stands for where the span is exported.
+
+use std::time::Duration;
+
+use opentelemetry::{Array, Key, KeyValue, Value};
+use opentelemetry_sdk::trace::SpanData;
+
+use super::figures::{ATTRIBUTES, Figures};
+use super::thread;
+
+const KEY: &str = "otel_enhance.figures";
+
+/// Gives a span that has just ended on this thread what it did.
+pub(crate) fn load(span: &mut SpanData) {
+    let context = &span.span_context;
+    if !context.is_sampled() {
+        return;
+    }
+    let (trace_id, span_id) = (context.trace_id().to_bytes(), context.span_id().to_bytes());
+    if let Some(figures) = thread::ended(&trace_id, span_id, None) {
+        let numbers = figures.to_numbers().to_vec();
+        let value = Value::Array(Array::I64(numbers));
+        span.attributes
+            .push(KeyValue::new(Key::from_static_str(KEY), value));
+    }
+}
+
+/// Turns what a span carries into attributes.
+pub(crate) fn unload(span: &mut SpanData) {
+    let is_it = |attribute: &KeyValue| attribute.key.as_str() == KEY;
+    let Some(at) = span.attributes.iter().rposition(is_it) else {
+        return;
+    };
+    let carried = span.attributes.remove(at);
+    let Value::Array(Array::I64(numbers)) = &carried.value else {
+        return;
+    };
+    let Some(figures) = Figures::from_numbers(numbers) else {
+        return;
+    };
+    let duration = span.end_time.duration_since(span.start_time);
+    let duration = nanos(duration.unwrap_or_default());
+    span.attributes.reserve(ATTRIBUTES);
+    figures.each(duration, |name, value| {
+        span.attributes
+            .push(KeyValue::new(Key::from_static_str(name), value));
+    });
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,289 @@
+//! What is said of a span.
+
+/// What threads did, added up over intervals. Differences may wrap on their way: only what comes out is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    /// How long the intervals were, in nanoseconds.
+    pub(super) active: u64,
+    /// Of this, asleep; where waits are not split, all of them.
+    pub(super) blocked: u64,
+    /// Of this, ready without a CPU.
+    pub(super) run_queue: u64,
+    pub(super) voluntary: u32,
+    pub(super) involuntary: u32,
+    pub(super) page_faults: u32,
+}
+
+impl Sums {
+    pub(super) const ZERO: Self = Self {
+        active: 0,
+        blocked: 0,
+        run_queue: 0,
+        voluntary: 0,
+        involuntary: 0,
+        page_faults: 0,
+    };
+
+    #[inline(always)]
+    pub(super) const fn plus(self, more: Self) -> Self {
+        Self {
+            active: self.active.wrapping_add(more.active),
+            blocked: self.blocked.wrapping_add(more.blocked),
+            run_queue: self.run_queue.wrapping_add(more.run_queue),
+            voluntary: self.voluntary.wrapping_add(more.voluntary),
+            involuntary: self.involuntary.wrapping_add(more.involuntary),
+            page_faults: self.page_faults.wrapping_add(more.page_faults),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) const fn minus(self, part: Self) -> Self {
+        Self {
+            active: self.active.wrapping_sub(part.active),
+            blocked: self.blocked.wrapping_sub(part.blocked),
+            run_queue: self.run_queue.wrapping_sub(part.run_queue),
+            voluntary: self.voluntary.wrapping_sub(part.voluntary),
+            involuntary: self.involuntary.wrapping_sub(part.involuntary),
+            page_faults: self.page_faults.wrapping_sub(part.page_faults),
+        }
+    }
+
+    /// The same without shares below nothing, which differences of what was settled apart may have.
+    const fn tidy(mut self) -> Self {
+        if self.blocked.cast_signed() < 0 {
+            self.blocked = 0;
+        }
+        if self.run_queue.cast_signed() < 0 {
+            self.run_queue = 0;
+        }
+        if self.active.cast_signed() < 0 {
+            self.active = 0;
+        }
+        self.settled()
+    }
+
+    /// Waits that are no longer than the interval: two clocks measure them, which differ by a microsecond or two.
+    #[inline(always)]
+    pub(super) const fn settled(mut self) -> Self {
+        let excess = (self.blocked + self.run_queue).saturating_sub(self.active);
+        if excess > 0 {
+            let of_queue = if excess < self.run_queue {
+                excess
+            } else {
+                self.run_queue
+            };
+            self.run_queue -= of_queue;
+            self.blocked -= excess - of_queue;
+        }
+        self
+    }
+
+    const fn cpu(&self) -> u64 {
+        self.active
+            .wrapping_sub(self.blocked)
+            .wrapping_sub(self.run_queue)
+    }
+}
+
+/// What a span did while it was active.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Figures {
+    /// With the spans that were active on top of it.
+    pub(super) total: Sums,
+    /// Without them.
+    pub(super) own: Sums,
+    /// How often it became active.
+    pub(super) activations: u32,
+    /// Whether blocked and ready are one sum, because nobody told them apart.
+    pub(super) is_unsplit: bool,
+}
+
+/// The names of [`Sums`] as attributes of a span.
+struct Names {
+    cpu: &'static str,
+    blocked: &'static str,
+    run_queue: &'static str,
+    waiting: &'static str,
+    voluntary: &'static str,
+    involuntary: &'static str,
+    page_faults: &'static str,
+}
+
+const TOTAL: Names = Names {
+    cpu: "otel_enhance.cpu.time",
+    blocked: "otel_enhance.blocked.time",
+    run_queue: "otel_enhance.run_queue.time",
+    waiting: "otel_enhance.waiting.time",
+    voluntary: "otel_enhance.context_switches.voluntary",
+    involuntary: "otel_enhance.context_switches.involuntary",
+    page_faults: "otel_enhance.page_faults",
+};
+
+const OWN: Names = Names {
+    cpu: "otel_enhance.self.cpu.time",
+    blocked: "otel_enhance.self.blocked.time",
+    run_queue: "otel_enhance.self.run_queue.time",
+    waiting: "otel_enhance.self.waiting.time",
+    voluntary: "otel_enhance.self.context_switches.voluntary",
+    involuntary: "otel_enhance.self.context_switches.involuntary",
+    page_faults: "otel_enhance.self.page_faults",
+};
+
+const POLLS: &str = "otel_enhance.polls";
+const BETWEEN_POLLS: &str = "otel_enhance.between_polls.time";
+
+/// Attributes of a span at most.
+pub(crate) const ATTRIBUTES: usize = 14;
+
+impl Figures {
+    pub(crate) const NONE: Self = Self {
+        total: Sums::ZERO,
+        own: Sums::ZERO,
+        activations: 0,
+        is_unsplit: false,
+    };
+
+    /// Hands each attribute to `visit`; the span took `duration` nanoseconds.
+    pub(crate) fn each(&self, duration: u64, mut visit: impl FnMut(&'static str, i64)) {
+        let mut all = |sums: Sums, names: &Names| {
+            let sums = sums.tidy();
+            let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+            visit(names.cpu, number(sums.cpu()));
+            if self.is_unsplit {
+                visit(names.waiting, number(sums.blocked));
+            } else {
+                visit(names.blocked, number(sums.blocked));
+                visit(names.run_queue, number(sums.run_queue));
+            }
+            visit(names.voluntary, sums.voluntary.into());
+            visit(names.involuntary, sums.involuntary.into());
+            visit(names.page_faults, sums.page_faults.into());
+        };
+        all(self.total, &TOTAL);
+        if self.own != self.total {
+            all(self.own, &OWN);
+        }
+        if self.activations > 1 {
+            visit(POLLS, self.activations.into());
+            let between = duration.saturating_sub(self.total.active);
+            visit(BETWEEN_POLLS, i64::try_from(between).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// As numbers, and back by [`from_numbers`](Self::from_numbers).
+    pub(super) fn to_numbers(self) -> [i64; NUMBERS] {
+        let sums = |sums: Sums| {
+            [
+                sums.active.cast_signed(),
+                sums.blocked.cast_signed(),
+                sums.run_queue.cast_signed(),
+                pair(sums.voluntary, sums.involuntary),
+                i64::from(sums.page_faults),
+            ]
+        };
+        let ([a, b, c, d, e], [f, g, h, i, j]) = (sums(self.total), sums(self.own));
+        let last = pair(self.activations, self.is_unsplit.into());
+        [a, b, c, d, e, f, g, h, i, j, last]
+    }
+
+    pub(super) fn from_numbers(numbers: &[i64]) -> Option<Self> {
+        let [a, b, c, d, e, f, g, h, i, j, last] = *numbers else {
+            return None;
+        };
+        let sums = |[active, blocked, run_queue, switches, page_faults]: [i64; 5]| {
+            let (voluntary, involuntary) = unpair(switches);
+            Sums {
+                active: active.cast_unsigned(),
+                blocked: blocked.cast_unsigned(),
+                run_queue: run_queue.cast_unsigned(),
+                voluntary,
+                involuntary,
+                page_faults: page_faults as u32,
+            }
+        };
+        let (activations, is_unsplit) = unpair(last);
+        Some(Self {
+            total: sums([a, b, c, d, e]),
+            own: sums([f, g, h, i, j]),
+            activations,
+            is_unsplit: is_unsplit != 0,
+        })
+    }
+}
+
+pub(super) const NUMBERS: usize = 11;
+
+const fn pair(high: u32, low: u32) -> i64 {
+    ((high as u64) << 32 | low as u64).cast_signed()
+}
+
+const fn unpair(both: i64) -> (u32, u32) {
+    let both = both.cast_unsigned();
+    ((both >> 32) as u32, both as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUMS: Sums = Sums {
+        active: 1_000,
+        blocked: 600,
+        run_queue: 100,
+        voluntary: 3,
+        involuntary: u32::MAX,
+        page_faults: 5,
+    };
+
+    #[test]
+    fn figures_as_numbers_come_back_as_they_were() {
+        let figures = Figures {
+            total: SUMS,
+            own: Sums {
+                blocked: 1,
+                ..Sums::ZERO
+            },
+            activations: 7,
+            is_unsplit: true,
+        };
+        assert_eq!(Figures::from_numbers(&figures.to_numbers()), Some(figures));
+        assert_eq!(Figures::from_numbers(&[1, 2]), None);
+    }
+
+    #[test]
+    fn waits_longer_than_the_interval_are_cut_and_the_rest_adds_up() {
+        let late = Sums {
+            active: 650,
+            ..SUMS
+        };
+        let settled = late.settled();
+        assert_eq!(
+            (settled.blocked, settled.run_queue, settled.cpu()),
+            (600, 50, 0)
+        );
+        let later = Sums {
+            active: 400,
+            ..SUMS
+        };
+        let settled = later.settled();
+        assert_eq!(
+            (settled.blocked, settled.run_queue, settled.cpu()),
+            (400, 0, 0)
+        );
+        assert_eq!(SUMS.settled(), SUMS);
+    }
+
+    #[test]
+    fn figures_of_a_span_alone_are_said_once() {
+        let alone = Figures {
+            total: SUMS,
+            own: SUMS,
+            activations: 1,
+            is_unsplit: false,
+        };
+        let mut names = Vec::new();
+        alone.each(1_000, |name, value| names.push((name, value)));
+        assert_eq!(names.len(), 6);
+        assert_eq!(names[0], ("otel_enhance.cpu.time", 300));
+    }
+}

@@ -1,0 +1,297 @@
+//! Figures of spans that are not active anywhere, until they are again or end: a bounded table without locks.
+//!
+//! A span is found by its id in one line of eight. Who holds an entry has set the lowest bit of its tag, and alone
+//! may look at it. Where a line is full, what waits longest makes room, and is counted as lost: such are as a rule
+//! the leftovers of spans that ended while another thread still had them active.
+#![expect(
+    unsafe_code,
+    reason = "an entry belongs to whoever has set the lowest bit of its tag"
+)]
+
+use std::alloc::{self, Layout};
+use std::cell::UnsafeCell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::extensions::ebpf::figures::Sums;
+
+/// Spans that can wait at a time: 16,384, in 2 MiB of which only what is used is there.
+const LINES: usize = 2_048;
+const WAYS: usize = 8;
+
+/// What is kept of a span.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) span_id: u64,
+    pub(super) trace_id: [u8; 16],
+    pub(super) total: Sums,
+    pub(super) own: Sums,
+    pub(super) activations: u32,
+    /// When it was put here, by the clock of spans.
+    pub(super) since: u64,
+}
+
+#[repr(align(64))]
+struct Line([AtomicU64; WAYS]);
+
+/// See the module.
+pub(super) struct Parked {
+    tags: Box<[Line]>,
+    entries: Box<[UnsafeCell<Entry>]>,
+    lost: AtomicU64,
+}
+
+// SAFETY: an entry is reached by who has set the lowest bit of its tag, alone; everything else is atomic.
+unsafe impl Sync for Parked {}
+// SAFETY: as above.
+unsafe impl Send for Parked {}
+
+/// The right to an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held(u32);
+
+impl Held {
+    /// A number that is not 0.
+    pub(super) const fn number(self) -> u32 {
+        self.0 + 1
+    }
+
+    pub(super) const fn of_number(number: u32) -> Option<Self> {
+        match number.checked_sub(1) {
+            Some(at) => Some(Self(at)),
+            None => None,
+        }
+    }
+}
+
+const HELD: u64 = 1;
+
+/// The table of the process, once a session was opened.
+pub(super) fn parked() -> Option<&'static Parked> {
+    TABLE.get()
+}
+
+static TABLE: OnceLock<Parked> = OnceLock::new();
+
+/// Makes it.
+pub(super) fn prepare() -> &'static Parked {
+    TABLE.get_or_init(Parked::new)
+}
+
+impl Parked {
+    fn new() -> Self {
+        let line = || Line([const { AtomicU64::new(0) }; WAYS]);
+        Self {
+            tags: (0..LINES).map(|_| line()).collect(),
+            entries: zeroed(LINES * WAYS),
+            lost: AtomicU64::new(0),
+        }
+    }
+
+    fn line(&self, span_id: u64) -> (usize, &[AtomicU64; WAYS]) {
+        // Ids are random as a rule; where they are not, this spreads them.
+        let spread = span_id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let line = (spread >> 32) as usize % LINES;
+        (line * WAYS, &self.tags[line].0)
+    }
+
+    /// The entry of this span, if nobody else holds it.
+    #[inline]
+    pub(super) fn take(&self, span_id: u64, trace_id: &[u8; 16]) -> Option<Held> {
+        let (first, line) = self.line(span_id);
+        let free = span_id & !HELD;
+        for (way, tag) in line.iter().enumerate() {
+            if tag.load(Ordering::Relaxed) != free || free == 0 {
+                continue;
+            }
+            if tag
+                .compare_exchange(free, free | HELD, Ordering::Acquire, Ordering::Relaxed)
+                .is_err()
+            {
+                continue;
+            }
+            let held = Held((first + way) as u32);
+            let is_ours = self.with(held, |entry| {
+                entry.span_id == span_id && entry.trace_id == *trace_id
+            });
+            if is_ours {
+                return Some(held);
+            }
+            self.put_back(held);
+        }
+        None
+    }
+
+    /// A new entry for this span; `None` where others hold the whole line.
+    pub(super) fn claim(&self, span_id: u64, trace_id: &[u8; 16]) -> Option<Held> {
+        let tag = span_id | HELD;
+        let (first, line) = self.line(span_id);
+        let won = |way: usize, old: u64| {
+            line[way]
+                .compare_exchange(old, tag, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+        };
+        let free = (0..WAYS)
+            .find(|way| line[*way].load(Ordering::Relaxed) == 0 && won(*way, 0))
+            .or_else(|| {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                // Who waits longest is seen by holding each for a moment.
+                let oldest = (0..WAYS)
+                    .filter_map(|way| {
+                        let old = line[way].load(Ordering::Relaxed);
+                        if old & HELD != 0 || old == 0 {
+                            return None;
+                        }
+                        line[way]
+                            .compare_exchange(old, old | HELD, Ordering::Acquire, Ordering::Relaxed)
+                            .ok()?;
+                        let held = Held((first + way) as u32);
+                        let since = self.with(held, |entry| entry.since);
+                        self.put_back(held);
+                        Some((since, way, old))
+                    })
+                    .min()?;
+                won(oldest.1, oldest.2).then_some(oldest.1)
+            })?;
+        let held = Held((first + free) as u32);
+        self.with(held, |entry| {
+            *entry = Entry {
+                span_id,
+                trace_id: *trace_id,
+                total: Sums::ZERO,
+                own: Sums::ZERO,
+                activations: 0,
+                since: 0,
+            };
+        });
+        Some(held)
+    }
+
+    /// Calls `f` with an entry that the caller holds.
+    #[inline]
+    pub(super) fn with<R>(&self, held: Held, f: impl FnOnce(&mut Entry) -> R) -> R {
+        // SAFETY: the tag's lowest bit is set by the caller, who was given `held` for that and gives it up by
+        // `put_back` or `free`; `f` knows neither.
+        f(unsafe { &mut *self.entries[held.0 as usize].get() })
+    }
+
+    #[inline]
+    fn tag(&self, held: Held) -> &AtomicU64 {
+        let at = held.0 as usize;
+        &self.tags[at / WAYS].0[at % WAYS]
+    }
+
+    /// Others may have it.
+    #[inline]
+    pub(super) fn put_back(&self, held: Held) {
+        let tag = self.tag(held);
+        // Nobody else writes it while the bit is set.
+        tag.store(tag.load(Ordering::Relaxed) & !HELD, Ordering::Release);
+    }
+
+    /// There is no such entry any more.
+    #[inline]
+    pub(super) fn free(&self, held: Held) {
+        self.tag(held).store(0, Ordering::Release);
+    }
+
+    /// Nobody held anything: for a new session, and a forked child.
+    pub(super) fn clear(&self) {
+        for tag in self.tags.iter().flat_map(|line| &line.0) {
+            // Those that are held will be given back, or were another process's.
+            let old = tag.load(Ordering::Relaxed);
+            if old != 0 && old & HELD == 0 {
+                let _ = tag.compare_exchange(old, 0, Ordering::Relaxed, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Spans of which something was lost because their line was full.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+/// So many entries of zeroes, in memory that is not touched yet.
+fn zeroed(entries: usize) -> Box<[UnsafeCell<Entry>]> {
+    let Ok(layout) = Layout::array::<UnsafeCell<Entry>>(entries) else {
+        return Box::default();
+    };
+    // SAFETY: the layout is not empty; it is that of the slice, and zeroes are an entry.
+    unsafe {
+        let place = alloc::alloc_zeroed(layout).cast::<UnsafeCell<Entry>>();
+        if place.is_null() {
+            alloc::handle_alloc_error(layout);
+        }
+        Box::from_raw(std::ptr::slice_from_raw_parts_mut(place, entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: [u8; 16] = [7; 16];
+
+    #[test]
+    fn entry_given_back_is_found_by_both_ids_alone() {
+        let table = Parked::new();
+        let held = table.claim(0x10, &TRACE).unwrap();
+        table.with(held, |entry| entry.activations = 3);
+        assert_eq!(table.take(0x10, &TRACE), None, "it is held");
+        table.put_back(held);
+        assert_eq!(table.take(0x11, &TRACE), None, "the lowest bit is told");
+        assert_eq!(table.take(0x10, &[8; 16]), None);
+        let found = table.take(0x10, &TRACE).unwrap();
+        assert_eq!(table.with(found, |entry| entry.activations), 3);
+        table.free(found);
+        assert_eq!(table.take(0x10, &TRACE), None);
+    }
+
+    #[test]
+    fn full_line_gives_up_what_waits_longest() {
+        let table = Parked::new();
+        let (first, _) = table.line(2);
+        let same = (1_u64..)
+            .map(|n| n * 2)
+            .filter(|id| table.line(*id).0 == first);
+        let same: Vec<u64> = same.take(WAYS + 1).collect();
+        for (age, id) in same.iter().enumerate() {
+            let held = table.claim(*id, &TRACE).unwrap();
+            table.with(held, |entry| entry.since = 100 + age as u64);
+            table.put_back(held);
+        }
+        assert_eq!(table.lost(), 1);
+        assert_eq!(table.take(same[0], &TRACE), None);
+        for id in &same[1..] {
+            assert!(table.take(*id, &TRACE).is_some(), "{id}");
+        }
+        // All are held now.
+        assert_eq!(table.claim(same[0], &TRACE), None);
+    }
+
+    #[test]
+    fn threads_that_take_and_give_lose_no_count() {
+        let table = Parked::new();
+        let held = table.claim(42, &TRACE).unwrap();
+        table.put_back(held);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut left = 10_000;
+                    while left > 0 {
+                        if let Some(held) = table.take(42, &TRACE) {
+                            table.with(held, |entry| entry.activations += 1);
+                            table.put_back(held);
+                            left -= 1;
+                        } else {
+                            std::hint::spin_loop();
+                        }
+                    }
+                });
+            }
+        });
+        let held = table.take(42, &TRACE).unwrap();
+        assert_eq!(table.with(held, |entry| entry.activations), 40_000);
+    }
+}

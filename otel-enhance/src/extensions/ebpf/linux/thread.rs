@@ -1,0 +1,582 @@
+//! What a thread knows of the spans that are active on it: one frame for each context that is attached.
+//!
+//! A slice is measured once, from its begin to its end, with whatever was on top of it; what was on top is taken off
+//! when it goes. So nothing is read at a change but for the span that comes or goes, and a parent is not touched
+//! while its children run.
+#![expect(
+    unsafe_code,
+    reason = "what belongs to a thread is reached without asking whether it is destroyed"
+)]
+
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
+use otel_enhance_ebpf::loader::ThreadSlot;
+
+use super::parked::{Held, Parked, parked};
+use super::running::{self, EPOCH};
+use super::source::{self, Snap, Source};
+use crate::clock::Watch;
+use crate::extensions::ebpf::figures::{Figures, Sums};
+
+/// Contexts on top of each other that are told apart; what is above counts for the highest of these.
+const DEPTH: usize = 64;
+
+/// What a context on the stack is for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A span that will have figures.
+    Tracked,
+    /// The same, which is active further down as well: its own time counts there.
+    Again,
+    /// It has ended, and its context is still attached.
+    Ended,
+    /// A span without figures: what it does counts for the one below.
+    Through,
+    /// No span of this process: what happens there counts for nobody.
+    Outside,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    span_id: u64,
+    trace_id: [u8; 16],
+    entered: Snap,
+    /// What spans on top of it did, those that are gone.
+    nested: Sums,
+    /// Of one that has ended, all that it did.
+    all: Sums,
+    /// Of [`Held`], 0 for none.
+    entry: u32,
+    /// Attached so often again, directly on top of itself.
+    again: u16,
+    kind: Kind,
+}
+
+impl Frame {
+    const NONE: Self = Self {
+        span_id: 0,
+        trace_id: [0; 16],
+        entered: Snap::ZERO,
+        nested: Sums::ZERO,
+        all: Sums::ZERO,
+        entry: 0,
+        again: 0,
+        kind: Kind::Tracked,
+    };
+
+    const fn is_measured(&self) -> bool {
+        matches!(self.kind, Kind::Tracked | Kind::Again)
+    }
+}
+
+struct Thread {
+    /// Of the session that it knows; see [`LEAVING`].
+    epoch: u32,
+    /// Contexts beyond [`DEPTH`].
+    too_deep: u32,
+    depth: usize,
+    source: Source,
+    /// What the kernel's clock is ahead of that of spans.
+    ahead: u64,
+    marked_only: bool,
+    watch: Watch,
+    frames: [Frame; DEPTH],
+}
+
+/// The thread is being torn down.
+const LEAVING: u32 = u32::MAX;
+
+thread_local! {
+    static THREAD: UnsafeCell<Thread> = const { UnsafeCell::new(Thread {
+        epoch: 0,
+        too_deep: 0,
+        depth: 0,
+        source: Source::Nothing,
+        ahead: 0,
+        marked_only: false,
+        watch: Watch::new(),
+        frames: [Frame::NONE; DEPTH],
+    }) };
+
+    /// What the thread's source points to, and what gives it back.
+    static SLOT: Owner = const { Owner(RefCell::new(None)) };
+
+    /// The span that the fast path has started last, and when.
+    static STARTED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+struct Owner(RefCell<Option<ThreadSlot>>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        with(|thread| {
+            thread.forget();
+            thread.source = Source::Nothing;
+            thread.epoch = LEAVING;
+        });
+    }
+}
+
+/// Calls `f` with what the thread knows.
+#[inline(always)]
+fn with<R>(f: impl FnOnce(&mut Thread) -> R) -> R {
+    THREAD.with(|thread| {
+        // SAFETY: the thread's own. Nobody is called from within who could come back here: not contexts, not
+        // spans, no code of the application's.
+        f(unsafe { &mut *thread.get() })
+    })
+}
+
+/// The fast path has started a span, at this time.
+#[inline(always)]
+pub(crate) fn started(span_id: [u8; 8], time: u64) {
+    if EPOCH.load(Ordering::Relaxed) != 0 {
+        STARTED.set((u64::from_le_bytes(span_id), time));
+    }
+}
+
+/// A span that has just started is one of those that shall have figures where others have none.
+pub(crate) fn mark(span: &SpanContext) {
+    if EPOCH.load(Ordering::Relaxed) == 0 || !running::is_marked_only() || !span.is_sampled() {
+        return;
+    }
+    let span_id = u64::from_le_bytes(span.span_id().to_bytes());
+    if let Some(table) = parked()
+        && let Some(held) = table.claim(span_id, &span.trace_id().to_bytes())
+    {
+        // Whoever has waited longest makes room first: it has not waited yet.
+        table.with(held, |entry| entry.since = u64::MAX);
+        table.put_back(held);
+    }
+}
+
+/// A context is attached.
+#[inline]
+pub(super) fn enter(to: &Context) {
+    let epoch = EPOCH.load(Ordering::Relaxed);
+    with(|thread| {
+        if (thread.epoch == epoch && epoch != 0) || thread.refresh(epoch) {
+            thread.enter(to);
+        }
+    });
+}
+
+/// A context is detached, and `to` is active again.
+#[inline]
+pub(super) fn exit(from: &Context, to: &Context) {
+    let epoch = EPOCH.load(Ordering::Relaxed);
+    with(|thread| {
+        if thread.epoch == epoch && thread.depth > 0 {
+            thread.exit(from, to);
+        }
+    });
+}
+
+/// A span ends: what it did, if it was ever active. `time` is that of its end by the clock of spans, if it was read
+/// just now.
+#[inline]
+pub(crate) fn ended(trace_id: &[u8; 16], span_id: [u8; 8], time: Option<u64>) -> Option<Figures> {
+    let epoch = EPOCH.load(Ordering::Relaxed);
+    if epoch == 0 {
+        return None;
+    }
+    let span_id = u64::from_le_bytes(span_id);
+    with(|thread| {
+        let is_here = thread.epoch == epoch;
+        let found = is_here
+            .then(|| thread.end(span_id, trace_id, time))
+            .flatten();
+        found.or_else(|| thread.unpark(span_id, trace_id))
+    })
+}
+
+#[inline(always)]
+fn id_of(context: &Context) -> u64 {
+    if context.has_active_span() {
+        u64::from_le_bytes(context.span().span_context().span_id().to_bytes())
+    } else {
+        0
+    }
+}
+
+impl Thread {
+    /// Learns of the session that is open now; says whether there is one for this thread.
+    #[cold]
+    #[inline(never)]
+    fn refresh(&mut self, epoch: u32) -> bool {
+        if self.epoch == LEAVING {
+            return false;
+        }
+        if self.epoch != epoch {
+            // Waits for nobody: the next context will find out.
+            let Some(joined) = running::join(epoch) else {
+                return false;
+            };
+            self.forget();
+            self.source = Source::Nothing;
+            let slot = joined.as_ref().and_then(|joined| joined.register());
+            let is_own = joined
+                .as_ref()
+                .is_some_and(|joined| joined.uses_own_accounts);
+            let kept = SLOT.try_with(|owner| {
+                let Ok(mut place) = owner.0.try_borrow_mut() else {
+                    return;
+                };
+                *place = slot;
+                if let Some(slot) = &*place {
+                    self.source = Source::Slot(NonNull::from(slot));
+                } else if is_own {
+                    self.source = Source::Own;
+                }
+            });
+            self.epoch = if kept.is_ok() { epoch } else { LEAVING };
+            if let Some(joined) = joined {
+                self.ahead = joined.ahead;
+                self.marked_only = joined.marked_only;
+            }
+        }
+        self.epoch == epoch && epoch != 0
+    }
+
+    /// Nothing is active any more.
+    fn forget(&mut self) {
+        if let Some(table) = parked() {
+            for frame in &self.frames[..self.depth] {
+                if let Some(held) = Held::of_number(frame.entry) {
+                    table.free(held);
+                }
+            }
+        }
+        self.depth = 0;
+        self.too_deep = 0;
+    }
+
+    #[inline(always)]
+    fn slot(&self) -> Option<&'static ThreadSlot> {
+        match self.source {
+            // SAFETY: it is in `SLOT`, which changes the source before it gives the slot up, and nobody keeps
+            // the reference.
+            Source::Slot(slot) => Some(unsafe { slot.as_ref() }),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn now(&mut self) -> Option<Snap> {
+        match self.source {
+            Source::Slot(_) => source::now(self.slot()?, &mut self.watch),
+            Source::Own => Some(source::own(&mut self.watch)),
+            Source::Nothing => None,
+        }
+    }
+
+    #[inline(always)]
+    fn at(&mut self, time: Option<u64>) -> Option<Snap> {
+        match (time, self.slot()) {
+            (Some(time), Some(slot)) => source::at(slot, &mut self.watch, time, self.ahead),
+            _ => self.now(),
+        }
+    }
+
+    #[inline(always)]
+    fn enter(&mut self, to: &Context) {
+        let is_span = to.has_active_span();
+        let span = to.span();
+        let span = span.span_context();
+        let span_id = if is_span {
+            u64::from_le_bytes(span.span_id().to_bytes())
+        } else {
+            0
+        };
+        if self.depth == DEPTH || self.too_deep > 0 {
+            self.too_deep += 1;
+            return;
+        }
+        if let Some(top) = self.frames[..self.depth].last_mut()
+            && top.span_id == span_id
+        {
+            top.again = top.again.saturating_add(1);
+            return;
+        }
+        let trace_id = span.trace_id().to_bytes();
+        let is_here = is_span && span.is_valid() && !span.is_remote();
+        if let Some(slot) = self.slot() {
+            if is_here {
+                slot.enter(trace_id, span_id.to_le_bytes(), 0);
+            } else {
+                slot.leave();
+            }
+        }
+        let (started, time) = STARTED.get();
+        let is_new = started == span_id && !self.marked_only;
+        let mut kind = match (is_here, span.is_sampled()) {
+            (true, true) => Kind::Tracked,
+            (true, false) => Kind::Through,
+            (false, _) => Kind::Outside,
+        };
+        let mut entry = 0;
+        if kind == Kind::Tracked && !is_new {
+            (kind, entry) = self.known(span_id, &trace_id);
+        }
+        if kind == Kind::Tracked
+            && matches!(self.source, Source::Own)
+            && self.frames[..self.depth].iter().any(Frame::is_measured)
+        {
+            // Asking takes system calls: the outermost span has figures, as one.
+            kind = Kind::Through;
+            self.give_back(entry);
+            entry = 0;
+        }
+        let entered = match kind {
+            Kind::Through | Kind::Ended => Some(Snap::ZERO),
+            Kind::Outside if self.depth == 0 => Some(Snap::ZERO),
+            _ => self.at(is_new.then_some(time)),
+        };
+        let frame = &mut self.frames[self.depth];
+        frame.span_id = span_id;
+        frame.trace_id = trace_id;
+        frame.nested = Sums::ZERO;
+        frame.entry = entry;
+        frame.again = 0;
+        match entered {
+            Some(entered) => {
+                frame.entered = entered;
+                frame.kind = kind;
+            }
+            // The session has ended, or this is a forked child.
+            None => frame.kind = Kind::Through,
+        }
+        self.depth += 1;
+    }
+
+    /// What is known of a span that did not start just now.
+    #[inline(always)]
+    fn known(&mut self, span_id: u64, trace_id: &[u8; 16]) -> (Kind, u32) {
+        let below = &self.frames[..self.depth];
+        if below
+            .iter()
+            .any(|frame| frame.span_id == span_id && frame.is_measured())
+        {
+            return (Kind::Again, 0);
+        }
+        match parked().and_then(|table| table.take(span_id, trace_id)) {
+            Some(held) => (Kind::Tracked, held.number()),
+            None if self.marked_only => (Kind::Through, 0),
+            None => (Kind::Tracked, 0),
+        }
+    }
+
+    fn give_back(&self, entry: u32) {
+        if let (Some(table), Some(held)) = (parked(), Held::of_number(entry)) {
+            table.put_back(held);
+        }
+    }
+
+    #[inline(always)]
+    fn exit(&mut self, from: &Context, to: &Context) {
+        if self.too_deep > 0 {
+            self.too_deep -= 1;
+            return;
+        }
+        let to = id_of(to);
+        let top = &mut self.frames[self.depth - 1];
+        if top.again > 0 && top.span_id == to && id_of(from) == to {
+            top.again -= 1;
+            return;
+        }
+        self.pop();
+        // What was detached below the top is not told of: it goes now.
+        while self.depth > 0 && self.frames[self.depth - 1].span_id != to {
+            self.pop();
+        }
+        if let Some(slot) = self.slot() {
+            match self.frames[..self.depth].last() {
+                Some(top) if top.kind != Kind::Outside => {
+                    slot.enter(top.trace_id, top.span_id.to_le_bytes(), 0);
+                }
+                _ => slot.leave(),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) {
+        self.depth -= 1;
+        let frame = &self.frames[self.depth];
+        let nested = match frame.kind {
+            Kind::Ended => frame.all.plus(frame.nested),
+            Kind::Through => frame.nested,
+            _ => self.leave(),
+        };
+        if let Some(below) = self.frames[..self.depth].last_mut() {
+            below.nested = below.nested.plus(nested);
+        }
+    }
+
+    /// The slice of what was the top ends, and its span does not: says what is nested in the one below.
+    #[inline(never)]
+    fn leave(&mut self) -> Sums {
+        let frame = self.frames[self.depth];
+        if frame.kind == Kind::Outside && self.depth == 0 {
+            return Sums::ZERO;
+        }
+        let Some(now) = self.now() else {
+            self.give_back(frame.entry);
+            return Sums::ZERO;
+        };
+        let all = now.since(&frame.entered);
+        match frame.kind {
+            Kind::Outside => {
+                for below in &mut self.frames[..self.depth] {
+                    below.entered.shifted(all);
+                }
+                Sums::ZERO
+            }
+            Kind::Again => {
+                self.count_below(&frame, all.minus(frame.nested));
+                all
+            }
+            _ => {
+                park(&frame, all, now.time);
+                all
+            }
+        }
+    }
+
+    /// What a span does that is active further down as well counts there as its own.
+    fn count_below(&mut self, frame: &Frame, own: Sums) {
+        let below = self.frames[..self.depth].iter_mut().rev();
+        let mut same = below.filter(|below| below.span_id == frame.span_id);
+        if let Some(same) = same.find(|below| below.kind != Kind::Through) {
+            same.nested = same.nested.minus(own);
+        }
+    }
+
+    /// The span ends on this thread: all that it did, if it is active here.
+    #[inline(always)]
+    fn end(&mut self, span_id: u64, trace_id: &[u8; 16], time: Option<u64>) -> Option<Figures> {
+        let top = self.frames[..self.depth].last()?;
+        if top.span_id != span_id || top.kind != Kind::Tracked || top.trace_id != *trace_id {
+            return self.end_below(span_id, time);
+        }
+        let now = self.at(time)?;
+        let frame = &mut self.frames[self.depth - 1];
+        let total = now.since(&frame.entered);
+        let own = total.minus(frame.nested);
+        frame.kind = Kind::Ended;
+        frame.all = total;
+        frame.nested = Sums::ZERO;
+        let entry = std::mem::take(&mut frame.entry);
+        let mut figures = Figures {
+            total,
+            own,
+            activations: 1,
+            is_unsplit: matches!(self.source, Source::Own),
+        };
+        if entry != 0 {
+            figures = with_entry(figures, entry);
+        }
+        Some(figures)
+    }
+
+    /// The same where others are on top of it.
+    #[cold]
+    fn end_below(&mut self, span_id: u64, time: Option<u64>) -> Option<Figures> {
+        let is_it = |frame: &Frame| frame.span_id == span_id && frame.kind == Kind::Tracked;
+        let at = self.frames[..self.depth].iter().rposition(is_it)?;
+        let now = self.at(time)?;
+        // Where it is on top of itself as well, that is over, too.
+        for again in at + 1..self.depth {
+            let frame = self.frames[again];
+            if frame.span_id == span_id && frame.kind == Kind::Again {
+                let all = now.since(&frame.entered);
+                let on_top = self.running_on(again, &now);
+                let own = all.minus(frame.nested).minus(on_top);
+                self.frames[at].nested = self.frames[at].nested.minus(own);
+                // What is on top will be added when that goes, from its begin.
+                self.frames[again].kind = Kind::Through;
+                self.frames[again].nested = all.minus(on_top);
+            }
+        }
+        let running = self.running_on(at, &now);
+        let frame = &mut self.frames[at];
+        let total = now.since(&frame.entered);
+        let own = total.minus(frame.nested).minus(running);
+        frame.kind = Kind::Ended;
+        // What runs on top of it will be added when that goes, from its begin.
+        frame.all = total.minus(running);
+        frame.nested = Sums::ZERO;
+        let entry = std::mem::take(&mut frame.entry);
+        let figures = Figures {
+            total,
+            own,
+            activations: 1,
+            is_unsplit: matches!(self.source, Source::Own),
+        };
+        Some(with_entry(figures, entry))
+    }
+
+    /// What those on top of a frame have done that will be added to it once they go.
+    fn running_on(&self, at: usize, now: &Snap) -> Sums {
+        let mut sums = Sums::ZERO;
+        for frame in &self.frames[at + 1..self.depth] {
+            match frame.kind {
+                Kind::Through => sums = sums.plus(frame.nested),
+                Kind::Ended => sums = sums.plus(frame.all).plus(frame.nested),
+                Kind::Outside => return sums,
+                Kind::Tracked | Kind::Again => return sums.plus(now.since(&frame.entered)),
+            }
+        }
+        sums
+    }
+
+    /// What a span did that is active on no thread.
+    #[cold]
+    fn unpark(&self, span_id: u64, trace_id: &[u8; 16]) -> Option<Figures> {
+        let table = parked()?;
+        let held = table.take(span_id, trace_id)?;
+        let nothing = Figures {
+            is_unsplit: matches!(self.source, Source::Own),
+            ..Figures::default()
+        };
+        let figures = with_entry(nothing, held.number());
+        (figures.activations > 0).then_some(figures)
+    }
+}
+
+/// Together with what waited in the table, which is taken out.
+#[inline(never)]
+fn with_entry(mut figures: Figures, entry: u32) -> Figures {
+    if let (Some(table), Some(held)) = (parked(), Held::of_number(entry)) {
+        table.with(held, |entry| {
+            figures.total = figures.total.plus(entry.total);
+            figures.own = figures.own.plus(entry.own);
+            figures.activations = figures.activations.wrapping_add(entry.activations);
+        });
+        table.free(held);
+    }
+    figures
+}
+
+/// Keeps what a slice adds to its span until that is active again, or ends.
+#[inline(always)]
+fn park(frame: &Frame, all: Sums, now: u64) {
+    let Some(table) = parked() else {
+        return;
+    };
+    let claim = |table: &Parked| table.claim(frame.span_id, &frame.trace_id);
+    let Some(held) = Held::of_number(frame.entry).or_else(|| claim(table)) else {
+        return;
+    };
+    table.with(held, |entry| {
+        entry.total = entry.total.plus(all);
+        entry.own = entry.own.plus(all.minus(frame.nested));
+        entry.activations = entry.activations.wrapping_add(1);
+        entry.since = now;
+    });
+    table.put_back(held);
+}

@@ -1,0 +1,12 @@
+//! The extension `ebpf` on the real kernel: takes root and BTF.
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    unsafe_code,
+    reason = "tests, which ask the kernel for what it accounts elsewhere"
+)]
+
+mod common;
+mod law;
+mod shares;
