@@ -6,7 +6,7 @@
 use core::mem::{offset_of, size_of};
 
 /// Changes with each incompatible change of this module; the object carries the number it was built with.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// The slot that belongs to the process and to no thread; see [`Process`].
 pub const PROCESS_SLOT: u32 = 0;
@@ -120,8 +120,10 @@ pub struct Process {
     pub samples: u64,
     /// Kernel: samples of threads that are not registered.
     pub strangers: u64,
+    /// Kernel: sleeps within a span that were not looked at, because the thread's slot is beyond the room for them.
+    pub unwatched: u64,
     /// Zero.
-    pub unused: [u64; 4],
+    pub unused: [u64; 3],
 }
 
 /// What a thread does, in [`KernelLine::state`].
@@ -165,6 +167,8 @@ pub mod flag {
     pub const TRUNCATED: u16 = 1 << 2;
     /// There are no registers, and hence no stack: the thread was in the kernel, whose BTF is not known.
     pub const NO_REGISTERS: u16 = 1 << 3;
+    /// Not a tick of the clock: the thread slept for [`blocked_ns`](super::Sample::blocked_ns), with this stack.
+    pub const OFF_CPU: u16 = 1 << 4;
 }
 
 /// The head of a record in the ring of samples; [`stack_len`](Self::stack_len) bytes of the user stack follow,
@@ -176,7 +180,7 @@ pub mod flag {
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct Sample {
-    /// `CLOCK_MONOTONIC`, in nanoseconds.
+    /// `CLOCK_MONOTONIC`, in nanoseconds; when it went to sleep, if [`flag::OFF_CPU`] is set.
     pub time_ns: u64,
     /// The trace of the span that was active, if [`flag::SPAN`] is set.
     pub trace_id: [u8; 16],
@@ -196,6 +200,9 @@ pub struct Sample {
     pub stack_len: u32,
     /// How long the stack is in all, in bytes; 0 if unknown.
     pub stack_depth: u64,
+    /// How long the thread slept, if [`flag::OFF_CPU`] is set, in nanoseconds; its wait for a CPU afterwards is not
+    /// part of it.
+    pub blocked_ns: u64,
     /// The registers of user space, in the order of the kernel's `pt_regs` (x86-64) or `user_pt_regs`
     /// (AArch64).
     pub registers: [u64; MAX_REGISTERS],
@@ -245,8 +252,9 @@ const _: () = {
     assert!(offset_of!(Process, lost) == 72);
     assert!(offset_of!(Process, samples) == 80);
     assert!(offset_of!(Process, strangers) == 88);
+    assert!(offset_of!(Process, unwatched) == 96);
 
-    assert!(size_of::<Sample>() == 336);
+    assert!(size_of::<Sample>() == 344);
     assert!(offset_of!(Sample, trace_id) == 8);
     assert!(offset_of!(Sample, span_id) == 24);
     assert!(offset_of!(Sample, tag) == 32);
@@ -255,7 +263,8 @@ const _: () = {
     assert!(offset_of!(Sample, flags) == 48);
     assert!(offset_of!(Sample, stack_len) == 52);
     assert!(offset_of!(Sample, stack_depth) == 56);
-    assert!(offset_of!(Sample, registers) == 64);
+    assert!(offset_of!(Sample, blocked_ns) == 64);
+    assert!(offset_of!(Sample, registers) == 72);
     assert!(offset_of!(Record, stack) == size_of::<Sample>());
     assert!(size_of::<Record>() == size_of::<Sample>() + MAX_STACK);
 };

@@ -10,7 +10,8 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use crate::maps::{line, process};
+use crate::maps::{kernel_line, line, process, slot_of};
+use crate::off_cpu;
 use crate::task::Task;
 
 /// `sched_switch(preempt, prev, next, prev_state)`, from 5.19 on.
@@ -67,7 +68,8 @@ fn switch(prev: Task, next: Task, sleeps: impl FnOnce(Task) -> bool) {
     }
     // SAFETY: no condition.
     let now = unsafe { bpf_ktime_get_ns() };
-    if leaves && let Some(line) = line(prev.pid()) {
+    if leaves && let Some((number, slot)) = slot_of(prev.pid()) {
+        let line = kernel_line(slot);
         // SAFETY: the line was found, and this CPU holds the lock of the task's run queue.
         unsafe {
             let sleeps = sleeps(prev);
@@ -82,11 +84,17 @@ fn switch(prev: Task, next: Task, sleeps: impl FnOnce(Task) -> bool) {
             } else {
                 (*line).involuntary = (*line).involuntary.wrapping_add(1);
             }
+            if sleeps {
+                off_cpu::begins(process, slot, number, prev.pid(), now);
+            }
         }
     }
-    if comes && let Some(line) = line(next.pid()) {
+    if comes && let Some((number, slot)) = slot_of(next.pid()) {
         // SAFETY: as above.
-        unsafe { enter(line, state::RUNNING, now, next.cpu_time()) };
+        unsafe {
+            enter(kernel_line(slot), state::RUNNING, now, next.cpu_time());
+            off_cpu::ends(process, slot, number, next.pid());
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod accounting;
 mod control;
 mod faults;
 mod maps;
+mod off_cpu;
 mod sampling;
 mod settings;
 mod task;

@@ -23,6 +23,10 @@ static THREADS: HashMap<u32, u32, SLOTS_DEFAULT> = HashMap::new();
 #[btf_map]
 pub(crate) static SAMPLES: RingBuf<Record, RING_DEFAULT> = RingBuf::new();
 
+/// The stacks of threads that sleep, by slot; room for none unless the loader says otherwise.
+#[btf_map]
+static SLEEPS: Array<Record, 1> = Array::new();
+
 /// Where a sample is put together: its length is known only at the end.
 #[btf_map]
 static SCRATCH: PerCpuArray<Record, 1> = PerCpuArray::new();
@@ -49,9 +53,27 @@ pub(crate) fn number(tid: u32) -> Option<u32> {
 /// The line that the kernel keeps about a thread.
 #[inline(always)]
 pub(crate) fn line(tid: u32) -> Option<*mut KernelLine> {
-    let slot = slot(number(tid)?)?;
+    slot_of(tid).map(|(_, slot)| kernel_line(slot))
+}
+
+/// A thread's slot, with its number.
+#[inline(always)]
+pub(crate) fn slot_of(tid: u32) -> Option<(u32, *mut Slot)> {
+    let number = number(tid)?;
+    Some((number, slot(number)?))
+}
+
+/// The line that the kernel writes.
+#[inline(always)]
+pub(crate) fn kernel_line(slot: *mut Slot) -> *mut KernelLine {
     // SAFETY: a slot that was found is valid.
-    Some(unsafe { &raw mut (*slot).kernel })
+    unsafe { &raw mut (*slot).kernel }
+}
+
+/// Where the stack of a thread that sleeps is kept; `None` beyond the room for them.
+#[inline(always)]
+pub(crate) fn sleep(number: u32) -> Option<*mut Record> {
+    SLEEPS.get_ptr_mut(number)
 }
 
 /// Remembers a thread's slot; whether there was room.

@@ -61,6 +61,7 @@ fn take(
     sample.padding = 0;
     sample.stack_len = 0;
     sample.stack_depth = 0;
+    sample.blocked_ns = 0;
     let stack_end = identify(sample, process);
 
     let mut registers: *const c_void = interrupted(ctx);
@@ -70,18 +71,24 @@ fn take(
     }
     let mut length = 0;
     if !registers.is_null() {
-        // SAFETY: the room is as large as the largest set of registers.
-        unsafe {
-            bpf_probe_read_kernel(
-                sample.registers.as_mut_ptr().cast(),
-                settings::registers_size(),
-                registers,
-            );
-        }
-        length = stack(record, stack_end);
+        length = state(record, registers, stack_end);
     }
     send(record, length, process);
     Some(())
+}
+
+/// Copies the registers, and the stack that they point to; returns the bytes of that.
+#[inline(always)]
+pub(crate) fn state(record: *mut Record, registers: *const c_void, stack_end: u64) -> u64 {
+    // SAFETY: the room is as large as the largest set of registers.
+    unsafe {
+        bpf_probe_read_kernel(
+            (&raw mut (*record).sample.registers).cast(),
+            settings::registers_size(),
+            registers,
+        );
+    }
+    stack(record, stack_end)
 }
 
 /// Writes whose sample it is; returns where the thread's stack ends.
@@ -100,10 +107,16 @@ fn identify(sample: &mut Sample, process: *mut Process) -> u64 {
         return 0;
     };
     sample.slot = number;
+    // SAFETY: the slot was found, and its thread is on this CPU.
+    unsafe { (*slot).kernel.samples = (*slot).kernel.samples.wrapping_add(1) };
+    span(sample, slot)
+}
+
+/// Writes which span is active; returns where the thread's stack ends.
+#[inline(always)]
+pub(crate) fn span(sample: &mut Sample, slot: *const Slot) -> u64 {
     // SAFETY: the slot was found. Its thread is on this CPU, interrupted: what it was writing, it goes on writing.
     unsafe {
-        let slot: *mut Slot = slot;
-        (*slot).kernel.samples = (*slot).kernel.samples.wrapping_add(1);
         let user = &raw const (*slot).user;
         if core::ptr::read_volatile(&raw const (*user).valid) == 1 {
             sample.flags |= flag::SPAN;
@@ -185,7 +198,7 @@ fn copy(record: *mut Record, length: u64, sp: u64) -> bool {
 }
 
 #[inline(always)]
-fn send(record: *mut Record, length: u64, process: *mut Process) {
+pub(crate) fn send(record: *mut Record, length: u64, process: *mut Process) {
     let length = if length > MAX_STACK as u64 {
         MAX_STACK as u64
     } else {
@@ -223,7 +236,7 @@ fn send(record: *mut Record, length: u64, process: *mut Process) {
 ///
 /// The counter must be valid.
 #[inline(always)]
-unsafe fn count(counter: *mut u64) {
+pub(crate) unsafe fn count(counter: *mut u64) {
     // SAFETY: the caller's promise. The intrinsic, because the standard library has no such method for a target
     // without compare and swap, which this one lacks in its first version.
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, 1) };

@@ -29,6 +29,8 @@ settings! {
     TASK_STATE: task_state = 0;
     /// Offset of `sched_entity::sum_exec_runtime` in `task_struct::se`.
     TASK_CPU_TIME: task_cpu_time = 0;
+    /// Microseconds that a sleep lasts at least to become a sample; 0 for no such samples.
+    SLEEP_MIN_US: sleep_min_us = 0;
     /// Bytes of the registers that user space wants.
     REGISTERS_SIZE: registers_size = 168;
     /// Which of them, in words, is the instruction pointer.

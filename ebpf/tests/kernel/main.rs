@@ -14,5 +14,6 @@ mod accounting;
 mod common;
 mod ends;
 mod ladder;
+mod off_cpu;
 mod samples;
 mod threads;

@@ -27,12 +27,12 @@ pub(crate) fn compute(slot: &ThreadSlot, duration: Duration) {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn pointers(sample: &Sample) -> (u64, u64) {
+pub(crate) fn pointers(sample: &Sample) -> (u64, u64) {
     (sample.registers[16], sample.registers[19])
 }
 
 #[cfg(target_arch = "aarch64")]
-fn pointers(sample: &Sample) -> (u64, u64) {
+pub(crate) fn pointers(sample: &Sample) -> (u64, u64) {
     (sample.registers[32], sample.registers[31])
 }
 
