@@ -1,11 +1,14 @@
 //! The ring of samples.
 #![expect(unsafe_code, reason = "records are structures of the kernel's making")]
 
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
 
+use super::shared::Shared;
 use super::sys;
 use crate::abi::Sample;
 
@@ -16,6 +19,7 @@ use crate::abi::Sample;
 /// 5.15.
 pub struct Samples {
     ring: RingBuf<MapData>,
+    shared: Arc<Shared>,
 }
 
 impl std::fmt::Debug for Samples {
@@ -25,8 +29,8 @@ impl std::fmt::Debug for Samples {
 }
 
 impl Samples {
-    pub(crate) fn new(ring: RingBuf<MapData>) -> Self {
-        Self { ring }
+    pub(crate) fn new(ring: RingBuf<MapData>, shared: Arc<Shared>) -> Self {
+        Self { ring, shared }
     }
 
     pub(crate) fn descriptor(&self) -> RawFd {
@@ -39,7 +43,30 @@ impl Samples {
     /// whatever it answers.
     pub fn wait(&self, timeout: Duration) -> bool {
         let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-        sys::wait(self.ring.as_raw_fd(), milliseconds)
+        sys::wait(self.ring.as_raw_fd(), None, milliseconds)
+    }
+
+    /// As [`wait`](Self::wait), but comes back at once when `waker` can be read, which a pipe can be.
+    pub fn wait_or(&self, waker: BorrowedFd<'_>, timeout: Duration) -> bool {
+        let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+        sys::wait(self.ring.as_raw_fd(), Some(waker.as_raw_fd()), milliseconds)
+    }
+
+    /// Samples that found the ring full and are lost.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        // SAFETY: the process's slot is valid; the kernel counts there, and only atomically.
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.shared.process().as_ptr()).lost) }
+            .load(Ordering::Relaxed)
+    }
+
+    /// The thread of a sample as this process numbers it, in its own PID namespace; `None` if that is not known.
+    #[must_use]
+    pub fn thread(&self, sample: &Sample) -> Option<u32> {
+        match self.shared.owner(sample.slot) {
+            Some(thread) => Some(thread),
+            None => self.shared.is_initial_namespace().then_some(sample.tid),
+        }
     }
 
     /// Hands each sample that is there to `take`, with its copy of the stack; returns how many.

@@ -219,7 +219,7 @@ impl Session {
                 .take_map("SAMPLES")
                 .and_then(|map| RingBuf::<MapData>::try_from(map).ok())
                 .ok_or_else(|| Refusal::other(Step::Load, "the object has no ring"))?;
-            session.samples = Some(Samples::new(ring));
+            session.samples = Some(Samples::new(ring, session.shared.clone()));
             session.set_sampling(true);
         }
         if let Some(layout) = layout {

@@ -80,6 +80,19 @@ impl Shared {
         self.slot(PROCESS_SLOT).cast()
     }
 
+    /// The thread that has the slot, in its own PID namespace.
+    pub(crate) fn owner(&self, number: u32) -> Option<u32> {
+        let owner = self.owners.get(number as usize)?.load(Ordering::Relaxed);
+        (owner != 0).then_some(owner)
+    }
+
+    /// Whether the kernel's numbers are those that this process sees.
+    pub(crate) fn is_initial_namespace(&self) -> bool {
+        // SAFETY: the process's slot is valid, and the kernel wrote this word once, before anybody could ask.
+        let tgid = unsafe { (&raw const (*self.process().as_ptr()).tgid).read_volatile() };
+        tgid == std::process::id()
+    }
+
     pub(crate) fn is_live(&self) -> bool {
         self.live.load(Ordering::Relaxed)
     }

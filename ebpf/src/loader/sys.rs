@@ -316,15 +316,16 @@ pub(crate) fn stack_end() -> u64 {
     }
 }
 
-/// Waits until the descriptor can be read, or the time is over; whether it can.
-pub(crate) fn wait(fd: RawFd, milliseconds: i32) -> bool {
-    let mut poll = libc::pollfd {
+/// Waits until a descriptor can be read, or the time is over; whether one can.
+pub(crate) fn wait(fd: RawFd, other: Option<RawFd>, milliseconds: i32) -> bool {
+    // A negative one is passed over.
+    let mut polls = [fd, other.unwrap_or(-1)].map(|fd| libc::pollfd {
         fd,
         events: libc::POLLIN,
         revents: 0,
-    };
-    // SAFETY: one structure, and it is valid.
-    unsafe { libc::poll(&raw mut poll, 1, milliseconds) > 0 }
+    });
+    // SAFETY: two structures, and they are valid.
+    unsafe { libc::poll(polls.as_mut_ptr(), 2, milliseconds) > 0 }
 }
 
 #[cfg(test)]
