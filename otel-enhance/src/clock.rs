@@ -4,8 +4,8 @@
 //! against the system's monotonic clock. After 10 ms the reader that comes first takes a new
 //! anchor from the system's clocks, so no thread of ours is needed, and drift cannot add up.
 //!
-//! A time is two numbers. The **monotonic** one never goes back, whatever is done to the wall clock:
-//! durations are differences of it. The **wall** one is the monotonic one plus an offset that every
+//! A time is two numbers. The **monotonic** one never goes back on a thread that reads a [`Watch`], whatever is
+//! done to the wall clock: durations are differences of it. The **wall** one is the monotonic one plus an offset that every
 //! anchor measures anew. So:
 //!
 //! - a wall time is off by what the rate is off over one interval, plus the time between the readings
@@ -69,34 +69,51 @@ pub(crate) fn clock() -> &'static Clock<Machine> {
 /// A thread's copy of the anchor: no line is shared that another thread writes every 10 ms. An anchor
 /// that has been replaced has run out, so a copy shows the same time as the original, or asks.
 #[derive(Debug)]
-pub(crate) struct Watch(Anchor);
+pub(crate) struct Watch {
+    anchor: Anchor,
+    /// What it showed when it asked last.
+    shown: u64,
+}
 
 impl Watch {
     /// Without an anchor so far.
     pub(crate) const fn new() -> Self {
-        Self(Anchor::RUN_OUT)
+        Self {
+            anchor: Anchor::RUN_OUT,
+            shown: 0,
+        }
     }
 
     /// Now.
     #[inline(always)]
     pub(crate) fn now(&mut self) -> Moment {
-        let ticks = Machine::read().wrapping_sub(self.0.ticks);
-        if ticks < self.0.span {
-            return self.0.after(ticks);
+        let ticks = Machine::read().wrapping_sub(self.anchor.ticks);
+        if ticks < self.anchor.span {
+            return self.anchor.after(ticks);
         }
-        self.ask()
+        self.ask(clock(), ticks)
     }
 
+    /// Where the clock itself had to do without an anchor, which another thread was interrupted in taking, its
+    /// time may be a little ahead of the next one's: a watch never goes back.
     #[cold]
     #[inline(never)]
-    fn ask(&mut self) -> Moment {
-        let clock = clock();
-        let now = clock.now();
+    fn ask<S: TimeSource>(&mut self, clock: &Clock<S>, ticks: u64) -> Moment {
+        let floor = self.anchor.within(ticks).monotonic.max(self.shown);
+        let mut now = clock.now();
+        now.monotonic = now.monotonic.max(floor);
         if clock.has_ticks
             && let Some(anchor) = clock.anchor()
         {
-            self.0 = anchor;
+            let ticks = clock.source.ticks().wrapping_sub(anchor.ticks);
+            let behind = now.monotonic.saturating_sub(anchor.within(ticks).monotonic);
+            self.anchor = Anchor {
+                monotonic: anchor.monotonic + behind,
+                offset: anchor.offset.wrapping_sub(behind),
+                ..anchor
+            };
         }
+        self.shown = now.monotonic;
         now
     }
 }
@@ -214,7 +231,10 @@ impl<S: TimeSource> Clock<S> {
     #[cold]
     #[inline(never)]
     fn ask(&self) -> Moment {
-        let reading = read(&self.source);
+        self.ask_with(read(&self.source))
+    }
+
+    fn ask_with(&self, reading: Reading) -> Moment {
         if !self.has_ticks {
             return Moment {
                 wall: reading.wall,
@@ -228,9 +248,10 @@ impl<S: TimeSource> Clock<S> {
         };
         // Under the lock the anchor is whole.
         let old = self.anchor.load();
-        if reading.ticks.wrapping_sub(old.ticks) <= old.span {
-            // Another thread was quicker.
-            return old.after(reading.ticks.wrapping_sub(old.ticks));
+        let ticks = reading.ticks.wrapping_sub(old.ticks);
+        if ticks <= old.span || is_negative(ticks) {
+            // Another thread was quicker, or took its anchor while this one was interrupted after its reading.
+            return old.within(ticks);
         }
         let rate = baseline.rate(reading).unwrap_or(old.nanos_per_tick);
         let mut new = Anchor::at(reading, old.last(), rate);
@@ -321,6 +342,15 @@ impl Anchor {
         }
     }
 
+    /// The time so many ticks later; the first or the last that the anchor has, where that is before or after.
+    fn within(&self, ticks: u64) -> Moment {
+        if is_negative(ticks) {
+            self.after(0)
+        } else {
+            self.after(ticks.min(self.span))
+        }
+    }
+
     fn last(&self) -> u64 {
         self.after(self.span).monotonic
     }
@@ -336,6 +366,11 @@ impl Baseline {
         }
         rate
     }
+}
+
+/// Whether a difference of two readings of the counter is one to the past.
+const fn is_negative(ticks: u64) -> bool {
+    ticks > u64::MAX / 2
 }
 
 /// `None` if the counter did not go forward, or at a rate that no machine has: below 100 MHz, above
