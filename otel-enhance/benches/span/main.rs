@@ -14,6 +14,9 @@
 //!   with `performance`).
 //! - `--check`: the self-test of the harness: one short round; every case must make the spans it says.
 //!
+//! `floor` is no implementation, but what none can be below: the official `Context` with a span that does nothing,
+//! and two readings of the tick counter.
+//!
 //! All implementations call a function that is not inlined and adds 1, around which the span is; all
 //! SDK providers have the same processor, which drops what it gets.
 
@@ -29,6 +32,7 @@ mod by_hand;
 mod driver;
 mod enhanced;
 mod fastrace_spans;
+mod floor;
 mod limits;
 mod plain;
 mod stats;

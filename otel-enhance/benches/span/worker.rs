@@ -13,7 +13,7 @@ use opentelemetry::trace::{
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
 
-use crate::{by_hand, enhanced, fastrace_spans, plain, stats, tracing_spans};
+use crate::{by_hand, enhanced, fastrace_spans, floor, plain, stats, tracing_spans};
 
 /// What is installed in the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,7 @@ pub(crate) static IMPLEMENTATIONS: &[Implementation] = &[
     enhanced::FAST_DEFAULT,
     tracing_spans::TRACING,
     fastrace_spans::FASTRACE,
+    floor::FLOOR,
     plain::PLAIN,
 ];
 
