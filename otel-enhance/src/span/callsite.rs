@@ -39,10 +39,11 @@ pub struct Callsite {
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) name: &'static str,
+    #[cfg(feature = "performance")]
     pub(crate) kind: SpanKind,
     pub(crate) scope: Scope,
     pub(crate) code: Option<Code>,
-    #[cfg(feature = "ebpf")]
+    #[cfg(all(feature = "performance", feature = "ebpf"))]
     pub(crate) is_profiled: bool,
 }
 
@@ -103,8 +104,12 @@ impl Callsite {
         #[cfg(feature = "performance")]
         {
             let mut none = Gathering::NONE;
-            let started =
-                performance::start(self.resolved(), &mut none, None, SpanGuard::attach_fast);
+            let started = performance::start::<0, _>(
+                self.resolved(),
+                &mut none,
+                None,
+                SpanGuard::attach_fast,
+            );
             if let Some(guard) = SpanGuard::of_started(started) {
                 return guard;
             }
@@ -137,7 +142,7 @@ impl Callsite {
         {
             let mut none = Gathering::NONE;
             let take = |context, handle| open.set(context, handle);
-            match performance::start(self.resolved(), &mut none, None, take) {
+            match performance::start::<1, _>(self.resolved(), &mut none, None, take) {
                 Started::Elsewhere => {}
                 Started::Nowhere | Started::Here(()) => return,
             }
@@ -188,7 +193,7 @@ impl Callsite {
     }
 
     #[inline(always)]
-    const fn code_attributes(&self) -> usize {
+    pub(crate) const fn code_attributes(&self) -> usize {
         if self.code.is_some() {
             Code::ATTRIBUTES
         } else {
@@ -208,8 +213,9 @@ impl Callsite {
         let (name, version) = self.tracer;
         Resolved {
             name: self.name.unwrap_or(function),
+            #[cfg(feature = "performance")]
             kind: self.kind.clone(),
-            #[cfg(feature = "ebpf")]
+            #[cfg(all(feature = "performance", feature = "ebpf"))]
             is_profiled: self.is_profiled,
             scope: Scope::intern(name, version),
             code: self

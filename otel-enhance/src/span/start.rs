@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::fmt::{Debug, Display};
 use std::mem;
 
+#[cfg(feature = "performance")]
+use opentelemetry::Value;
 use opentelemetry::baggage::{BaggageExt as _, BaggageMetadata, KeyValueMetadata};
 use opentelemetry::{Context, Key, StringValue};
 
@@ -15,6 +17,8 @@ use super::guard::SpanGuard;
 use super::parent::{IntoLink, IntoParent, Parent};
 use super::registry;
 use super::sample;
+#[cfg(feature = "performance")]
+use super::value::push_to;
 use super::value::{AttributeSink, AttributeValue};
 #[cfg(feature = "performance")]
 use crate::extensions::performance::{self, Early, Gathering, Started};
@@ -22,16 +26,16 @@ use crate::extensions::performance::{self, Early, Gathering, Started};
 /// Parent, links and attributes of a span about to start.
 #[derive(Debug)]
 pub struct Start {
-    span: SpanStart,
+    callsite: &'static Callsite,
     parent: Parent,
     sampled: bool,
     #[cfg(feature = "performance")]
     early: Early,
-    #[cfg(feature = "performance")]
-    callsite: &'static Callsite,
     /// Has the first attributes.
     #[cfg(feature = "performance")]
     gathering: Gathering,
+    /// What else there is: nothing as a rule where attributes are gathered in a record.
+    span: Option<SpanStart>,
 }
 
 impl Start {
@@ -46,25 +50,50 @@ impl Start {
                 Gathering::NONE
             };
             let span = if gathering.is_some() || early != Early::Open {
-                callsite.span_with_room(0)
+                None
             } else {
-                callsite.span(attributes)
+                Some(callsite.span(attributes))
             };
             Self {
-                span,
+                callsite,
                 parent: Parent::Current,
                 sampled: true,
                 early,
-                callsite,
                 gathering,
+                span,
             }
         }
         #[cfg(not(feature = "performance"))]
         Self {
-            span: callsite.span(attributes),
+            callsite,
             parent: Parent::Current,
             sampled: true,
+            span: Some(callsite.span(attributes)),
         }
+    }
+
+    #[inline(always)]
+    fn span(&mut self) -> &mut SpanStart {
+        let callsite = self.callsite;
+        self.span
+            .get_or_insert_with(|| callsite.span_with_room(callsite.code_attributes()))
+    }
+
+    /// Adds an attribute where there is room for it.
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(super) fn push(&mut self, key: &'static str, value: impl Into<Value>) {
+        match self.gathering.push(key, value) {
+            Ok(()) => {}
+            Err(value) => push_to(&mut self.span().attributes, key, value),
+        }
+    }
+
+    /// The same with a copy of a text; says whether there was room in the record.
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(super) fn push_text(&mut self, key: &'static str, text: &str) -> bool {
+        self.gathering.push_text(key, text)
     }
 
     /// False if it is known that nobody will see the attributes.
@@ -88,11 +117,10 @@ impl Start {
 
     #[inline(always)]
     fn sink(&mut self, key: &'static str) -> AttributeSink<'_> {
-        let attributes = &mut self.span.attributes;
         #[cfg(feature = "performance")]
-        let sink = AttributeSink::gathering(key, attributes, &mut self.gathering);
+        let sink = AttributeSink::gathering(key, self);
         #[cfg(not(feature = "performance"))]
-        let sink = AttributeSink::new(key, attributes);
+        let sink = AttributeSink::new(key, &mut self.span().attributes);
         sink
     }
 
@@ -100,8 +128,10 @@ impl Start {
     #[cfg(feature = "performance")]
     #[cold]
     fn leave_fast_path(&mut self) {
-        let more = mem::replace(&mut self.span.attributes, self.gathering.give_up());
-        self.span.attributes.extend(more);
+        let gathered = self.gathering.give_up();
+        let attributes = &mut self.span().attributes;
+        let more = mem::replace(attributes, gathered);
+        attributes.extend(more);
     }
 
     /// `parent = …`
@@ -126,7 +156,7 @@ impl Start {
             .into_iter()
             .map(IntoLink::into_link)
             .filter(|link| link.span_context.is_valid());
-        self.span.links = valid.collect();
+        self.span().links = valid.collect();
     }
 
     /// `sample = …`: false if this local root is not to be recorded.
@@ -205,15 +235,15 @@ impl Start {
             #[cfg(feature = "performance")]
             {
                 let site = self.callsite.resolved();
-                let (gathering, span) = (&mut self.gathering, &mut self.span);
+                let (gathering, more) = (&mut self.gathering, self.span.as_mut());
                 let started =
-                    performance::start(site, gathering, Some(span), SpanGuard::attach_fast);
+                    performance::start::<2, _>(site, gathering, more, SpanGuard::attach_fast);
                 if let Some(guard) = SpanGuard::of_started(started) {
                     return guard;
                 }
                 self.leave_fast_path();
             }
-            let guard = enter_current(&mut self.span);
+            let guard = enter_current(self.span());
             return guard;
         }
         #[cfg(feature = "performance")]
@@ -240,9 +270,9 @@ impl Start {
         #[cfg(feature = "performance")]
         if self.sampled && matches!(self.parent, Parent::Current) {
             let site = self.callsite.resolved();
-            let (gathering, span) = (&mut self.gathering, &mut self.span);
+            let (gathering, more) = (&mut self.gathering, self.span.as_mut());
             let take = |context, handle| open.set(context, handle);
-            match performance::start(site, gathering, Some(span), take) {
+            match performance::start::<3, _>(site, gathering, more, take) {
                 Started::Elsewhere => {}
                 Started::Nowhere | Started::Here(()) => return self.forget(),
             }
@@ -250,7 +280,10 @@ impl Start {
         #[cfg(feature = "performance")]
         self.leave_fast_path();
         if self.sampled {
-            start_in(&mut self.span, &self.parent, open);
+            self.span();
+            if let Some(span) = &mut self.span {
+                start_in(span, &self.parent, open);
+            }
         } else {
             open.start(|| (sample::unsampled(&self.parent), false));
         }
@@ -265,7 +298,8 @@ impl Start {
             return;
         }
         // Of the parents, this one has no destructor.
-        if self.span.is_taken() && matches!(self.parent, Parent::Current) {
+        let is_taken = self.span.as_ref().is_none_or(SpanStart::is_taken);
+        if is_taken && matches!(self.parent, Parent::Current) {
             mem::forget(self);
         }
     }
@@ -276,7 +310,11 @@ impl Start {
             *context = sample::unsampled(&self.parent);
             return true;
         }
-        start_under(&mut self.span, &self.parent, context)
+        self.span();
+        match &mut self.span {
+            Some(span) => start_under(span, &self.parent, context),
+            None => false,
+        }
     }
 }
 

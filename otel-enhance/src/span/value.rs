@@ -7,7 +7,7 @@ use std::sync::Arc;
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
 #[cfg(feature = "performance")]
-use crate::extensions::performance::Gathering;
+use super::start::Start;
 
 /// A value that an attribute can hold: what `fields(key = value)`, `capture(argument)` and `ret`
 /// record without `%` (Display) or `?` (Debug) in front.
@@ -87,10 +87,15 @@ pub trait AttributeValue {
 #[derive(Debug)]
 pub struct AttributeSink<'a> {
     key: &'static str,
-    attributes: &'a mut Vec<KeyValue>,
+    to: Attributes<'a>,
+}
+
+#[derive(Debug)]
+enum Attributes<'a> {
+    List(&'a mut Vec<KeyValue>),
     /// Where they stay, as long as there is room.
     #[cfg(feature = "performance")]
-    gathering: Option<&'a mut Gathering>,
+    Gathered(&'a mut Start),
 }
 
 impl<'a> AttributeSink<'a> {
@@ -98,52 +103,35 @@ impl<'a> AttributeSink<'a> {
     pub(crate) const fn new(key: &'static str, attributes: &'a mut Vec<KeyValue>) -> Self {
         Self {
             key,
-            attributes,
-            #[cfg(feature = "performance")]
-            gathering: None,
+            to: Attributes::List(attributes),
         }
     }
 
     #[cfg(feature = "performance")]
     #[inline(always)]
-    pub(crate) const fn gathering(
-        key: &'static str,
-        attributes: &'a mut Vec<KeyValue>,
-        gathering: &'a mut Gathering,
-    ) -> Self {
+    pub(crate) const fn gathering(key: &'static str, start: &'a mut Start) -> Self {
         Self {
             key,
-            attributes,
-            gathering: Some(gathering),
+            to: Attributes::Gathered(start),
         }
     }
 
-    /// Appends an attribute, built where it stays: `Vec::push` would build it on the stack and copy
-    /// it from there in other pieces than it was written in, which stalls the processor.
+    /// Appends an attribute.
     #[inline(always)]
     pub(crate) fn value(&mut self, value: impl Into<Value>) {
-        let key = self.key;
-        #[cfg(feature = "performance")]
-        let value = match &mut self.gathering {
-            Some(gathering) => match gathering.push(key, value) {
-                Ok(()) => return,
-                Err(value) => value,
-            },
-            None => value,
-        };
-        self.attributes
-            .extend(std::iter::once_with(|| KeyValue::new(key, value)));
+        match &mut self.to {
+            Attributes::List(list) => push_to(list, self.key, value),
+            #[cfg(feature = "performance")]
+            Attributes::Gathered(start) => start.push(self.key, value),
+        }
     }
-}
 
-/// Texts: short ones stay in the record of the fast path.
-impl AttributeSink<'_> {
-    /// Appends a copy of a text.
+    /// Appends a copy of a text: a short one stays in the record of the fast path.
     #[inline(always)]
     pub(crate) fn text(&mut self, text: &str) {
         #[cfg(feature = "performance")]
-        if let Some(gathering) = &mut self.gathering
-            && gathering.push_text(self.key, text)
+        if let Attributes::Gathered(start) = &mut self.to
+            && start.push_text(self.key, text)
         {
             return;
         }
@@ -154,13 +142,20 @@ impl AttributeSink<'_> {
     #[inline(always)]
     pub(crate) fn owned_text(&mut self, text: String) {
         #[cfg(feature = "performance")]
-        if let Some(gathering) = &mut self.gathering
-            && gathering.push_text(self.key, &text)
+        if let Attributes::Gathered(start) = &mut self.to
+            && start.push_text(self.key, &text)
         {
             return;
         }
         self.value(text);
     }
+}
+
+/// Appends an attribute, built where it stays: `Vec::push` would build it on the stack and copy it from there in
+/// other pieces than it was written in, which stalls the processor.
+#[inline(always)]
+pub(super) fn push_to(list: &mut Vec<KeyValue>, key: &'static str, value: impl Into<Value>) {
+    list.extend(std::iter::once_with(|| KeyValue::new(key, value)));
 }
 
 /// What the arrays that an attribute can hold consist of.

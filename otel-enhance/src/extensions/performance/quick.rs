@@ -172,17 +172,15 @@ impl Active {
 }
 
 /// Starts a child of the active span, with the attributes in `gathering` and what is in `more`, and hands its
-/// context to `take`, with a handle if it records.
+/// context to `take`, with a handle if it records. `CALLER` is another number for each, so that what is called in
+/// here has one caller, and is compiled in place.
 #[inline(always)]
-pub(crate) fn start<T, F>(
+pub(crate) fn start<const CALLER: u8, T>(
     site: &'static Resolved,
     gathering: &mut Gathering,
     more: Option<&mut SpanStart>,
-    take: F,
-) -> Started<T>
-where
-    F: FnOnce(Context, Option<SpanHandle>) -> T,
-{
+    take: impl FnOnce(Context, Option<SpanHandle>) -> T,
+) -> Started<T> {
     // SAFETY: it is dropped here.
     let Some(mut desk) = (unsafe { desk::sit() }) else {
         return Started::Elsewhere;
@@ -193,7 +191,7 @@ where
     }
     // Written over where it stays: what is moved just after it was written stalls the processor.
     let mut context = Context::new();
-    let started = start_at::<F>(&mut desk, site, gathering, more, &mut context);
+    let started = start_at::<CALLER>(&mut desk, site, gathering, more, &mut context);
     drop(desk);
     match started {
         Started::Elsewhere => Started::Elsewhere,
@@ -202,13 +200,8 @@ where
     }
 }
 
-/// See [`start`].
-#[expect(
-    clippy::extra_unused_type_parameters,
-    reason = "one for each caller, so that its closures have one caller each, and are compiled in place"
-)]
 #[inline(always)]
-fn start_at<F>(
+fn start_at<const CALLER: u8>(
     desk: &mut Desk,
     site: &'static Resolved,
     gathering: &mut Gathering,
