@@ -74,6 +74,19 @@ pub(crate) struct Text {
     pub(crate) literal: usize,
 }
 
+impl Text {
+    /// Whether a string is an instance; if so, with these parameters.
+    #[inline]
+    pub(crate) fn matches(&self, text: &[u8], parameters: &mut Vec<pattern::Parameter>) -> bool {
+        parameters.clear();
+        if self.parameters.is_empty() {
+            // A pattern in which zero bytes are marked is longer than what it says.
+            return self.literal == text.len() && *self.bytes == *text;
+        }
+        text.len() >= self.literal && pattern::matches(&self.parts, text, parameters)
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Entry {
     Shell(Arc<[u8]>),

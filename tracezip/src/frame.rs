@@ -56,7 +56,8 @@ impl Head {
     }
 }
 
-/// Appends a frame. `text_len` is the text's length before compression.
+/// Appends a frame. `text_len` is the text's length before compression. The hash is in the symbols, if there are
+/// any.
 pub(crate) fn put(
     head: &Head,
     streams: &Streams<'_>,
@@ -90,7 +91,9 @@ pub(crate) fn put(
     out.extend_from_slice(streams.symbols);
     out.extend_from_slice(streams.bits);
     out.extend_from_slice(streams.text);
-    out.extend_from_slice(&hash.to_le_bytes());
+    if head.has(STORED) {
+        out.extend_from_slice(&hash.to_le_bytes());
+    }
 }
 
 /// A frame, taken apart.
@@ -99,6 +102,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) head: Head,
     pub(crate) streams: Streams<'a>,
     pub(crate) text_len: usize,
+    /// Of what is stored.
     pub(crate) hash: u64,
 }
 
@@ -189,9 +193,14 @@ pub(crate) fn read<'a>(frame: &'a [u8], limits: &Limits) -> Result<Frame<'a>> {
     }
     let symbols = cursor.take(symbols)?;
     let bits = cursor.take(bits)?;
-    let text = cursor.rest.len().checked_sub(HASH_LEN);
+    let hash_len = if head.has(STORED) { HASH_LEN } else { 0 };
+    let text = cursor.rest.len().checked_sub(hash_len);
     let text = cursor.take(text.ok_or(DecodeError::Truncated)?)?;
-    let hash = u64::from_le_bytes(cursor.array()?);
+    let hash = if head.has(STORED) {
+        u64::from_le_bytes(cursor.array()?)
+    } else {
+        0
+    };
     Ok(Frame {
         head,
         streams: Streams {

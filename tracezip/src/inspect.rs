@@ -16,6 +16,8 @@ pub struct ColumnCost {
     pub raw: f64,
     /// Bytes of text before it is compressed.
     pub text: usize,
+    /// Symbols that were coded.
+    pub symbols: usize,
 }
 
 /// An account of what costs how much, over the requests that are encoded with it.
@@ -48,6 +50,7 @@ impl Inspection {
             cost.coded += spent.coded_bits / 8.0;
             cost.raw += spent.raw_bits as f64 / 8.0;
             cost.text += spent.text_bytes;
+            cost.symbols += spent.symbols;
         }
         let mut columns: Vec<_> = by_name.into_values().collect();
         let total = |cost: &ColumnCost| cost.coded + cost.raw + cost.text as f64;

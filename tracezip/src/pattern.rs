@@ -133,6 +133,62 @@ pub(crate) fn split(text: &[u8], pattern: &mut Vec<u8>, parameters: &mut Vec<Par
     !parameters.is_empty()
 }
 
+/// Whether a string is an instance of a pattern without text of any kind; if so, with these parameters. A word
+/// is a parameter as a whole, as if the string had been split.
+pub(crate) fn matches(parts: &[Part], text: &[u8], parameters: &mut Vec<Parameter>) -> bool {
+    parameters.clear();
+    let mut at = 0;
+    for part in parts {
+        let rest = &text[at..];
+        match part {
+            Part::Literal(literal) => {
+                if !rest.starts_with(literal) {
+                    return false;
+                }
+                at += literal.len();
+            }
+            Part::Parameter(kind) => {
+                let Some((parameter, len)) = parameter(*kind, rest) else {
+                    return false;
+                };
+                at += len;
+                parameters.push(parameter);
+            }
+        }
+    }
+    at == text.len()
+}
+
+/// The parameter that a string begins with, and its length.
+fn parameter(kind: Kind, text: &[u8]) -> Option<(Parameter, usize)> {
+    let digits = |most: usize| {
+        let digits = text.iter().take(most + 1);
+        digits.take_while(|digit| digit.is_ascii_digit()).count()
+    };
+    let number = |digits: &[u8]| {
+        let digits = digits.iter();
+        digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
+    };
+    match kind {
+        Kind::Number => {
+            let len = digits(18);
+            let is_canonical = len > 0 && len < 19 && (text[0] != b'0' || len == 1);
+            is_canonical.then(|| (Parameter::Number(number(&text[..len])), len))
+        }
+        Kind::Padded(width) => {
+            let len = usize::from(width);
+            (digits(len) == len).then(|| (Parameter::Number(number(&text[..len])), len))
+        }
+        Kind::Uuid => Some((Parameter::Bytes(uuid(text, 0)?), 36)),
+        Kind::Hex(digits) => {
+            let digits = text.get(..usize::from(digits))?;
+            let is_hex = digits.iter().all(|&digit| matches!(class(digit), 1 | 2));
+            is_hex.then(|| (Parameter::Bytes(unhex(digits)), digits.len()))
+        }
+        Kind::Text => None,
+    }
+}
+
 fn unhex(digits: &[u8]) -> u128 {
     digits.iter().fold(0, |number, &digit| {
         let value = if digit <= b'9' {

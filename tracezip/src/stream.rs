@@ -113,12 +113,12 @@ impl Stream {
     ) -> Result<()> {
         let first = out.len();
         self.book.defined.clear();
-        let result = self.try_decode(frame, shop, out).and_then(|()| {
+        let result = self.try_decode(frame, shop, out).and_then(|hash| {
             let decoded = &out[first..];
             if decoded.len() != frame.head.decoded_len {
                 return Err(DecodeError::Corrupt("the decoded size"));
             }
-            if xxh3_64(decoded) != frame.hash {
+            if xxh3_64(decoded) != hash {
                 return Err(DecodeError::Hash);
             }
             Ok(())
@@ -161,7 +161,7 @@ impl Stream {
         frame: &Frame<'_>,
         shop: &mut Workshop,
         out: &mut Vec<u8>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let head = &frame.head;
         let compressed = head.has(frame::TEXT_COMPRESSED);
         let most_text = head.decoded_len + ENTRIES;
@@ -177,7 +177,7 @@ impl Stream {
             .decompress(frame.streams.text, frame.text_len, compressed)?;
         if head.has(frame::STORED) {
             out.extend_from_slice(text);
-            return Ok(());
+            return Ok(frame.hash);
         }
         if head.base == 0 {
             shop.models.copy_from(&Models::default());
@@ -214,7 +214,7 @@ impl Stream {
         let kept = session.buffers.scratch.len();
         for _ in 0..total {
             let coded = session.span(&mut reader, 0, 0, &[])?;
-            let end = shop.spans.start();
+            let end = shop.spans.written();
             match coded.leaf {
                 Some(leaf) => {
                     let buffers = &session.buffers;
@@ -230,12 +230,12 @@ impl Stream {
             session.buffers.scratch.truncate(kept);
             let scope = &envelope.scopes[coded.group];
             let index = scope.inner.end - session.buffers.groups[coded.group].left - 1;
-            shop.places[index] = shop.spans.start()..end;
+            shop.places[index] = end..shop.spans.written();
         }
-        if !reader.is_at_end() {
-            return Err(DecodeError::Corrupt("more than was to be read"));
-        }
-        assemble(shop, &self.book.dict, head.decoded_len, out)
+        let hash = reader.finish();
+        let hash = hash.ok_or(DecodeError::Corrupt("symbols that do not end in a hash"))?;
+        assemble(shop, &self.book.dict, head.decoded_len, out)?;
+        Ok(hash)
     }
 }
 
@@ -276,7 +276,7 @@ fn assemble(shop: &Workshop, dict: &Dict, len: usize, out: &mut Vec<u8>) -> Resu
             out.extend_from_slice(before);
             for span in &shop.places[scope.inner.clone()] {
                 put_field(tag::SPAN, span.len(), scope.inner_width, out);
-                out.extend_from_slice(shop.spans.get(span.start, span.end));
+                out.extend_from_slice(shop.spans.get(span.end, span.start));
             }
             out.extend_from_slice(after);
         }

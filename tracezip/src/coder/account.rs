@@ -34,6 +34,7 @@ pub(crate) struct Spent {
     pub(crate) coded_bits: f64,
     pub(crate) raw_bits: u64,
     pub(crate) text_bytes: usize,
+    pub(crate) symbols: usize,
 }
 
 /// A writer that keeps an account.
@@ -68,7 +69,10 @@ impl Coder for Accountant<'_> {
     const ENCODES: bool = true;
 
     fn symbol(&mut self, model: &mut Model, symbol: usize) -> Result<usize> {
-        self.spent().coded_bits += model.bits(symbol);
+        let bits = model.bits(symbol);
+        let spent = self.spent();
+        spent.coded_bits += bits;
+        spent.symbols += 1;
         self.writer.symbol(model, symbol)
     }
 

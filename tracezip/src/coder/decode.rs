@@ -1,6 +1,8 @@
 //! The reading side.
 
-use super::{Coder, Model, SCALE_BITS, WORD_BITS};
+use core::hint::select_unpredictable;
+
+use super::{Coder, LEAST, Model, SCALE_BITS, WORD_BITS};
 use crate::error::{DecodeError, Result};
 
 /// What a message consists of.
@@ -13,8 +15,9 @@ pub(crate) struct Streams<'a> {
 
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
-    code: u64,
-    range: u64,
+    /// The state that the next symbol is in, and the one after it.
+    next: u64,
+    other: u64,
     symbols: &'a [u8],
     bits: &'a [u8],
     /// The next bit's index.
@@ -25,32 +28,43 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(crate) fn new(streams: Streams<'a>) -> Self {
         let mut reader = Self {
-            code: 0,
-            range: u64::MAX,
+            next: 0,
+            other: 0,
             symbols: streams.symbols,
             bits: streams.bits,
             bit: 0,
             text: streams.text,
         };
-        reader.code = (reader.word() << WORD_BITS) | reader.word();
+        for state in 0..2 {
+            let low = reader.word();
+            reader.skip(true);
+            let high = reader.word();
+            reader.skip(true);
+            let state_of = [&mut reader.next, &mut reader.other];
+            *state_of[state] = low | (high << WORD_BITS);
+        }
         reader
     }
 
-    /// The next word of symbols; beyond their end there are zeros, which the encoder dropped.
-    fn word(&mut self) -> u64 {
-        if let Some((word, rest)) = self.symbols.split_first_chunk() {
-            self.symbols = rest;
-            return u64::from(u32::from_be_bytes(*word));
-        }
-        let mut word = [0; 4];
-        word[..self.symbols.len()].copy_from_slice(self.symbols);
-        self.symbols = &[];
-        u64::from(u32::from_be_bytes(word))
+    /// The next word of symbols; zero if there is none: then what is left at the end is not the hash.
+    #[inline]
+    fn word(&self) -> u64 {
+        let word = self.symbols.first_chunk().copied().unwrap_or_default();
+        u64::from(u32::from_le_bytes(word))
     }
 
-    /// Whether everything was read that was there.
-    pub(crate) fn is_at_end(&self) -> bool {
-        self.symbols.is_empty() && self.text.is_empty() && self.bit.div_ceil(8) == self.bits.len()
+    #[inline]
+    fn skip(&mut self, is_read: bool) {
+        self.symbols = &self.symbols[(4 * usize::from(is_read)).min(self.symbols.len())..];
+    }
+
+    /// The hash of the request, if everything was read that was there, and is what was written.
+    pub(crate) fn finish(&self) -> Option<u64> {
+        let rest = self.bits.len() - self.bit.div_ceil(8);
+        let is_at_end = self.symbols.is_empty() && self.text.is_empty() && rest == 0;
+        let is_hash = self.next >> WORD_BITS == 1 && self.other >> WORD_BITS == 1;
+        let low = self.next & (LEAST - 1);
+        (is_at_end && is_hash).then_some(low | (self.other << WORD_BITS))
     }
 
     fn few_bits(&mut self, count: u32) -> Result<u64> {
@@ -78,16 +92,16 @@ impl Coder for Reader<'_> {
 
     #[inline]
     fn symbol(&mut self, model: &mut Model, _symbol: usize) -> Result<usize> {
-        let unit = self.range >> SCALE_BITS;
-        let target = (self.code / unit).min((1 << SCALE_BITS) - 1);
-        let symbol = model.find(target as u32);
+        let state = self.next;
+        let target = state as u32 & ((1 << SCALE_BITS) - 1);
+        let symbol = model.find(target);
         let (start, size) = model.range(symbol);
-        self.code = self.code.wrapping_sub(unit * u64::from(start));
-        self.range = unit * u64::from(size);
-        if self.range < 1 << WORD_BITS {
-            self.code = (self.code << WORD_BITS) | self.word();
-            self.range <<= WORD_BITS;
-        }
+        let state = u64::from(size) * (state >> SCALE_BITS) + u64::from(target - start);
+        let is_short = state < LEAST;
+        let longer = (state << WORD_BITS) | self.word();
+        self.skip(is_short);
+        self.next = self.other;
+        self.other = select_unpredictable(is_short, longer, state);
         model.learn(symbol);
         Ok(symbol)
     }

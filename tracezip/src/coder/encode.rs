@@ -1,13 +1,15 @@
 //! The writing side.
 
-use super::{Coder, Model, SCALE_BITS, Sink, WORD_BITS};
+use core::hint::select_unpredictable;
+
+use super::{Coder, LEAST, Model, SCALE_BITS, Sink, WORD_BITS};
 use crate::error::Result;
 
 /// Three streams: coded symbols, bits as they are, text.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
-    low: u64,
-    range: u64,
+    /// Lower bound << 16 | frequency of each symbol: they are coded at the end, from the last to the first.
+    ranges: Vec<u32>,
     symbols: Vec<u8>,
     word: u64,
     filled: u32,
@@ -17,50 +19,40 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn reset(&mut self) {
-        self.low = 0;
-        self.range = u64::MAX;
+        self.ranges.clear();
         self.word = 0;
         self.filled = 0;
-        self.symbols.clear();
         self.bits.clear();
         self.text.clear();
     }
 
-    /// Ends the streams: symbols, bits, text.
-    pub(crate) fn finish(&mut self) -> (&[u8], &[u8], &[u8]) {
-        // Of the numbers in the range, one that ends in as many zeros as can be: a reader supplies those.
-        let last = self.low.wrapping_add(self.range - 1);
-        let carried = last < self.low;
-        let mut chosen = last;
-        for zeros in (0..64).rev() {
-            let candidate = last >> zeros << zeros;
-            // With a carry, everything up to `last` lies above `low`.
-            if carried || candidate >= self.low {
-                chosen = candidate;
-                break;
-            }
+    /// Ends the streams: symbols, bits, text. Whoever has read all symbols is left with the hash.
+    pub(crate) fn finish(&mut self, hash: u64) -> (&[u8], &[u8], &[u8]) {
+        // A symbol takes less than sixteen bits; each write is of a whole word, needed or not.
+        let most = 2 * self.ranges.len() + 32;
+        if self.symbols.len() < most {
+            self.symbols.resize(most, 0);
         }
-        if carried {
-            self.carry();
+        let mut at = self.symbols.len();
+        let (mut next, mut other) = (LEAST | (hash & (LEAST - 1)), LEAST | (hash >> WORD_BITS));
+        for &range in self.ranges.iter().rev() {
+            let (start, size) = (u64::from(range >> 16), u64::from(range & 0xffff));
+            let mut state = other;
+            other = next;
+            self.symbols[at - 4..at].copy_from_slice(&(state as u32).to_le_bytes());
+            let is_full = state >= size << (64 - SCALE_BITS);
+            at -= 4 * usize::from(is_full);
+            state = select_unpredictable(is_full, state >> WORD_BITS, state);
+            next = (state / size << SCALE_BITS) + state % size + start;
         }
-        self.symbols.extend_from_slice(&chosen.to_be_bytes());
-        while self.symbols.last() == Some(&0) {
-            self.symbols.pop();
+        for state in [other, next] {
+            self.symbols[at - 8..at].copy_from_slice(&state.to_le_bytes());
+            at -= 8;
         }
         let rest = self.filled.div_ceil(8) as usize;
         self.bits
             .extend_from_slice(&self.word.to_le_bytes()[..rest]);
-        (&self.symbols, &self.bits, &self.text)
-    }
-
-    /// Adds one to the last byte written.
-    fn carry(&mut self) {
-        for byte in self.symbols.iter_mut().rev() {
-            *byte = byte.wrapping_add(1);
-            if *byte != 0 {
-                break;
-            }
-        }
+        (&self.symbols[at..], &self.bits, &self.text)
     }
 }
 
@@ -76,19 +68,7 @@ impl Coder for Writer {
     #[inline]
     fn symbol(&mut self, model: &mut Model, symbol: usize) -> Result<usize> {
         let (start, size) = model.range(symbol);
-        let unit = self.range >> SCALE_BITS;
-        let (low, carried) = self.low.overflowing_add(unit * u64::from(start));
-        self.low = low;
-        self.range = unit * u64::from(size);
-        if carried {
-            self.carry();
-        }
-        if self.range < 1 << WORD_BITS {
-            self.symbols
-                .extend_from_slice(&((self.low >> WORD_BITS) as u32).to_be_bytes());
-            self.low <<= WORD_BITS;
-            self.range <<= WORD_BITS;
-        }
+        self.ranges.push((start << 16) | size);
         model.learn(symbol);
         Ok(symbol)
     }

@@ -1,4 +1,5 @@
-//! Symbols to bytes and back: adaptive models of sixteen symbols, a range coder, bits as they are.
+//! Symbols to bytes and back: adaptive models of sixteen symbols, asymmetric numeral systems (rANS), bits as they
+//! are.
 //!
 //! Encoding and decoding a span is one piece of code over [`Coder`], so that the two cannot drift apart: each
 //! call is given the value (which a decoder ignores) and gives back the value (which an encoder was given).
@@ -6,6 +7,7 @@
 mod account;
 mod decode;
 mod encode;
+mod lanes;
 mod model;
 
 pub(crate) use account::{Account, Accountant, Column};
@@ -40,5 +42,7 @@ pub(crate) trait Sink: Coder {
 
 /// Probabilities are fractions of this power of two.
 const SCALE_BITS: u32 = 15;
-/// The range coder works in words of this many bits.
+/// States of the coder shrink and grow by words of this many bits.
 const WORD_BITS: u32 = 32;
+/// The least that a state is between two symbols.
+const LEAST: u64 = 1 << WORD_BITS;

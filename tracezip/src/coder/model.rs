@@ -1,15 +1,15 @@
 //! How likely each of sixteen symbols is, learnt as they come.
 
-use super::SCALE_BITS;
+use super::{SCALE_BITS, lanes};
 
-const SYMBOLS: usize = 16;
+pub(super) const SYMBOLS: usize = 16;
 const SCALE: u16 = 1 << SCALE_BITS;
 
 /// Cumulative frequencies of the symbols. That of the first is always zero: its place holds how many symbols
 /// the model has seen, for it learns fast at first.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(32))]
-pub(crate) struct Model([u16; SYMBOLS]);
+pub(crate) struct Model(pub(super) [u16; SYMBOLS]);
 
 /// By the number of symbols seen: what part of the distance to the new symbol a model moves, as a shift.
 const RATES: [u8; 32] = [
@@ -17,16 +17,16 @@ const RATES: [u8; 32] = [
 ];
 
 /// Where each symbol draws the cumulative frequencies to; every symbol keeps a frequency of at least 1.
-const TARGETS: [[i16; SYMBOLS]; SYMBOLS] = {
-    let mut targets = [[0; SYMBOLS]; SYMBOLS];
+static TARGETS: [Model; SYMBOLS] = {
+    let mut targets = [Model([0; SYMBOLS]); SYMBOLS];
     let mut symbol = 0;
     while symbol < SYMBOLS {
         let mut at = 0;
         while at < SYMBOLS {
-            targets[symbol][at] = if at <= symbol {
-                at as i16
+            targets[symbol].0[at] = if at <= symbol {
+                at as u16
             } else {
-                (SCALE - (SYMBOLS - at) as u16) as i16
+                SCALE - (SYMBOLS - at) as u16
             };
             at += 1;
         }
@@ -50,11 +50,8 @@ impl Model {
     #[inline]
     pub(super) fn range(&self, symbol: usize) -> (u32, u32) {
         let low = if symbol == 0 { 0 } else { self.0[symbol & 15] };
-        let high = if symbol >= SYMBOLS - 1 {
-            SCALE
-        } else {
-            self.0[symbol + 1]
-        };
+        let next = self.0[(symbol + 1) & 15];
+        let high = if symbol >= SYMBOLS - 1 { SCALE } else { next };
         (u32::from(low), u32::from(high - low))
     }
 
@@ -72,25 +69,15 @@ impl Model {
     /// The symbol whose range holds `target`.
     #[inline]
     pub(super) fn find(&self, target: u32) -> usize {
-        // All sixteen, for a loop without a remainder becomes vector instructions; the first is no bound.
-        let target = target as i16;
-        let below: i16 = self
-            .0
-            .iter()
-            .map(|&bound| i16::from(bound as i16 <= target))
-            .sum();
-        (below - i16::from(self.0[0] as i16 <= target)) as usize & 15
+        // The place of the first is no bound: it counts as one that is not above any target.
+        let above = (lanes::above(self, target as u16) & !1) | (1 << SYMBOLS);
+        above.trailing_zeros() as usize - 1
     }
 
     #[inline]
     pub(super) fn learn(&mut self, symbol: usize) {
-        let seen = self.0[0];
-        let rate = RATES[usize::from(seen & 31)];
-        let target = &TARGETS[symbol & 15];
-        for (bound, target) in self.0.iter_mut().zip(target) {
-            let now = *bound as i16;
-            *bound = (now + ((target - now) >> rate)) as u16;
-        }
-        self.0[0] = (seen + 1).min(31);
+        let seen = self.0[0] & 31;
+        let rate = RATES[usize::from(seen)];
+        lanes::approach(self, &TARGETS[symbol & 15], rate, (seen + 1).min(31));
     }
 }

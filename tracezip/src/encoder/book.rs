@@ -24,6 +24,19 @@ struct Held {
 /// Strings that a column may add to the texts, unless most of its strings are found there.
 const MOST_NEW_TEXTS: u32 = 24;
 
+/// Texts of a column that are tried before a string is taken apart.
+const LATEST: usize = 4;
+
+/// What the strings of a column were.
+#[derive(Debug, Default, Clone, Copy)]
+struct Column {
+    /// Texts that it added, and strings that were looked up.
+    new: u32,
+    all: u32,
+    /// The latest first; 0 for none.
+    latest: [u16; LATEST],
+}
+
 #[derive(Debug, Default)]
 pub(super) struct EncoderBook {
     pub(super) dict: Dict,
@@ -39,8 +52,7 @@ pub(super) struct EncoderBook {
     instances: u8,
     /// Traces of the message, by id.
     traces: HashTable<(u128, usize)>,
-    /// New texts and strings, by column.
-    columns: hashbrown::HashMap<usize, (u32, u32), Seeded>,
+    columns: hashbrown::HashMap<usize, Column, Seeded>,
     pattern: Vec<u8>,
     seed: u64,
 }
@@ -70,7 +82,18 @@ impl core::hash::Hasher for Folded {
     }
 
     fn write_usize(&mut self, value: usize) {
-        self.0 = fold(self.0 ^ value as u64);
+        self.write_u64(value as u64);
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = fold(self.0 ^ value);
+    }
+}
+
+impl Column {
+    fn put_first(&mut self, at: usize, id: u16) {
+        self.latest.copy_within(..at, 1);
+        self.latest[0] = id;
     }
 }
 
@@ -212,20 +235,40 @@ impl Book for EncoderBook {
             });
     }
 
-    fn choose_text(&mut self, column: usize, text: &[u8], parameters: &mut Vec<Parameter>) -> u16 {
+    fn choose_text(
+        &mut self,
+        column_id: usize,
+        text: &[u8],
+        parameters: &mut Vec<Parameter>,
+    ) -> u16 {
         if text.len() <= LONGEST[Kind::Text as usize] / 2 {
+            let column = self.columns.entry(column_id).or_default();
+            for at in 0..LATEST {
+                let id = column.latest[at];
+                if id != ANYTHING_ID
+                    && let Ok(held) = self.dict.text(id)
+                    && held.matches(text, parameters)
+                {
+                    column.put_first(at, id);
+                    return id;
+                }
+            }
+            let mut counts = *column;
             let mut pattern = core::mem::take(&mut self.pattern);
             pattern::split(text, &mut pattern, parameters);
             let mut found = self.known(Kind::Text, &pattern);
             if found.is_none() {
-                let (new, all) = self.columns.entry(column).or_default();
-                *all += 1;
-                if *new < MOST_NEW_TEXTS || *new * 8 < *all {
-                    *new += 1;
+                counts.all += 1;
+                if counts.new < MOST_NEW_TEXTS || counts.new * 8 < counts.all {
+                    counts.new += 1;
                     found = self.entry(Kind::Text, &pattern);
                 }
             }
             self.pattern = pattern;
+            if let Some(id) = found {
+                counts.put_first(LATEST - 1, id);
+            }
+            self.columns.insert(column_id, counts);
             if let Some(id) = found {
                 return id;
             }

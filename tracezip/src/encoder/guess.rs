@@ -1,24 +1,40 @@
-//! Which leaf a span has, guessed from the one before it: a span that matches needs no parsing.
+//! Which leaf a span has, guessed from the one before it and from its name: a span that matches needs no parsing.
 
-use super::book::EncoderBook;
+use hashbrown::HashMap;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::book::{EncoderBook, Seeded};
 use crate::dict::Leaf;
 use crate::session::Book;
+use crate::shape::peek_name;
 
-/// Leaves that are tried.
-const GUESSES: usize = 6;
+/// Leaves that are tried because they came after the one before.
+const FOLLOWERS: usize = 3;
+/// Leaves that are tried because of the span's name.
+const NAMESAKES: usize = 12;
+/// Names that are remembered.
+const MOST_NAMES: usize = 1024;
+
+/// Leaves, the latest first; 0 is none.
+type Latest<const N: usize> = [u16; N];
 
 #[derive(Debug, Default)]
 pub(super) struct Guesser {
-    /// What came after each leaf, the latest first.
-    next: Vec<[u16; GUESSES]>,
+    /// What came after each leaf.
+    next: Vec<Latest<FOLLOWERS>>,
+    /// What the spans of a name were, by its hash.
+    names: HashMap<u64, Latest<NAMESAKES>, Seeded>,
+    seed: u64,
 }
 
 impl Guesser {
-    pub(super) fn clear(&mut self) {
+    pub(super) fn clear(&mut self, seed: u64) {
         self.next.clear();
+        self.names.clear();
+        self.seed = seed;
     }
 
-    /// The leaf that the span at `start..end` is of, if it is one that came after `before`.
+    /// The leaf that the span at `start..end` is of, if it is a likely one.
     pub(super) fn find(
         &mut self,
         book: &EncoderBook,
@@ -26,17 +42,20 @@ impl Guesser {
         place: (&[u8], usize, usize),
         values: &mut Vec<u64>,
     ) -> Option<u16> {
-        let guesses = self.next.get(usize::from(before))?;
-        let (input, start, end) = place;
-        for (at, &id) in guesses.iter().enumerate() {
-            if id == 0 {
-                return None;
+        let followers = self.next.get(usize::from(before)).copied();
+        let followers = followers.unwrap_or_default();
+        for (at, &id) in followers.iter().enumerate() {
+            if is_of(book, id, place, values)? {
+                put_first(&mut self.next[usize::from(before)], at, id);
+                return Some(id);
             }
-            let leaf = book.dict().leaf(id).ok()?;
-            values.clear();
-            values.resize(leaf.template.slots.len(), 0);
-            if leaf.compiled.matches(input, start, end, values) && fits(leaf, values) {
-                self.put_first(before, at, id);
+        }
+        let name = self.name(place);
+        let namesakes = self.names.get_mut(&name)?;
+        for (at, &id) in namesakes.iter().enumerate() {
+            if !followers.contains(&id) && is_of(book, id, place, values)? {
+                put_first(namesakes, at, id);
+                self.follow(before, id);
                 return Some(id);
             }
         }
@@ -44,19 +63,49 @@ impl Guesser {
     }
 
     /// Takes note of a leaf that was not found.
-    pub(super) fn learn(&mut self, before: u16, id: u16) {
-        let index = usize::from(before);
-        if self.next.len() <= index {
-            self.next.resize(index + 1, [0; GUESSES]);
+    pub(super) fn learn(&mut self, before: u16, id: u16, place: (&[u8], usize, usize)) {
+        let name = self.name(place);
+        if self.names.len() >= MOST_NAMES {
+            self.names.clear();
         }
-        self.put_first(before, GUESSES - 1, id);
+        put_first(self.names.entry(name).or_default(), NAMESAKES - 1, id);
+        self.follow(before, id);
     }
 
-    fn put_first(&mut self, before: u16, at: usize, id: u16) {
-        let guesses = &mut self.next[usize::from(before)];
-        guesses.copy_within(..at, 1);
-        guesses[0] = id;
+    fn name(&self, (input, start, end): (&[u8], usize, usize)) -> u64 {
+        xxh3_64_with_seed(peek_name(&input[start..end]), self.seed)
     }
+
+    fn follow(&mut self, before: u16, id: u16) {
+        let index = usize::from(before);
+        if self.next.len() <= index {
+            self.next.resize(index + 1, Latest::default());
+        }
+        put_first(&mut self.next[index], FOLLOWERS - 1, id);
+    }
+}
+
+fn put_first<const N: usize>(latest: &mut Latest<N>, at: usize, id: u16) {
+    latest.copy_within(..at, 1);
+    latest[0] = id;
+}
+
+/// Whether a span is of a leaf; nothing if there is no leaf, nor will be after it.
+#[inline]
+fn is_of(
+    book: &EncoderBook,
+    id: u16,
+    (input, start, end): (&[u8], usize, usize),
+    values: &mut Vec<u64>,
+) -> Option<bool> {
+    if id == 0 {
+        return Some(false);
+    }
+    let leaf = book.dict().leaf(id).ok()?;
+    let slots = leaf.template.slots.len();
+    // Those of the leaf are written by a match.
+    values.resize(slots, 0);
+    Some(leaf.compiled.matches(input, start, end, values) && fits(leaf, values))
 }
 
 /// Whether the times are multiples of the leaf's units.

@@ -115,7 +115,11 @@ impl Encoder {
             keys: Vec::new(),
             book: EncoderBook::new(seed),
             planner,
-            guesser: Guesser::default(),
+            guesser: {
+                let mut guesser = Guesser::default();
+                guesser.clear(seed);
+                guesser
+            },
             pending: VecDeque::new(),
             base: None,
             fresh: Models::default(),
@@ -184,7 +188,7 @@ impl Encoder {
         self.sequence = 0;
         self.book.clear();
         self.planner.clear(self.seed);
-        self.guesser.clear();
+        self.guesser.clear(self.seed);
         self.pending.clear();
         self.base = None;
     }
@@ -361,7 +365,7 @@ impl Encoder {
             {
                 leaf = found;
                 core::mem::swap(&mut session.buffers.values, &mut self.parsed.values);
-                self.guesser.learn(before, leaf);
+                self.guesser.learn(before, leaf, place);
             }
             self.before[group as usize] = leaf;
             fallback |= leaf == NO_LEAF;
@@ -370,7 +374,8 @@ impl Encoder {
         let retained =
             !self.self_contained && self.pending.iter().all(|pending| pending.models.is_none());
         let mut head = self.head(if retained { frame::RETAINED } else { 0 }, request.len());
-        let (symbols, bits, raw_text) = sink.writer().finish();
+        let hash = xxh3_64(request);
+        let (symbols, bits, raw_text) = sink.writer().finish(hash);
         let (text, flag) = self.text.compress(raw_text);
         head.flags |= flag;
         let streams = Streams {
@@ -379,7 +384,7 @@ impl Encoder {
             text,
         };
         let text_len = raw_text.len();
-        frame::put(&head, &streams, text_len, xxh3_64(request), out);
+        frame::put(&head, &streams, text_len, hash, out);
         if !self.self_contained {
             self.keep(retained);
         }

@@ -6,7 +6,7 @@ use crate::wire::{self, put_wide_varint};
 
 /// A piece of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Piece {
+enum Piece {
     /// Bytes that every span has here.
     Literal {
         at: u32,
@@ -22,9 +22,53 @@ pub(crate) enum Piece {
 /// What spans of a leaf are read and written by.
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    pub(super) pieces: Box<[Piece]>,
+    pub(super) steps: Box<[Step]>,
+    /// Of all runs: literals in their order, then slots.
+    pub(super) parts: Box<[Part]>,
+    /// What literals are places in; ends with padding.
     pub(super) bytes: Box<[u8]>,
+    /// Messages that are open at once.
+    pub(super) depth: usize,
+    /// Bytes that every span has at least.
+    least: usize,
 }
+
+/// A step of reading or writing a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Literals and slots of fixed size: where its parts begin and end, and its length.
+    Run {
+        first: u16,
+        end: u16,
+        len: u32,
+    },
+    Open(u8),
+    Close,
+    /// A varint, or a length and bytes: width and slot.
+    Varint(u8, u16),
+    Bytes(u8, u16),
+}
+
+/// A part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Where in the run it is.
+    pub(super) offset: u32,
+    pub(super) what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Literal { at: u32, len: u32 },
+    Sixteen(u16),
+    Eight(u16),
+    Four(u16),
+}
+
+/// Bytes that short literals are copied by: so many come after all of them.
+pub(super) const PADDING: usize = 32;
+/// Open messages that most leaves keep to.
+pub(super) const SHALLOW: usize = 8;
 
 impl Compiled {
     /// Messages that hold nothing of a span's own become literals, their lengths too.
@@ -64,8 +108,13 @@ impl Compiled {
             }
         }
         compiler.end_literal();
+        compiler.bytes.resize(compiler.bytes.len() + PADDING, 0);
+        let (steps, parts) = steps(&compiler.pieces);
         Self {
-            pieces: compiler.pieces.into(),
+            depth: deepest(&steps),
+            least: steps.iter().map(Step::least).sum(),
+            steps: steps.into(),
+            parts: parts.into(),
             bytes: compiler.bytes.into(),
         }
     }
@@ -78,19 +127,40 @@ impl Compiled {
         end: usize,
         values: &mut [u64],
     ) -> bool {
+        if end - start < self.least {
+            return false;
+        }
+        if self.depth < SHALLOW {
+            self.matches_within::<SHALLOW>(input, start, end, values)
+        } else {
+            self.matches_within::<{ super::DEEPEST + 2 }>(input, start, end, values)
+        }
+    }
+
+    fn matches_within<const DEPTH: usize>(
+        &self,
+        input: &[u8],
+        start: usize,
+        end: usize,
+        values: &mut [u64],
+    ) -> bool {
         let span = &input[..end];
-        let mut ends = [0; super::DEEPEST + 2];
+        let mut ends = [0; DEPTH];
         let (mut at, mut depth) = (start, 0);
-        for piece in &self.pieces {
-            match *piece {
-                Piece::Literal { at: from, len } => {
-                    let (from, len) = (from as usize, len as usize);
-                    if span.get(at..at + len) != Some(&self.bytes[from..from + len]) {
+        for step in &self.steps {
+            match *step {
+                Step::Run { first, end, len } => {
+                    let run_end = at + len as usize;
+                    let Some(run) = span.get(at..run_end) else {
+                        return false;
+                    };
+                    let parts = &self.parts[usize::from(first)..usize::from(end)];
+                    if !self.run(parts, run, at, values) {
                         return false;
                     }
-                    at += len;
+                    at = run_end;
                 }
-                Piece::Open(width) => {
+                Step::Open(width) => {
                     let Some(len) = wire::varint(span, at) else {
                         return false;
                     };
@@ -101,51 +171,163 @@ impl Compiled {
                     ends[depth] = at + len.value as usize;
                     depth += 1;
                 }
-                Piece::Close => {
+                Step::Close => {
                     depth -= 1;
                     if ends[depth] != at {
                         return false;
                     }
                 }
-                Piece::Slot(slot, index) => {
-                    let Some((value, next)) = read(slot, span, at) else {
+                Step::Varint(width, index) => {
+                    let Some(value) = wire::varint(span, at) else {
                         return false;
                     };
-                    at = next;
-                    values[usize::from(index)] = value;
+                    if value.width != width {
+                        return false;
+                    }
+                    at = value.end;
+                    values[usize::from(index)] = value.value;
+                }
+                Step::Bytes(width, index) => {
+                    let Some(len) = wire::varint(span, at) else {
+                        return false;
+                    };
+                    if len.width != width || (end - len.end) as u64 <= len.value.wrapping_sub(1) {
+                        return false;
+                    }
+                    at = len.end + len.value as usize;
+                    values[usize::from(index)] = ((len.end as u64) << 32) | len.value;
                 }
             }
         }
         at == end
     }
+
+    #[inline]
+    fn run(&self, parts: &[Part], run: &[u8], at: usize, values: &mut [u64]) -> bool {
+        for part in parts {
+            let bytes = &run[part.offset as usize..];
+            let (index, value) = match part.what {
+                What::Literal { at, len } => {
+                    let (at, len) = (at as usize, len as usize);
+                    if !equal(&bytes[..len], &self.bytes[at..at + len]) {
+                        return false;
+                    }
+                    continue;
+                }
+                What::Sixteen(index) => {
+                    (index, (((at as u64) + u64::from(part.offset)) << 32) | 16)
+                }
+                What::Eight(index) => {
+                    let Some(bytes) = bytes.first_chunk() else {
+                        return false;
+                    };
+                    (index, u64::from_le_bytes(*bytes))
+                }
+                What::Four(index) => {
+                    let Some(bytes) = bytes.first_chunk() else {
+                        return false;
+                    };
+                    (index, u64::from(u32::from_le_bytes(*bytes)))
+                }
+            };
+            values[usize::from(index)] = value;
+        }
+        true
+    }
 }
 
-/// A slot's value, and where it ends.
+/// Whether two strings of one length are equal: most are too short for a call to pay.
 #[inline]
-fn read(slot: Slot, span: &[u8], at: usize) -> Option<(u64, usize)> {
-    match slot {
-        Slot::Varint(width) => {
-            let value = wire::varint(span, at)?;
-            (value.width == width).then_some((value.value, value.end))
-        }
-        Slot::Bytes(width) => {
-            let len = wire::varint(span, at)?;
-            let end = len.end.checked_add(usize::try_from(len.value).ok()?)?;
-            (len.width == width && end <= span.len())
-                .then_some((((len.end as u64) << 32) | len.value, end))
-        }
-        Slot::Fixed32 => {
-            let bytes = span.get(at..)?.first_chunk()?;
-            Some((u64::from(u32::from_le_bytes(*bytes)), at + 4))
-        }
-        Slot::TraceId | Slot::LinkTraceId => {
-            (at + 16 <= span.len()).then_some((((at as u64) << 32) | 16, at + 16))
-        }
-        _ => {
-            let bytes = span.get(at..)?.first_chunk()?;
-            Some((u64::from_le_bytes(*bytes), at + 8))
+fn equal(one: &[u8], other: &[u8]) -> bool {
+    fn ends<const N: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+        Some((bytes.first_chunk()?, bytes.last_chunk()?))
+    }
+    match one.len() {
+        0 => true,
+        1 => one[0] == other[0],
+        2..4 => ends::<2>(one) == ends(other),
+        4..8 => ends::<4>(one) == ends(other),
+        8..16 => ends::<8>(one) == ends(other),
+        16..=32 => ends::<16>(one) == ends(other),
+        _ => one.first_chunk::<16>() == other.first_chunk() && one == other,
+    }
+}
+
+/// Puts what has a fixed size together.
+fn steps(pieces: &[Piece]) -> (Vec<Step>, Vec<Part>) {
+    let (mut steps, mut parts) = (Vec::new(), Vec::new());
+    let (mut first, mut len) = (0, 0);
+    for piece in pieces {
+        let (what, size) = match *piece {
+            Piece::Literal { at, len } => (What::Literal { at, len }, len),
+            Piece::Slot(Slot::TraceId | Slot::LinkTraceId, index) => (What::Sixteen(index), 16),
+            Piece::Slot(Slot::Fixed32, index) => (What::Four(index), 4),
+            Piece::Slot(Slot::Varint(width), index) => {
+                end_run(&mut steps, &mut parts, &mut first, &mut len);
+                steps.push(Step::Varint(width, index));
+                continue;
+            }
+            Piece::Slot(Slot::Bytes(width), index) => {
+                end_run(&mut steps, &mut parts, &mut first, &mut len);
+                steps.push(Step::Bytes(width, index));
+                continue;
+            }
+            Piece::Slot(_, index) => (What::Eight(index), 8),
+            Piece::Open(width) => {
+                end_run(&mut steps, &mut parts, &mut first, &mut len);
+                steps.push(Step::Open(width));
+                continue;
+            }
+            Piece::Close => {
+                end_run(&mut steps, &mut parts, &mut first, &mut len);
+                steps.push(Step::Close);
+                continue;
+            }
+        };
+        parts.push(Part { offset: len, what });
+        len += size;
+    }
+    end_run(&mut steps, &mut parts, &mut first, &mut len);
+    (steps, parts)
+}
+
+fn end_run(steps: &mut Vec<Step>, parts: &mut [Part], first: &mut usize, len: &mut u32) {
+    let end = parts.len();
+    if *first == end {
+        return;
+    }
+    // Stable: literals are written in their order, each over what the one before wrote too much.
+    parts[*first..].sort_by_key(|part| !matches!(part.what, What::Literal { .. }));
+    steps.push(Step::Run {
+        first: *first as u16,
+        end: end as u16,
+        len: *len,
+    });
+    (*first, *len) = (end, 0);
+}
+
+impl Step {
+    fn least(&self) -> usize {
+        match self {
+            Self::Run { len, .. } => *len as usize,
+            Self::Close => 0,
+            _ => 1,
         }
     }
+}
+
+/// How many messages are open at once.
+fn deepest(steps: &[Step]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for step in steps {
+        match step {
+            Step::Open(_) => depth += 1,
+            Step::Close => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 impl Piece {

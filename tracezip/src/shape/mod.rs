@@ -10,10 +10,9 @@ mod parse;
 mod write;
 
 pub(crate) use compiled::Compiled;
-use compiled::Piece;
 use ops::Op;
 pub(crate) use ops::{Slot, Template};
-pub(crate) use parse::{Parsed, peek_end};
+pub(crate) use parse::{Parsed, peek_end, peek_name};
 pub(crate) use write::Backwards;
 
 /// Operations of a shape. Those below `LITERAL` are slots.

@@ -75,6 +75,7 @@ fn meaning(message: Message, field: u64) -> Meaning {
 const TRACE: u64 = tag(1, LEN);
 const SPAN: u64 = tag(2, LEN);
 const PARENT: u64 = tag(4, LEN);
+const NAME: u64 = tag(5, LEN);
 const START: u64 = tag(7, FIXED64);
 const END: u64 = tag(8, FIXED64);
 const EVENT: u64 = tag(11, LEN);
@@ -83,26 +84,37 @@ const STATUS: u64 = tag(15, LEN);
 
 /// When a span ended, as far as can be told in a hurry; 0 if it cannot.
 pub(crate) fn peek_end(span: &[u8]) -> u64 {
+    peek(span, END).map_or(0, |at| number(span, at))
+}
+
+/// A span's name, as far as can be told in a hurry.
+pub(crate) fn peek_name(span: &[u8]) -> &[u8] {
+    let name = peek(span, NAME).and_then(|at| {
+        let len = wire::varint(span, at)?;
+        span.get(len.end..)?.get(..usize::try_from(len.value).ok()?)
+    });
+    name.unwrap_or_default()
+}
+
+/// Where the tag of a field ends.
+fn peek(span: &[u8], wanted: u64) -> Option<usize> {
     let mut at = 0;
     while let Some(&[tag, next]) = span.get(at..at + 2) {
         // Usual fields are short, and their tags a byte.
         let tag = u64::from(tag);
-        if tag == END {
-            return number(span, at + 1);
+        if tag == wanted {
+            return Some(at + 1);
         }
         at = match tag & 7 {
-            _ if tag >= 0x80 || next >= 0x80 => match wire::field(span, at) {
-                Some(field) => field.end,
-                None => return 0,
-            },
+            _ if tag >= 0x80 || next >= 0x80 => wire::field(span, at)?.end,
             VARINT => at + 2,
             FIXED64 => at + 9,
             LEN => at + 2 + usize::from(next),
             FIXED32 => at + 5,
-            _ => return 0,
+            _ => return None,
         };
     }
-    0
+    None
 }
 
 impl Parsed {
@@ -220,9 +232,8 @@ impl Parsed {
 
 /// Ids of eight bytes are numbers, little-endian like the rest.
 fn number(input: &[u8], at: usize) -> u64 {
-    input[at..]
-        .first_chunk()
-        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    let bytes = input.get(at..).and_then(|rest| rest.first_chunk());
+    bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 fn place(field: &Field) -> u64 {

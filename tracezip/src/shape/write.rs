@@ -1,46 +1,87 @@
 //! From a shape and values to a span's bytes, from the last to the first: so every length is known when it is
 //! written.
 
-use super::{Compiled, DEEPEST, Piece, Slot};
+use super::DEEPEST;
+use super::compiled::{Compiled, PADDING, Part, SHALLOW, Step, What};
 use crate::error::{DecodeError, Result};
 use crate::wire::minimal_len;
 
-/// A buffer of fixed size that fills from its end.
+/// A buffer that fills from its end, and grows as it is needed. Places are told by how far they are from the end.
 #[derive(Debug, Default)]
 pub(crate) struct Backwards {
     bytes: Vec<u8>,
     /// Where what was written begins.
     start: usize,
+    /// Bytes that may be written.
+    limit: usize,
 }
 
+/// Bytes that a buffer begins with.
+const SMALLEST: usize = 4096;
+/// Bytes that are kept for the next message.
+const LARGEST: usize = 1 << 20;
+
 impl Backwards {
-    pub(crate) fn reset(&mut self, capacity: usize) {
-        if self.bytes.len() < capacity {
-            self.bytes = vec![0; capacity];
+    /// Begins anew, with room for `limit` bytes.
+    pub(crate) fn reset(&mut self, limit: usize) {
+        if self.bytes.len() > LARGEST {
+            self.bytes = Vec::new();
         }
-        self.bytes.truncate(capacity);
-        self.start = capacity;
+        self.start = self.bytes.len();
+        self.limit = limit;
     }
 
-    pub(crate) fn start(&self) -> usize {
-        self.start
+    /// How far from the end what was written begins.
+    pub(crate) fn written(&self) -> usize {
+        self.bytes.len() - self.start
     }
 
+    /// What lies between two distances from the end.
     pub(crate) fn get(&self, start: usize, end: usize) -> &[u8] {
-        &self.bytes[start..end]
+        let len = self.bytes.len();
+        &self.bytes[len - start..len - end]
     }
 
-    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        let start = self
-            .start
-            .checked_sub(bytes.len())
-            .ok_or(DecodeError::Corrupt("more spans than the declared size"))?;
-        self.bytes[start..self.start].copy_from_slice(bytes);
-        self.start = start;
+    /// Room for `len` bytes before what was written.
+    #[inline]
+    fn room(&mut self, len: usize) -> Result<&mut [u8]> {
+        if self.start < len {
+            self.grow(len)?;
+        }
+        let end = self.start;
+        self.start -= len;
+        Ok(&mut self.bytes[self.start..end])
+    }
+
+    #[cold]
+    fn grow(&mut self, len: usize) -> Result<()> {
+        let written = self.written();
+        if self.limit - written.min(self.limit) < len {
+            return Err(DecodeError::Corrupt("more spans than the declared size"));
+        }
+        let size = (2 * self.bytes.len()).max(written + len).max(SMALLEST);
+        let mut bytes = vec![0; size];
+        bytes[size - written..].copy_from_slice(&self.bytes[self.start..]);
+        self.start = size - written;
+        self.bytes = bytes;
         Ok(())
     }
 
-    fn put_varint(&mut self, mut value: u64, width: u8) -> Result<()> {
+    #[inline]
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.room(bytes.len())?.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    #[inline]
+    fn put_varint(&mut self, value: u64, width: u8) -> Result<()> {
+        if value < 0x80 && width == 0 {
+            return self.put(&[value as u8]);
+        }
+        self.put_long_varint(value, width)
+    }
+
+    fn put_long_varint(&mut self, mut value: u64, width: u8) -> Result<()> {
         let mut bytes = [0; 10];
         let len = usize::from(width).max(minimal_len(value)).min(bytes.len());
         for byte in &mut bytes[..len - 1] {
@@ -53,40 +94,82 @@ impl Backwards {
 
     /// Writes a span. Of its own values, bytes and trace ids are places in `scratch`.
     pub(crate) fn span(&mut self, leaf: &Compiled, values: &[u64], scratch: &[u8]) -> Result<()> {
-        let mut ends = [0; DEEPEST + 2];
+        if leaf.depth < SHALLOW {
+            self.steps::<SHALLOW>(leaf, values, scratch)?;
+        } else {
+            self.steps::<{ DEEPEST + 2 }>(leaf, values, scratch)?;
+        }
+        if self.written() > self.limit {
+            return Err(DecodeError::Corrupt("more spans than the declared size"));
+        }
+        Ok(())
+    }
+
+    fn steps<const DEPTH: usize>(
+        &mut self,
+        leaf: &Compiled,
+        values: &[u64],
+        scratch: &[u8],
+    ) -> Result<()> {
+        let mut ends = [0; DEPTH];
         let mut depth = 0;
-        for piece in leaf.pieces.iter().rev() {
-            match *piece {
-                Piece::Literal { at, len } => {
-                    let at = at as usize;
-                    self.put(&leaf.bytes[at..at + len as usize])?;
+        for step in leaf.steps.iter().rev() {
+            match *step {
+                Step::Run { first, end, len } => {
+                    let parts = &leaf.parts[usize::from(first)..usize::from(end)];
+                    let room = self.room(len as usize)?;
+                    put_run(room, parts, &leaf.bytes, values, scratch);
                 }
-                Piece::Close => {
-                    ends[depth] = self.start;
+                Step::Close => {
+                    ends[depth] = self.written();
                     depth += 1;
                 }
-                Piece::Open(width) => {
+                Step::Open(width) => {
                     depth -= 1;
-                    let len = ends[depth] - self.start;
+                    let len = self.written() - ends[depth];
                     self.put_varint(len as u64, width)?;
                 }
-                Piece::Slot(slot, index) => {
-                    let value = values[usize::from(index)];
-                    match slot {
-                        Slot::Varint(width) => self.put_varint(value, width)?,
-                        Slot::Fixed32 => self.put(&(value as u32).to_le_bytes())?,
-                        Slot::Bytes(width) => {
-                            let bytes = place(scratch, value);
-                            self.put(bytes)?;
-                            self.put_varint(bytes.len() as u64, width)?;
-                        }
-                        Slot::TraceId | Slot::LinkTraceId => self.put(place(scratch, value))?,
-                        _ => self.put(&value.to_le_bytes())?,
-                    }
+                Step::Varint(width, index) => {
+                    self.put_varint(values[usize::from(index)], width)?;
+                }
+                Step::Bytes(width, index) => {
+                    let bytes = place(scratch, values[usize::from(index)]);
+                    self.put(bytes)?;
+                    self.put_varint(bytes.len() as u64, width)?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+#[inline]
+fn put_run(run: &mut [u8], parts: &[Part], literals: &[u8], values: &[u64], scratch: &[u8]) {
+    for part in parts {
+        let to = &mut run[part.offset as usize..];
+        match part.what {
+            What::Literal { at, len } => {
+                let (from, len) = (&literals[at as usize..], len as usize);
+                if len <= PADDING
+                    && let Some(to) = to.first_chunk_mut::<PADDING>()
+                    && let Some(from) = from.first_chunk()
+                {
+                    // More than is needed, and in one go: what is too much is written over by the parts to come.
+                    *to = *from;
+                } else {
+                    to[..len].copy_from_slice(&from[..len]);
+                }
+            }
+            What::Sixteen(index) => {
+                to[..16].copy_from_slice(place(scratch, values[usize::from(index)]));
+            }
+            What::Eight(index) => {
+                to[..8].copy_from_slice(&values[usize::from(index)].to_le_bytes());
+            }
+            What::Four(index) => {
+                to[..4].copy_from_slice(&(values[usize::from(index)] as u32).to_le_bytes());
+            }
+        }
     }
 }
 

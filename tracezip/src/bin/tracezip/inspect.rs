@@ -55,13 +55,17 @@ fn file(number: usize, path: &Path, bytes: &[u8], options: &Options) -> Result<(
         path.display(),
         per_span(size as f64)
     );
-    println!("{:>8} {:>8} {:>8}  bytes a span", "coded", "raw", "text");
+    println!(
+        "{:>8} {:>8} {:>8} {:>8}  bytes and symbols a span",
+        "coded", "raw", "text", "symbols"
+    );
     for column in inspection.columns() {
         println!(
-            "{:>8.3} {:>8.3} {:>8.3}  {}",
+            "{:>8.3} {:>8.3} {:>8.3} {:>8.3}  {}",
             per_span(column.coded),
             per_span(column.raw),
             per_span(column.text as f64),
+            per_span(column.symbols as f64),
             column.name
         );
     }
