@@ -7,7 +7,7 @@ use opentelemetry::{Array, Key, KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
 use super::figures::{ATTRIBUTES, Figures};
-use super::thread;
+use super::{names, thread};
 
 const KEY: &str = "otel_enhance.figures";
 
@@ -28,6 +28,7 @@ pub(crate) fn load(span: &mut SpanData) {
 
 /// Turns what a span carries into attributes.
 pub(crate) fn unload(span: &mut SpanData) {
+    names::note(span.span_context.span_id().to_bytes(), &span.name);
     let is_it = |attribute: &KeyValue| attribute.key.as_str() == KEY;
     let Some(at) = span.attributes.iter().rposition(is_it) else {
         return;

@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+use super::profile::{Profile, ProfileAccount};
 use super::status::{EbpfStatus, Tier};
 use super::system::running::Running;
 use crate::config::EbpfSettings;
@@ -42,5 +47,40 @@ impl EbpfHandle {
     #[must_use]
     pub fn settings(&self) -> &EbpfSettings {
         self.running.settings()
+    }
+}
+
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+impl EbpfHandle {
+    /// Which code the spans of the process were in since the session was opened, up to now; it can be asked for as
+    /// often as you like, while spans run and after the end. `None` without samples, and in a forked child.
+    ///
+    /// What a span is called is known once it was exported: flush before, where that matters. Names of functions are
+    /// looked up by the calling thread: the first time takes some 100 ms, later ones as long as there are new
+    /// addresses. On Linux alone.
+    ///
+    /// **Minimum kernel:** 5.15, with `CAP_BPF` and `CAP_PERFMON` while the session is opened.
+    ///
+    /// ```no_run
+    /// # fn write(guard: &otel_enhance::TelemetryGuard) -> std::io::Result<()> {
+    /// if let Some(profile) = guard.ebpf().and_then(|ebpf| ebpf.profile()) {
+    ///     let checkout = profile.of_span_name("checkout");
+    ///     std::fs::write("checkout.pb.gz", checkout.to_pprof())?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn profile(&self) -> Option<Profile> {
+        self.running.profiler()?.profile()
+    }
+
+    /// What became of the samples; `None` where none are taken. On Linux alone.
+    #[must_use]
+    pub fn profile_account(&self) -> Option<ProfileAccount> {
+        Some(self.running.profiler()?.account())
     }
 }

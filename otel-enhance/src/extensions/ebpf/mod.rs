@@ -46,6 +46,11 @@ mod status;
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
+mod profile;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 #[path = "linux/mod.rs"]
 mod system;
 #[cfg(not(all(
@@ -57,6 +62,7 @@ mod system;
 
 mod carried;
 mod figures;
+mod names;
 mod processor;
 
 use system::{running, thread};
@@ -65,7 +71,14 @@ pub use crate::config::{EbpfSettings, EbpfSpans};
 pub(crate) use carried::unload;
 pub(crate) use figures::{ATTRIBUTES, Figures};
 pub use handle::EbpfHandle;
+#[cfg(feature = "performance")]
+pub(crate) use names::note;
 pub use processor::{EbpfSpanExporter, EbpfSpanProcessor, EbpfTracerExtension};
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub use profile::{Frame, Profile, ProfileAccount, ProfileKind, ProfileSample};
 pub(crate) use running::{EbpfLease, open};
 pub use status::{EbpfStatus, Tier};
 pub(crate) use thread::{ended, mark, started};

@@ -468,6 +468,13 @@ impl Contents {
         }
     }
 
+    /// Says what the span is called to whoever has samples of it.
+    #[cfg(feature = "ebpf")]
+    #[inline(always)]
+    pub(super) fn note_name(&self) {
+        ebpf::note(self.span_id, &self.name);
+    }
+
     /// Hands what the span did to `visit`, attribute by attribute.
     #[cfg(feature = "ebpf")]
     #[inline(always)]

@@ -140,6 +140,8 @@ impl Writer {
             Ok(number) => self.numbered(number),
             Err(own) => self.own(own),
         };
+        #[cfg(feature = "ebpf")]
+        contents.note_name();
         let view = contents.view(self.scopes[scope].official());
         let mut check = Check::new(limits);
         view.attributes(|key, value| check.see(key, value));

@@ -5,11 +5,12 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
-use otel_enhance_ebpf::loader::{self, Options, Registrar, Samples, Session, ThreadSlot};
+use otel_enhance_ebpf::loader::{self, Options, Registrar, Session, ThreadSlot};
 
 use super::{observer, parked};
 use crate::clock::clock;
 use crate::config::{EbpfSettings, EbpfSpans};
+use crate::extensions::ebpf::profile::{self, Profiler};
 use crate::extensions::ebpf::{EbpfHandle, EbpfStatus, Tier};
 use crate::lifecycle::generation;
 
@@ -33,6 +34,7 @@ pub(crate) struct Running {
     generation: u32,
     session: Mutex<Option<Session>>,
     registrar: Option<Registrar>,
+    profiler: Option<Profiler>,
     status: EbpfStatus,
     settings: EbpfSettings,
     /// What must be gone before the session is.
@@ -47,11 +49,9 @@ impl Running {
         let mut options = Options::new()
             .with_max_threads(settings.max_threads)
             .with_page_faults(settings.page_faults);
-        if let Some(hz) = settings.sample_hz {
-            options = options.with_sample_hz(hz);
-        }
+        options = profile::options(options, settings);
         let is_observing = observer::install();
-        let (session, tier, refusals) = match Session::load(&options) {
+        let (mut session, tier, refusals) = match Session::load(&options) {
             // Nobody would say which span is active, and samples alone are what others are for.
             _ if !is_observing => (None, Tier::ObserverTaken, Vec::new()),
             Ok(session) => {
@@ -64,16 +64,21 @@ impl Running {
             }
             Err(error) => (None, Tier::OwnThreads, error.refusals),
         };
+        let mut refusals: Vec<_> = refusals.iter().map(ToString::to_string).collect();
+        let profiler = session.as_mut().and_then(|session| {
+            profile::start(session, settings).unwrap_or_else(|error| {
+                refusals.push(error);
+                None
+            })
+        });
         Self {
             // Of 2^32 sessions.
             epoch: LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
             generation: generation(),
             registrar: session.as_ref().map(Session::registrar),
             session: Mutex::new(session),
-            status: EbpfStatus {
-                tier,
-                refusals: refusals.iter().map(ToString::to_string).collect(),
-            },
+            profiler,
+            status: EbpfStatus { tier, refusals },
             settings: settings.clone(),
             on_close: Mutex::default(),
         }
@@ -92,15 +97,13 @@ impl Running {
         &self.settings
     }
 
-    /// The reader of samples, to be taken once; `None` where none are taken. It must be dropped in a function
-    /// that is given to [`on_close`](Self::on_close): while it lives, so does the ring in the kernel.
-    #[expect(dead_code, reason = "samples are not read yet")]
-    pub(crate) fn take_samples(&self) -> Option<Samples> {
-        self.session().as_mut()?.take_samples()
+    /// What reads samples; `None` where none are taken.
+    pub(crate) fn profiler(&self) -> Option<&Profiler> {
+        self.profiler.as_ref()
     }
 
     /// Has `end` called just before the session is closed.
-    #[expect(dead_code, reason = "samples are not read yet")]
+    #[expect(dead_code, reason = "nothing is published yet")]
     pub(crate) fn on_close(&self, end: impl FnOnce() + Send + 'static) {
         lock(&self.on_close).push(Box::new(end));
     }
@@ -129,6 +132,10 @@ impl Running {
         }
         drop(current);
         ends.into_iter().for_each(|end| end());
+        // It has the ring, which must be gone before the session is.
+        if let Some(profiler) = &self.profiler {
+            profiler.stop();
+        }
         drop(session);
     }
 }
