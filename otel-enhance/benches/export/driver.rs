@@ -90,7 +90,9 @@ pub(crate) fn run(arguments: &[String]) {
     let rounds = value("--rounds").unwrap_or(10.0) as usize;
     let seconds = value("--seconds").unwrap_or(1.5);
     cpu(&remote, rounds, seconds);
-    rates(&mut remote, seconds);
+    if !arguments.iter().any(|argument| argument == "--cpu-only") {
+        rates(&mut remote, seconds);
+    }
 }
 
 fn cpu(remote: &Remote, rounds: usize, seconds: f64) {

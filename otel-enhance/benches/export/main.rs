@@ -16,7 +16,7 @@
 //! its own (a queue of 65,536 spans, batches of 8192). `ours` is the queue and the exporter of `performance`,
 //! to which ended spans are given as to the official processor; `spans` is a whole pipeline of `performance`,
 //! of which spans are made. Options behind `--`: `--rounds N` (default 10), `--seconds S` of each measurement
-//! (default 1.5), `--collector PATH` to send to a Collector, which parses what it gets, `--check` for a
+//! (default 1.5), `--cpu-only` for the first table alone, `--collector PATH` to send to a Collector, which parses what it gets, `--check` for a
 //! self-test.
 
 #![expect(

@@ -317,6 +317,10 @@ mod fast {
                 queue.account().admit();
             }
         }
+
+        fn writes_otlp(&self) -> bool {
+            self.processors.is_empty() && self.queue.as_ref().is_some_and(SpanQueue::writes_otlp)
+        }
     }
 
     /// The queue's processor at the official provider, whose flush and shutdown take the spans of the

@@ -52,6 +52,16 @@ impl SpanQueue {
         }
     }
 
+    /// Whether spans are written as they come in.
+    #[cfg(feature = "performance")]
+    pub(super) const fn writes_otlp(&self) -> bool {
+        #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+        let writes = matches!(self, Self::Written(_));
+        #[cfg(not(any(feature = "otlp-http", feature = "otlp-grpc")))]
+        let writes = false;
+        writes
+    }
+
     /// A span has ended on the fast path.
     #[cfg(feature = "performance")]
     pub(super) fn take(&self, span: SpanData) {

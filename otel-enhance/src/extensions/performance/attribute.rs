@@ -141,9 +141,21 @@ unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
     }
 }
 
-impl From<KeyValue> for Attribute {
+impl Attribute {
+    /// With a copy of a short text, where texts are to be copied.
     #[inline(always)]
-    fn from(KeyValue { key, value, .. }: KeyValue) -> Self {
+    pub(super) fn new(KeyValue { key, value, .. }: KeyValue, copies_texts: bool) -> Self {
+        if copies_texts
+            && let Value::String(text) = &value
+            && text.as_str().len() <= TEXT
+        {
+            let mut slot = MaybeUninit::uninit();
+            // SAFETY: the slot may be written, and is initialised then.
+            return unsafe {
+                Self::write_text(slot.as_mut_ptr(), key, text.as_str());
+                slot.assume_init()
+            };
+        }
         Self {
             key,
             held: Held {
@@ -238,7 +250,13 @@ mod tests {
         let shared: Arc<str> = Arc::from("shared");
         drop(value(Arc::clone(&shared)));
         assert_eq!(Arc::strong_count(&shared), 1);
-        drop(Attribute::from(KeyValue::new("key", Arc::clone(&shared))));
+        drop(Attribute::new(
+            KeyValue::new("key", Arc::clone(&shared)),
+            false,
+        ));
+        assert_eq!(Arc::strong_count(&shared), 1);
+        let copied = Attribute::new(KeyValue::new("key", Arc::clone(&shared)), true);
+        assert_eq!(copied.seen(), Seen::Text("shared"));
         assert_eq!(Arc::strong_count(&shared), 1);
 
         let attribute = value(Arc::clone(&shared));

@@ -142,7 +142,7 @@ fn start_plainly(
         name: mem::replace(&mut span.name, Cow::Borrowed("")),
         kind: span.kind.clone(),
         scope: span.scope,
-        limits: hub.limits,
+        rules: hub.rules,
         is_told: true,
         is_dropped: false,
     };
@@ -178,7 +178,7 @@ fn start_counted(
         name: mem::replace(&mut span.name, Cow::Borrowed("")),
         kind: span.kind.clone(),
         scope: span.scope,
-        limits: hub.limits,
+        rules: hub.rules,
         is_told: true,
         is_dropped: true,
     };
@@ -224,7 +224,7 @@ fn start_asked(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Co
         name: mem::replace(&mut span.name, Cow::Borrowed("")),
         kind: span.kind.clone(),
         scope: span.scope,
-        limits: hub.limits,
+        rules: hub.rules,
         is_told: hub.tells_of(decided.flags),
         is_dropped: decided.is_dropped,
     };

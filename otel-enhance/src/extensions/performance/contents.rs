@@ -1,4 +1,4 @@
-//! What a record holds of a span: two cache lines that every span fills, four attributes in place, and a
+//! What a record holds of a span: two cache lines that every span fills, eight attributes in place, and a
 //! box for whatever else happens to a span.
 #![expect(
     unsafe_code,
@@ -29,7 +29,7 @@ use crate::extensions::simd::{RedStatus, nanos_between};
 use crate::span::{Code, Scope};
 
 /// Attributes that a span keeps in place.
-pub(super) const INLINE: usize = 4;
+pub(super) const INLINE: usize = 8;
 
 /// The fields stand in the order in which they fill the lines.
 #[repr(C)]
@@ -48,7 +48,7 @@ pub(super) struct Contents {
     time: u64,
 
     name: Cow<'static, str>,
-    limits: &'static SpanLimits,
+    rules: &'static Rules,
     code: Option<&'static Code>,
     cold: Option<Box<Cold>>,
     scope: Scope,
@@ -68,8 +68,16 @@ const FIGURES: usize = 0;
 #[cfg(feature = "ebpf")]
 const FIGURES: usize = size_of::<Figures>();
 
-const _: () = assert!(size_of::<Record<Contents>>() == if FIGURES == 0 { 384 } else { 512 });
+const _: () = assert!(size_of::<Record<Contents>>() == if FIGURES == 0 { 640 } else { 768 });
 const _: () = assert!(size_of::<Contents>() == 120 + INLINE * size_of::<Attribute>() + FIGURES);
+
+/// By what a span's records are kept.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) limits: SpanLimits,
+    /// A short text is copied into the record, and given up where it was made.
+    pub(super) copies_texts: bool,
+}
 
 /// What is either so or not so.
 #[derive(Clone, Copy)]
@@ -138,7 +146,7 @@ pub(super) struct Beginning {
     pub(super) name: Cow<'static, str>,
     pub(super) kind: SpanKind,
     pub(super) scope: Scope,
-    pub(super) limits: &'static SpanLimits,
+    pub(super) rules: &'static Rules,
     pub(super) is_told: bool,
     pub(super) is_dropped: bool,
 }
@@ -155,7 +163,7 @@ impl Contents {
             start: 0,
             time: 0,
             name: Cow::Borrowed(""),
-            limits: no_limits(),
+            rules: no_rules(),
             code: None,
             cold: None,
             scope: Scope::NONE,
@@ -187,7 +195,7 @@ impl Contents {
         self.time = now.monotonic;
         self.code = None;
         mem::forget(mem::replace(&mut self.name, beginning.name));
-        self.limits = beginning.limits;
+        self.rules = beginning.rules;
         self.scope = beginning.scope;
         self.kind = beginning.kind;
         self.flags = beginning.flags;
@@ -281,9 +289,10 @@ impl Contents {
 
     #[inline(always)]
     pub(super) fn set_attribute(&mut self, attribute: KeyValue) {
-        if self.attributes < self.limits.max_attributes_per_span {
+        if self.attributes < self.rules.limits.max_attributes_per_span {
             self.attributes += 1;
-            if let Err(attribute) = self.inline.push(Attribute::from(attribute)) {
+            let copies_texts = self.rules.copies_texts;
+            if let Err(attribute) = self.inline.push(Attribute::new(attribute, copies_texts)) {
                 self.cold().attributes.push(attribute.into());
             }
         } else {
@@ -296,7 +305,7 @@ impl Contents {
     pub(super) fn set_attributes(&mut self, attributes: &mut Vec<KeyValue>) {
         let count = u32::try_from(attributes.len()).unwrap_or(u32::MAX);
         let total = self.attributes.saturating_add(count);
-        if total <= self.limits.max_attributes_per_span && self.inline.take_all(attributes) {
+        if total <= self.rules.limits.max_attributes_per_span && self.take_all(attributes) {
             self.attributes = total;
         } else {
             for attribute in attributes.drain(..) {
@@ -305,11 +314,21 @@ impl Contents {
         }
     }
 
+    /// Moves the attributes into the record, if all of them fit.
+    #[inline(always)]
+    fn take_all(&mut self, attributes: &mut Vec<KeyValue>) -> bool {
+        let copies_texts = self.rules.copies_texts;
+        self.inline.take_all(attributes, |attribute| {
+            Attribute::new(attribute, copies_texts)
+        })
+    }
+
     /// The attributes of the span's function follow those that it has.
     #[inline(always)]
     pub(super) fn set_code(&mut self, code: &'static Code) {
         const COUNT: u32 = Code::ATTRIBUTES as u32;
-        let fits = self.attributes.saturating_add(COUNT) <= self.limits.max_attributes_per_span;
+        let fits =
+            self.attributes.saturating_add(COUNT) <= self.rules.limits.max_attributes_per_span;
         if fits && let Ok(at) = u8::try_from(self.attributes) {
             self.code = Some(code);
             self.code_at = at;
@@ -360,7 +379,7 @@ impl Contents {
     /// The span that has begun has the `count` attributes that were gathered.
     #[inline(always)]
     pub(super) fn adopt_gathered(&mut self, count: u32) {
-        if count <= self.limits.max_attributes_per_span {
+        if count <= self.rules.limits.max_attributes_per_span {
             self.attributes = count;
         } else {
             self.adopt_within_limits();
@@ -392,7 +411,7 @@ impl Contents {
         time: SystemTime,
         mut attributes: Vec<KeyValue>,
     ) {
-        let limits = self.limits;
+        let limits = &self.rules.limits;
         let cold = self.cold();
         if cold.events.len() < limits.max_events_per_span as usize {
             let dropped = cut(&mut attributes, limits.max_attributes_per_event);
@@ -404,7 +423,7 @@ impl Contents {
     }
 
     pub(super) fn add_link(&mut self, span_context: SpanContext, mut attributes: Vec<KeyValue>) {
-        let limits = self.limits;
+        let limits = &self.rules.limits;
         let cold = self.cold();
         if cold.links.len() < limits.max_links_per_span as usize {
             let dropped = cut(&mut attributes, limits.max_attributes_per_link);
@@ -417,7 +436,7 @@ impl Contents {
 
     /// The links that the span begins with.
     pub(super) fn set_links(&mut self, mut links: Vec<Link>) {
-        let limits = self.limits;
+        let limits = &self.rules.limits;
         let dropped = cut(&mut links, limits.max_links_per_span);
         for link in &mut links {
             link.dropped_attributes_count =
@@ -429,7 +448,7 @@ impl Contents {
 
     /// The events that the span begins with.
     pub(super) fn set_events(&mut self, mut events: Vec<Event>) {
-        let limits = self.limits;
+        let limits = &self.rules.limits;
         let dropped = cut(&mut events, limits.max_events_per_span);
         for event in &mut events {
             event.dropped_attributes_count =
@@ -622,13 +641,16 @@ fn weigh(seen: Seen<'_>) -> usize {
     }
 }
 
-fn no_limits() -> &'static SpanLimits {
-    static NONE: SpanLimits = SpanLimits {
-        max_events_per_span: 0,
-        max_attributes_per_span: 0,
-        max_links_per_span: 0,
-        max_attributes_per_event: 0,
-        max_attributes_per_link: 0,
+fn no_rules() -> &'static Rules {
+    static NONE: Rules = Rules {
+        limits: SpanLimits {
+            max_events_per_span: 0,
+            max_attributes_per_span: 0,
+            max_links_per_span: 0,
+            max_attributes_per_event: 0,
+            max_attributes_per_link: 0,
+        },
+        copies_texts: false,
     };
     &NONE
 }

@@ -12,7 +12,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{TraceContextExt as _, TraceFlags};
 use opentelemetry_sdk::trace::{IdGenerator, ShouldSample, SpanLimits};
 
-use super::contents::Contents;
+use super::contents::{Contents, Rules};
 use super::desk::{self, Shelf};
 use super::ended::Ended;
 use super::quick;
@@ -34,6 +34,10 @@ pub(crate) trait SpanSink: Send + Sync + fmt::Debug {
     }
     /// A span has ended in a forked child of the process that started it.
     fn forked(&self);
+    /// Whether spans become OTLP here, and no `SpanData`, whose texts are best moved into it.
+    fn writes_otlp(&self) -> bool {
+        false
+    }
 }
 
 /// How spans of a provider are made, and where they go.
@@ -110,7 +114,7 @@ pub(super) struct Hub {
     closed: AtomicBool,
     pub(super) quick: Quick,
     pub(super) config: HubConfig,
-    pub(super) limits: &'static SpanLimits,
+    pub(super) rules: &'static Rules,
     shelves: Mutex<Vec<Arc<Shelf>>>,
     backlog: Mutex<Vec<Owned<Contents>>>,
     /// Spans of threads that could not count them.
@@ -151,7 +155,10 @@ impl Hub {
                 (None, Sampling::AsParent { roots }) => Quick::AsParent { roots: *roots },
                 (None, Sampling::Always(sampled)) => Quick::Always(*sampled),
             },
-            limits: interned(config.limits),
+            rules: interned(Rules {
+                limits: config.limits,
+                copies_texts: config.sink.writes_otlp(),
+            }),
             config,
             shelves: Mutex::default(),
             backlog: Mutex::default(),
@@ -391,24 +398,25 @@ impl fmt::Debug for Hub {
     }
 }
 
-/// Limits for ever, the same for the same: a process has few different ones.
-fn interned(limits: SpanLimits) -> &'static SpanLimits {
-    static KNOWN: Mutex<Vec<&'static SpanLimits>> = Mutex::new(Vec::new());
-    let fields = |limits: &SpanLimits| {
+/// Rules for ever, the same for the same: a process has few different ones.
+fn interned(rules: Rules) -> &'static Rules {
+    static KNOWN: Mutex<Vec<&'static Rules>> = Mutex::new(Vec::new());
+    let fields = |rules: &Rules| {
         (
-            limits.max_attributes_per_span,
-            limits.max_events_per_span,
-            limits.max_links_per_span,
-            limits.max_attributes_per_event,
-            limits.max_attributes_per_link,
+            rules.limits.max_attributes_per_span,
+            rules.limits.max_events_per_span,
+            rules.limits.max_links_per_span,
+            rules.limits.max_attributes_per_event,
+            rules.limits.max_attributes_per_link,
+            rules.copies_texts,
         )
     };
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let same = known.iter().find(|other| fields(other) == fields(&limits));
+    let same = known.iter().find(|other| fields(other) == fields(&rules));
     match same {
         Some(same) => same,
         None => {
-            let new: &'static SpanLimits = Box::leak(Box::new(limits));
+            let new: &'static Rules = Box::leak(Box::new(rules));
             known.push(new);
             new
         }

@@ -48,12 +48,12 @@ impl<T, const N: usize> Inline<T, N> {
 
     /// Moves all values of `list` here, if they fit; says whether they did.
     #[inline(always)]
-    pub(super) fn take_all<U: Into<T>>(&mut self, list: &mut Vec<U>) -> bool {
+    pub(super) fn take_all<U>(&mut self, list: &mut Vec<U>, make: impl Fn(U) -> T) -> bool {
         if list.len() > N - self.len as usize {
             return false;
         }
         for value in list.drain(..) {
-            let _fits = self.push(value.into());
+            let _fits = self.push(make(value));
         }
         true
     }
@@ -124,10 +124,10 @@ mod tests {
 
         let mut list = vec![(6, Rc::clone(&counted)), (7, Rc::clone(&counted))];
         assert!(inline.push((5, Rc::clone(&counted))).is_ok());
-        assert!(!inline.take_all(&mut list));
+        assert!(!inline.take_all(&mut list, std::convert::identity));
         assert_eq!((list.len(), inline.as_slice().len()), (2, 1));
         inline.clear();
-        assert!(inline.take_all(&mut list));
+        assert!(inline.take_all(&mut list, std::convert::identity));
         assert_eq!((list.len(), inline.as_slice()[1].0), (0, 7));
         drop(list);
         assert_eq!(Rc::strong_count(&counted), 3);

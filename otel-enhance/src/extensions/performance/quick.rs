@@ -227,7 +227,7 @@ fn start_at<const CALLER: u8>(
         return Started::Here(None);
     }
     seat.count_started();
-    let (hub, limits) = (hub.id, hub.limits);
+    let (hub, rules) = (hub.id, hub.rules);
     let (trace_id, parent_span_id, parent_is_remote, flags) = if active.is_valid {
         (
             active.trace_id,
@@ -264,7 +264,7 @@ fn start_at<const CALLER: u8>(
         name: Cow::Borrowed(site.name),
         kind: site.kind.clone(),
         scope: site.scope,
-        limits,
+        rules,
         is_told: true,
         is_dropped: false,
     };

@@ -225,7 +225,7 @@ impl Tracer for FastTracer {
             name,
             kind,
             scope,
-            limits: self.hub.limits,
+            rules: self.hub.rules,
             is_told: self.hub.tells_of(decided.flags),
             is_dropped: decided.is_dropped,
         };

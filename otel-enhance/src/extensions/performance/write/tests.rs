@@ -7,7 +7,7 @@ use opentelemetry_sdk::trace::SpanLimits as Counts;
 use proptest::prelude::*;
 
 use super::super::clock::Moment;
-use super::super::contents::Beginning;
+use super::super::contents::{Beginning, Rules};
 use super::super::store::Store as _;
 use super::*;
 use crate::encode::SpanEncoder;
@@ -16,34 +16,31 @@ use crate::span::Code;
 
 static CODE: Code = Code::new("shop::checkout", "src/shop/checkout.rs", 4711);
 
-static COUNTS: [Counts; 3] = [
-    Counts {
-        max_events_per_span: 128,
-        max_attributes_per_span: 128,
-        max_links_per_span: 128,
-        max_attributes_per_event: 128,
-        max_attributes_per_link: 128,
-    },
-    Counts {
-        max_events_per_span: 1,
-        max_attributes_per_span: 6,
-        max_links_per_span: 2,
-        max_attributes_per_event: 1,
-        max_attributes_per_link: 2,
-    },
-    Counts {
-        max_events_per_span: 0,
-        max_attributes_per_span: 0,
-        max_links_per_span: 0,
-        max_attributes_per_event: 0,
-        max_attributes_per_link: 0,
-    },
+const fn rules(most: [u32; 5], copies_texts: bool) -> Rules {
+    Rules {
+        limits: Counts {
+            max_events_per_span: most[0],
+            max_attributes_per_span: most[1],
+            max_links_per_span: most[2],
+            max_attributes_per_event: most[3],
+            max_attributes_per_link: most[4],
+        },
+        copies_texts,
+    }
+}
+
+static RULES: [Rules; 5] = [
+    rules([128; 5], false),
+    rules([128; 5], true),
+    rules([1, 6, 2, 1, 2], false),
+    rules([1, 6, 2, 1, 2], true),
+    rules([0; 5], true),
 ];
 
 /// What happens to a span beside what its data says.
 #[derive(Clone, Debug)]
 struct Life {
-    counts: usize,
+    rules: usize,
     /// Its code follows so many attributes.
     code_after: Option<usize>,
     renamed: bool,
@@ -57,7 +54,7 @@ struct Life {
 
 fn life() -> impl Strategy<Value = Life> {
     (
-        0..COUNTS.len(),
+        0..RULES.len(),
         proptest::option::of(0_usize..12),
         any::<bool>(),
         proptest::bool::weighted(0.2),
@@ -65,8 +62,8 @@ fn life() -> impl Strategy<Value = Life> {
         any::<bool>(),
     )
         .prop_map(
-            |(counts, code_after, renamed, repeats, more, numbered)| Life {
-                counts,
+            |(rules, code_after, renamed, repeats, more, numbered)| Life {
+                rules,
                 code_after,
                 renamed,
                 repeats,
@@ -94,7 +91,7 @@ fn contents(data: &SpanData, life: &Life) -> Contents {
         },
         kind: data.span_kind.clone(),
         scope: number.unwrap_or(Scope::NONE),
-        limits: &COUNTS[life.counts],
+        rules: &RULES[life.rules],
         is_told: true,
         is_dropped: false,
     };
@@ -297,7 +294,7 @@ fn event_and_link_with_a_repeated_key_are_put_right() {
     let twice = vec![KeyValue::new("k", 1), KeyValue::new("k", 2)];
     let time = UNIX_EPOCH + Duration::from_secs(1);
     let life = Life {
-        counts: 0,
+        rules: 0,
         code_after: None,
         renamed: false,
         repeats: false,
