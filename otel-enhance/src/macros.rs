@@ -62,11 +62,11 @@ requirement! {
     __require_ebpf: "ebpf", "`ebpf` and `profile` need the cargo feature `ebpf` of otel-enhance: switch it on in Cargo.toml";
     __require_performance: "performance", "`performance` needs the cargo feature `performance` of otel-enhance: switch it on in Cargo.toml";
     __require_zstd: "zstd", "`zstd` needs the cargo feature `zstd` of otel-enhance: switch it on in Cargo.toml";
+    __require_tracezip: "tracezip", "`tracezip` needs the cargo feature `tracezip` of otel-enhance: switch it on in Cargo.toml";
     __require_simd: "simd", "`simd` needs the cargo feature `simd` of otel-enhance: switch it on in Cargo.toml";
 }
 
 to_come! {
-    __require_tracezip: "the extension `tracezip` is not built yet: leave this argument out";
     __require_enterprise: "the extension `enterprise` is not built yet: leave this argument out";
     __require_semconv: "the extension `semconv` is not built yet: leave this argument out";
 }

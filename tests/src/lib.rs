@@ -11,6 +11,7 @@ pub mod nuisance;
 pub mod official;
 pub mod peers;
 pub mod programs;
+pub mod proxy;
 pub mod sender;
 
 /// The README's program, compiled as a test.

@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use otel_enhance_receiver::{
-    BlockingReceiver, Hook, Receiver, ReceiverBuilder, ServerTls, Store, StoredSpan,
+    BlockingReceiver, Hook, Receiver, ReceiverBuilder, ServerTls, Store, StoredSpan, Tracezip,
+    TracezipStats,
 };
 
 use crate::certificates::Certificates;
@@ -37,6 +38,28 @@ impl Loopback {
     /// One that asks `hook` first.
     pub fn with_hook(hook: impl Hook) -> Self {
         Self::with(|builder| builder.with_hook(hook))
+    }
+
+    /// One that takes frames of tracezip as well.
+    pub fn with_tracezip() -> Self {
+        Self::with(|builder| builder.with_tracezip(Tracezip::default()))
+    }
+
+    /// The same, on the port that another one had for HTTP.
+    pub fn with_tracezip_at(http: &str) -> Self {
+        let address = http.trim_start_matches("http://").to_owned();
+        Self::with(|builder| {
+            builder
+                .with_http(address)
+                .with_tracezip(Tracezip::default())
+        })
+    }
+
+    /// What it counted of tracezip.
+    pub fn tracezip(&self) -> TracezipStats {
+        self.receiver
+            .tracezip_stats()
+            .expect("started by `with_tracezip`")
     }
 
     /// One that speaks TLS, and with `mutual` demands a certificate of its clients.

@@ -50,8 +50,9 @@ const TRACEZIP: &str = "tracezip";
 const EBPF: &str = "otel-enhance-ebpf";
 
 /// What `--all-features` would be, were not the features of extensions that are to come errors.
-const EVERYTHING: Features =
-    Features::Just("otlp-http,otlp-json,otlp-grpc,tls,gzip,zstd,testing,simd,performance,ebpf");
+const EVERYTHING: Features = Features::Just(
+    "otlp-http,otlp-json,otlp-grpc,tls,gzip,zstd,testing,simd,performance,ebpf,tracezip",
+);
 
 /// Each published package with all that it can do, for its documentation.
 pub(crate) const DOCUMENTED: &[Combination] = &[
@@ -79,6 +80,9 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     linted(LIBRARY, Features::Just("simd")),
     linted(LIBRARY, Features::Just("simd,otlp-http,gzip")),
     linted(LIBRARY, Features::Just("simd,otlp-grpc,zstd")),
+    linted(LIBRARY, Features::Just("tracezip")),
+    linted(LIBRARY, Features::Just("tracezip,otlp-http")),
+    linted(LIBRARY, Features::Just("tracezip,otlp-grpc,zstd")),
     tested(LIBRARY, EVERYTHING),
     tested("otel-enhance-macros", Features::Default),
     tested("otel-enhance-test-library", Features::Default),

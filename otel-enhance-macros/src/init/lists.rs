@@ -9,7 +9,7 @@ use syn::{Error, Ident, LitStr, Token, token};
 
 use super::model::{Call, Pipeline};
 use super::parse::{number, text};
-use super::{durations, ebpf, performance};
+use super::{durations, ebpf, performance, tracezip};
 use crate::arguments::{self, Errors, Given};
 use crate::suggest;
 
@@ -137,6 +137,8 @@ pub(crate) enum Value {
     Number,
     Duration,
     Bool,
+    /// A secret, of `tracezip`.
+    Secret,
     /// Endpoints, of `performance`.
     Urls,
     /// A drop policy, of `performance`.
@@ -284,6 +286,11 @@ pub(crate) fn settings_of(
             Value::Number => number(input, &name)?,
             Value::Duration => durations::duration(input, &name)?,
             Value::Bool => performance::boolean(input, &name)?,
+            Value::Secret => {
+                let (method, value) = tracezip::secret(input, &name, method)?;
+                pipeline.calls.push(Call { method, value });
+                return Ok(());
+            }
             Value::Urls => {
                 pipeline.otlp_only.push(name.clone());
                 performance::urls(input, &name)?

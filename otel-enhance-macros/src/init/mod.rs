@@ -10,6 +10,7 @@ mod model;
 mod parse;
 mod performance;
 mod simd;
+mod tracezip;
 mod validate;
 
 use proc_macro2::{TokenStream, TokenTree};

@@ -8,7 +8,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Error, Ident, Lit, token};
 
 use super::model::Pipeline;
-use super::{choices, durations, ebpf, lists, performance, simd};
+use super::{choices, durations, ebpf, lists, performance, simd, tracezip};
 use crate::arguments::{self, Errors, Given};
 
 /// Every argument, in the order of the documentation.
@@ -140,6 +140,7 @@ fn one(
         }
         "ebpf" => ebpf::ebpf(input, &key, facade, pipeline, errors)?,
         "simd" => simd::simd(input, &key, pipeline, errors)?,
+        "tracezip" => tracezip::tracezip(input, &key, pipeline, errors)?,
         "performance" => performance::performance(input, &key, facade, pipeline, errors)?,
         extension => extend(input, &key, extension, pipeline)?,
     }
@@ -245,6 +246,12 @@ fn unknown(key: &Ident, word: &str) -> Error {
             return Error::new_spanned(
                 key,
                 format!("`{word}` belongs in `simd`: write `simd({word} = …)`"),
+            );
+        }
+        "fleet_key" => {
+            return Error::new_spanned(
+                key,
+                format!("`{word}` belongs in `tracezip`: write `tracezip({word} = …)`"),
             );
         }
         "ca" | "cert" | "key" | "certificate" | "client_key" | "client_certificate" => {

@@ -472,7 +472,7 @@ fn simd_settings_that_are_wrong_are_explained_where_they_stand() {
 
 #[test]
 fn extensions_to_come_with_and_without_settings_ask_the_facade() {
-    for name in ["tracezip", "enterprise", "semconv"] {
+    for name in ["enterprise", "semconv"] {
         let name = quote::format_ident!("{name}");
         let require = quote::format_ident!("__require_{name}");
         assert_calls_that_require(quote!(#name), quote!(facade::#require! {}), quote!());
@@ -670,4 +670,67 @@ fn several_mistakes_are_reported_together_and_the_rest_is_kept() {
     assert!(expanded(arguments).ends_with(
         "facade :: new_enhanced_pipeline () . with_service_version (\"1\") . install_batch () }"
     ));
+}
+
+#[test]
+fn tracezip_asks_the_facade_and_switches_the_coding() {
+    assert_calls_that_require(
+        quote!(tracezip, service = "a"),
+        quote!(facade::__require_tracezip! {}),
+        quote!(.with_tracezip_compression(true).with_service_name("a")),
+    );
+}
+
+#[test]
+fn tracezip_with_settings_becomes_their_calls() {
+    let require = quote!(facade::__require_tracezip! {});
+    assert_calls_that_require(
+        quote!(tracezip(
+            endpoint = "https://gateway:4318",
+            fleet_key = env("FLEET_KEY")
+        )),
+        require.clone(),
+        quote!(
+            .with_endpoint("https://gateway:4318")
+            .with_tracezip_fleet_key_variable("FLEET_KEY")
+            .with_tracezip_compression(true)
+        ),
+    );
+    assert_calls_that_require(
+        quote!(tracezip(fleet_key = vault.key())),
+        require,
+        quote!(.with_tracezip_fleet_key(vault.key()).with_tracezip_compression(true)),
+    );
+}
+
+#[test]
+fn tracezip_settings_that_are_wrong_are_explained_where_they_stand() {
+    assert_eq!(
+        one_error(quote!(tracezip(key = "a"))),
+        "unknown setting `key` of `tracezip`: expected one of `endpoint`, `fleet_key`"
+    );
+    assert_eq!(
+        one_error(quote!(tracezip(fleet_key = "00ff"))),
+        "`fleet_key` is a secret, which does not belong in the program: write `fleet_key = env(\"VARIABLE\")`"
+    );
+    assert_eq!(
+        one_error(quote!(tracezip(fleet_key = env("A", "B")))),
+        "`env` takes the name of one variable: write `fleet_key = env(\"TRACEZIP_FLEET_KEY\")`"
+    );
+    assert_eq!(
+        one_error(quote!(tracezip(fleet_key = env(7)))),
+        "expected the name of a variable, found an integer: write `fleet_key = env(\"TRACEZIP_FLEET_KEY\")`"
+    );
+    assert_eq!(
+        one_error(quote!(fleet_key = key)),
+        "`fleet_key` belongs in `tracezip`: write `tracezip(fleet_key = …)`"
+    );
+    assert_eq!(
+        one_error(quote!(endpoint = a, tracezip(endpoint = b))),
+        "`endpoint` and `tracezip(endpoint = …)` are the same setting: give one"
+    );
+    assert_eq!(
+        one_error(quote!(exporter = stdout, tracezip)),
+        "`tracezip` is about the OTLP that is sent, and `exporter = stdout` sends none"
+    );
 }

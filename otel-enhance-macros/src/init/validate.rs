@@ -36,6 +36,16 @@ pub(crate) fn validate(pipeline: &Pipeline, errors: &mut Errors) {
             );
         }
     }
+    let mut endpoints = pipeline
+        .calls
+        .iter()
+        .filter(|call| call.method == "with_endpoint");
+    if let (Some(_), Some(again)) = (endpoints.next(), endpoints.next()) {
+        errors.at_span(
+            again.method.span(),
+            "`endpoint` and `tracezip(endpoint = …)` are the same setting: give one",
+        );
+    }
     let call = |method: &str| pipeline.calls.iter().find(|call| call.method == method);
     if let (Some(_), Some(several)) = (call("with_endpoint"), call("with_endpoints")) {
         errors.at_span(

@@ -57,8 +57,8 @@ impl EncodedSink {
     }
 
     /// Over a carrier that exists, which speaks `protocol`.
-    #[cfg(feature = "performance")]
-    pub(super) fn over(carrier: Box<dyn Carrier>, protocol: Protocol) -> Self {
+    #[cfg(any(feature = "performance", feature = "tracezip"))]
+    pub(crate) fn over(carrier: Box<dyn Carrier>, protocol: Protocol) -> Self {
         let resource = Resource::builder_empty().build();
         Self {
             encoder: Mutex::new(encoder(protocol, &resource)),

@@ -14,7 +14,7 @@ mod tests;
 
 #[cfg(any(feature = "simd", feature = "performance"))]
 pub(super) use encoded::carrier;
-#[cfg(feature = "performance")]
+#[cfg(any(feature = "performance", feature = "tracezip"))]
 pub(super) use raw::RawGrpc;
 
 use std::error::Error;

@@ -19,6 +19,9 @@ mod destination;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 pub(crate) mod encoded;
 pub(crate) mod erased;
+#[cfg(feature = "tracezip")]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub(crate) mod frames;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
@@ -52,6 +55,8 @@ mod tls;
 #[cfg(feature = "simd")]
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 pub use destination::Destination;
+#[cfg(all(feature = "tracezip", feature = "otlp-http"))]
+pub(crate) use http::undo as undo_coding;
 #[cfg(feature = "otlp-http")]
 pub use http::{EnhancedHttpClient, EnhancedHttpClientBuilder};
 pub use log::{ErrorHandler, Report, ReportKind};
@@ -82,7 +87,7 @@ pub(crate) fn build(
     settings: &Settings,
     custom: Option<Box<dyn Sink>>,
     limits: Option<LimitsHook>,
-    encoder: Encoder,
+    writing: &Writing,
     shared: Shared,
 ) -> Result<ErasedExporter, InitError> {
     let mut custom = custom;
@@ -100,9 +105,9 @@ pub(crate) fn build(
                     ))]
                     Some(_) => {
                         let all = std::iter::once(otlp).chain(equal);
-                        pooled(all.cloned().collect(), &shared)?
+                        pooled(all.cloned().collect(), writing, &shared)?
                     }
-                    _ => otlp_sink(otlp, encoder, &shared)?,
+                    _ => otlp_sink(otlp, writing, &shared)?,
                 };
                 let mut name = otlp.endpoint.clone();
                 for one in equal {
@@ -140,10 +145,30 @@ pub(crate) enum Encoder {
     OnePass,
 }
 
+/// How spans become bytes on their way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Writing {
+    pub(crate) encoder: Encoder,
+    /// `Some` if requests are to be frames of tracezip.
+    #[cfg(feature = "tracezip")]
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(crate) frames: Option<frames::Frames>,
+}
+
+#[cfg(feature = "tracezip")]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+impl Writing {
+    /// The frames, where requests are protobuf.
+    fn frames(&self, settings: &OtlpSettings) -> Option<&frames::Frames> {
+        let is_protobuf = settings.protocol != Protocol::HttpJson;
+        self.frames.as_ref().filter(|_| is_protobuf)
+    }
+}
+
 /// The exporter of one OTLP destination.
 fn otlp_sink(
     settings: &OtlpSettings,
-    encoder: Encoder,
+    writing: &Writing,
     shared: &Shared,
 ) -> Result<Box<dyn Sink>, InitError> {
     require_features(settings)?;
@@ -152,12 +177,21 @@ fn otlp_sink(
         // Asked for by the environment, or it had been refused before.
         return Ok(Box::new(held::WithoutTls));
     }
+    #[cfg(all(
+        feature = "tracezip",
+        any(feature = "otlp-http", feature = "otlp-grpc")
+    ))]
+    if let Some(frames) = writing.frames(settings) {
+        let carrier = frame_carrier(settings, frames, shared)?;
+        let sink = encoded::EncodedSink::over(carrier, settings.protocol);
+        return Ok(Box::new(sink));
+    }
     #[cfg(all(feature = "simd", any(feature = "otlp-http", feature = "otlp-grpc")))]
-    if encoder == Encoder::OnePass {
+    if writing.encoder == Encoder::OnePass {
         return Ok(Box::new(encoded::EncodedSink::new(settings, shared)?));
     }
     // Without the feature, the install has been refused.
-    let _ = encoder;
+    let _ = writing.encoder;
     match settings.protocol {
         #[cfg(feature = "otlp-http")]
         Protocol::HttpProtobuf | Protocol::HttpJson => {
@@ -215,6 +249,34 @@ pub(crate) fn carrier(
     }
 }
 
+/// The same for frames of tracezip.
+#[cfg(feature = "tracezip")]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub(crate) fn frame_carrier(
+    settings: &OtlpSettings,
+    frames: &frames::Frames,
+    shared: &Shared,
+) -> Result<Box<dyn encoded::Carrier>, InitError> {
+    require_features(settings)?;
+    #[cfg(not(feature = "tls-no-provider"))]
+    if is_https(settings) {
+        return Err(InitError::FeatureMissing {
+            argument: "endpoint",
+            feature: "tls",
+        });
+    }
+    let alpn: &[u8] = match settings.protocol {
+        Protocol::Grpc => b"h2",
+        _ => b"http/1.1",
+    };
+    let connector = connector(settings, alpn);
+    let way = shared
+        .runtime
+        .build_guarded(|| frames::Way::to(settings, connector))??;
+    let backoff = retry::Backoff::default();
+    frames::carrier(settings, way, backoff, frames, shared)
+}
+
 #[cfg(not(all(feature = "otlp-http", feature = "otlp-grpc")))]
 fn no_transport<T>(_: &Shared) -> Result<T, InitError> {
     Err(InitError::FeatureMissing {
@@ -230,6 +292,7 @@ fn no_transport<T>(_: &Shared) -> Result<T, InitError> {
 ))]
 pub(crate) fn pooled(
     settings: Vec<OtlpSettings>,
+    writing: &Writing,
     shared: &Shared,
 ) -> Result<Box<dyn Sink>, InitError> {
     for one in &settings {
@@ -240,6 +303,8 @@ pub(crate) fn pooled(
             return Ok(Box::new(held::WithoutTls));
         }
     }
+    #[cfg(feature = "tracezip")]
+    let frames = settings.first().and_then(|first| writing.frames(first));
     let endpoint = |one: OtlpSettings| {
         let alpn: &[u8] = match one.protocol {
             Protocol::Grpc => b"h2",
@@ -254,6 +319,11 @@ pub(crate) fn pooled(
             .map(endpoint)
             .collect::<Result<Vec<_>, _>>()
     })??;
+    #[cfg(feature = "tracezip")]
+    if let Some(frames) = frames {
+        return Ok(pool::frame_sink(endpoints, frames, shared));
+    }
+    let _ = writing;
     Ok(pool::sink(endpoints, shared))
 }
 

@@ -50,7 +50,7 @@ struct PoolCarrier {
 
 /// The addresses.
 #[derive(Debug)]
-struct Pool {
+pub(super) struct Pool {
     endpoints: Vec<Endpoint>,
     names: Box<dyn Names>,
     known: Mutex<Known>,
@@ -106,22 +106,12 @@ pub(super) fn sink(endpoints: Vec<Endpoint>, shared: &Shared) -> Box<dyn Sink> {
 }
 
 fn sink_by(names: Box<dyn Names>, endpoints: Vec<Endpoint>, shared: &Shared) -> Box<dyn Sink> {
-    let settings = endpoints.first().map(|first| first.settings.clone());
-    let timeout = settings.as_ref().map_or(Duration::ZERO, |one| one.timeout);
-    let delivery = Arc::clone(&shared.delivery);
-    let courier =
-        Courier::new(timeout, Backoff::default(), delivery).with_budget(RetryBudget::process());
+    let (pool, settings, courier) = parts(names, endpoints, shared);
     let protocol = settings
         .as_ref()
         .map_or(Protocol::HttpProtobuf, |one| one.protocol);
     let carrier = PoolCarrier {
-        pool: Arc::new(Pool {
-            endpoints,
-            names,
-            known: Mutex::default(),
-            resolving: AtomicBool::new(false),
-            turn: AtomicUsize::new(0),
-        }),
+        pool,
         courier,
         settings,
         #[cfg(feature = "otlp-http")]
@@ -131,14 +121,103 @@ fn sink_by(names: Box<dyn Names>, endpoints: Vec<Endpoint>, shared: &Shared) -> 
     Box::new(EncodedSink::over(Box::new(carrier), protocol))
 }
 
+/// The pool, what its first endpoint is, and what sends again.
+fn parts(
+    names: Box<dyn Names>,
+    endpoints: Vec<Endpoint>,
+    shared: &Shared,
+) -> (Arc<Pool>, Option<OtlpSettings>, Courier) {
+    let settings = endpoints.first().map(|first| first.settings.clone());
+    let timeout = settings.as_ref().map_or(Duration::ZERO, |one| one.timeout);
+    let delivery = Arc::clone(&shared.delivery);
+    let courier =
+        Courier::new(timeout, Backoff::default(), delivery).with_budget(RetryBudget::process());
+    let pool = Arc::new(Pool {
+        endpoints,
+        names,
+        known: Mutex::default(),
+        resolving: AtomicBool::new(false),
+        turn: AtomicUsize::new(0),
+    });
+    (pool, settings, courier)
+}
+
+/// The same for frames of tracezip.
+#[cfg(feature = "tracezip")]
+pub(super) fn frame_sink(
+    endpoints: Vec<Endpoint>,
+    frames: &super::frames::Frames,
+    shared: &Shared,
+) -> Box<dyn Sink> {
+    let (pool, settings, courier) = parts(Box::new(System), endpoints, shared);
+    let Some(settings) = settings else {
+        return sink(Vec::new(), shared);
+    };
+    let way = super::frames::Way::Pool(pool);
+    let carrier = super::frames::FrameCarrier::new(way, &settings, courier, frames, shared);
+    Box::new(EncodedSink::over(Box::new(carrier), settings.protocol))
+}
+
+#[cfg(feature = "tracezip")]
+impl Pool {
+    /// One attempt with a frame, at the address that is best off.
+    pub(super) async fn attempt_frame(self: &Arc<Self>, frame: Bytes) -> super::frames::FrameSaid {
+        use crate::extensions::tracezip::Said;
+        let (targets, target) = match self.target().await {
+            Ok(found) => found,
+            Err(trouble) => {
+                return Said::Nothing {
+                    may_have_arrived: false,
+                    whole: trouble,
+                };
+            }
+        };
+        let said = {
+            let _busy = target.begin();
+            target.wire.attempt_frame(frame).await
+        };
+        match said {
+            Said::Taken { .. } => {
+                target.worked();
+                said
+            }
+            Said::Refused {
+                refusal,
+                message,
+                whole,
+            } => Said::Refused {
+                refusal,
+                message,
+                whole: self.failed(&targets, &target, whole),
+            },
+            Said::Nothing {
+                may_have_arrived,
+                whole,
+            } => Said::Nothing {
+                may_have_arrived,
+                whole: self.failed(&targets, &target, whole),
+            },
+        }
+    }
+
+    /// One attempt with what is OTLP in this coding.
+    pub(super) async fn attempt_otlp(
+        self: &Arc<Self>,
+        body: Bytes,
+        encoding: Option<&'static str>,
+    ) -> Result<Option<super::frames::Response>, Trouble> {
+        match self.attempt(&Request { body, encoding }).await? {
+            Answer::Otlp(response) => Ok(Some(response)),
+            #[cfg(feature = "otlp-http")]
+            Answer::Strange => Ok(None),
+        }
+    }
+}
+
 impl Pool {
     /// One attempt, at the address that is best off.
     async fn attempt(self: &Arc<Self>, request: &Request) -> Result<Answer, Trouble> {
-        let targets = self.targets().await?;
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let Some(target) = choose(&targets, turn, Instant::now()) else {
-            return Err(Trouble::unreachable("no endpoint has an address", false));
-        };
+        let (targets, target) = self.target().await?;
         let attempted = {
             let _busy = target.begin();
             target.wire.attempt(request).await
@@ -148,22 +227,36 @@ impl Pool {
                 target.worked();
                 Ok(answer)
             }
-            Err(mut trouble) => {
-                let now = Instant::now();
-                target.failed(&trouble, now);
-                lock(&self.known).failed_since = true;
-                if trouble.again != Again::No
-                    && targets.iter().any(|other| other.away_until(now).is_none())
-                {
-                    trouble.again = Again::Elsewhere;
-                }
-                if targets.len() > 1 {
-                    trouble.failure.detail =
-                        format!("{}: {}", target.address, trouble.failure.detail);
-                }
-                Err(trouble)
-            }
+            Err(trouble) => Err(self.failed(&targets, &target, trouble)),
         }
+    }
+
+    /// The address that is best off, among all.
+    async fn target(self: &Arc<Self>) -> Result<(Arc<[Arc<Target>]>, Arc<Target>), Trouble> {
+        let targets = self.targets().await?;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        match choose(&targets, turn, Instant::now()) {
+            Some(target) => {
+                let target = Arc::clone(target);
+                Ok((targets, target))
+            }
+            None => Err(Trouble::unreachable("no endpoint has an address", false)),
+        }
+    }
+
+    /// Takes a failure to account; what it means where there are other addresses.
+    fn failed(&self, targets: &[Arc<Target>], target: &Target, mut trouble: Trouble) -> Trouble {
+        let now = Instant::now();
+        target.failed(&trouble, now);
+        lock(&self.known).failed_since = true;
+        if trouble.again != Again::No && targets.iter().any(|other| other.away_until(now).is_none())
+        {
+            trouble.again = Again::Elsewhere;
+        }
+        if targets.len() > 1 {
+            trouble.failure.detail = format!("{}: {}", target.address, trouble.failure.detail);
+        }
+        trouble
     }
 
     /// The addresses as they are known. The first time they are waited for, later they are looked up

@@ -1,9 +1,10 @@
 //! The extensions, each a module behind the feature of its name.
 //!
 //! [`simd`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/simd/),
-//! [`performance`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/performance/) and
-//! [`ebpf`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/ebpf/) are built.
-//! `tracezip`, `enterprise` and `semconv` are to come: asking for one is an error, never a silence, by its feature
+//! [`performance`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/performance/),
+//! [`ebpf`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/ebpf/) and
+//! [`tracezip`](https://docs.rs/otel-enhance/latest/otel_enhance/extensions/tracezip/) are built.
+//! `enterprise` and `semconv` are to come: asking for one is an error, never a silence, by its feature
 //! here, by its argument in `init!`.
 
 /// An error for each feature that this version has a name for, and nothing else.
@@ -19,7 +20,7 @@ macro_rules! not_built_yet {
     )*};
 }
 
-not_built_yet! { "tracezip" "enterprise" "semconv" }
+not_built_yet! { "enterprise" "semconv" }
 
 #[cfg(feature = "ebpf")]
 pub mod ebpf;
@@ -27,3 +28,5 @@ pub mod ebpf;
 pub mod performance;
 #[cfg(feature = "simd")]
 pub mod simd;
+#[cfg(feature = "tracezip")]
+pub mod tracezip;

@@ -52,6 +52,8 @@ mod hooks {
         _slot: SlotGuard,
         #[cfg(feature = "performance")]
         _pool: crate::extensions::performance::PoolGuard,
+        #[cfg(feature = "tracezip")]
+        _ids: crate::extensions::tracezip::RingGuard,
     }
 
     pub(super) extern "C" fn prepare() {
@@ -61,6 +63,8 @@ mod hooks {
                     _slot: SlotGuard::lock(),
                     #[cfg(feature = "performance")]
                     _pool: crate::extensions::performance::PoolGuard::lock(),
+                    #[cfg(feature = "tracezip")]
+                    _ids: crate::extensions::tracezip::RingGuard::lock(),
                 });
             }
         });

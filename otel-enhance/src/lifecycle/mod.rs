@@ -34,6 +34,12 @@ pub(crate) fn arm(exit_handler: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Hangs up the hook that tells a forked child from its parent.
+#[cfg(feature = "tracezip")]
+pub(crate) fn arm_fork() -> io::Result<()> {
+    fork::arm()
+}
+
 /// Flushes and ends the process on `SIGTERM` and `SIGINT`, whichever the application leaves to its
 /// default.
 pub(crate) fn arm_signals() -> io::Result<()> {

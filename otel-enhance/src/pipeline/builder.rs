@@ -12,6 +12,7 @@ use opentelemetry_sdk::trace::{IdGenerator, Sampler, ShouldSample, SpanExporter,
 
 use super::red::RedRequest;
 use super::slots::{Encoder, Slots};
+use super::tracezip::TracezipRequest;
 use crate::config::{EbpfSettings, ExporterKind, Overrides, SamplerChoice};
 use crate::export::{self, ErrorHandler, Report, Sink};
 
@@ -55,6 +56,7 @@ pub struct EnhancedPipeline {
     pub(super) slots: Slots,
     pub(super) red: RedRequest,
     pub(super) ebpf: Option<EbpfSettings>,
+    pub(super) tracezip: TracezipRequest,
 }
 
 pub(super) type Propagator = Box<dyn TextMapPropagator + Send + Sync>;
@@ -80,6 +82,7 @@ pub fn new_enhanced_pipeline() -> EnhancedPipeline {
         slots: Slots::default(),
         red: RedRequest::default(),
         ebpf: None,
+        tracezip: TracezipRequest::default(),
     }
 }
 
@@ -197,6 +200,11 @@ impl EnhancedPipeline {
 
     /// Makes trace and span ids. Default: random ones, which stay different after a fork.
     pub fn with_id_generator<G: IdGenerator + 'static>(mut self, generator: G) -> Self {
+        #[cfg(feature = "tracezip")]
+        {
+            // Receivers of tracezip are told how to count these.
+            self.tracezip.ids = (&generator as &dyn Any).downcast_ref().cloned();
+        }
         self.id_generator = Some(Box::new(generator));
         self
     }
@@ -307,6 +315,7 @@ impl fmt::Debug for EnhancedPipeline {
             .field("slots", &self.slots)
             .field("red", &self.red)
             .field("ebpf", &self.ebpf)
+            .field("tracezip", &self.tracezip)
             .finish_non_exhaustive()
     }
 }

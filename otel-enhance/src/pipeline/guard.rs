@@ -123,6 +123,15 @@ impl TelemetryGuard {
         self.installed.queue.as_ref()?.watch()
     }
 
+    /// What tracezip saves, and its metrics; `None` for a pipeline without it. See
+    /// [`with_tracezip_compression`](super::EnhancedPipeline::with_tracezip_compression).
+    #[cfg(feature = "tracezip")]
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    #[must_use]
+    pub fn tracezip(&self) -> Option<crate::extensions::tracezip::TracezipWatch> {
+        self.installed.tracezip.clone()
+    }
+
     /// Calls, errors and durations of all spans; `None` for a pipeline that does not count them. See
     /// [`with_red_metrics`](super::EnhancedPipeline::with_red_metrics).
     #[cfg(feature = "simd")]

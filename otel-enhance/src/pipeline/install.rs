@@ -15,14 +15,14 @@ use super::processor::{ForeignIds, ForeignProcessor, SharedProcessor};
 use super::queue::ExportQueue;
 use super::red::Red;
 use super::slot::{self, Reservation};
-use super::slots::{Coding, Encoder, Queue, Slots, Transport};
+use super::slots::{Encoder, Queue, Slots, Transport};
 use super::span_path::{Parts, SpanPath, Spans};
 use super::span_queue::SpanQueue;
 use crate::config::{self, Env, ExporterKind, Settings};
 use crate::export::log::{Log, ReportKind};
 use crate::export::report::Delivery;
 use crate::export::runtime::ExportRuntime;
-use crate::export::{LimitsHook, Shared, Sink};
+use crate::export::{LimitsHook, Shared, Sink, Writing};
 #[cfg(feature = "performance")]
 use crate::extensions::performance::{self, BatchQueue, Engine};
 use crate::{InitError, export, lifecycle};
@@ -58,6 +58,7 @@ impl EnhancedPipeline {
     /// Whether what the code asks of the extensions can be had: they must do something, or say why not.
     fn check_extensions(&self) -> Result<(), InitError> {
         super::ebpf::check(self.ebpf.as_ref())?;
+        self.check_tracezip()?;
         if self.slots.encoder == Encoder::Official {
             return Ok(());
         }
@@ -84,7 +85,20 @@ impl EnhancedPipeline {
         self.check_extensions()?;
         let reservation = slot::reserve()?;
         let red = self.red.max_series()?;
-        let (mut settings, mut diagnostics) = config::resolve(self.overrides, &Env::process())?;
+        let env = Env::process();
+        let (mut settings, mut diagnostics) = config::resolve(self.overrides, &env)?;
+        let writing = Writing {
+            encoder: self.slots.encoder,
+            #[cfg(feature = "tracezip")]
+            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+            frames: self.tracezip.frames(
+                self.slots.coding,
+                self.id_generator.is_some(),
+                &settings,
+                &env,
+                &mut diagnostics,
+            ),
+        };
         export::diagnose(&settings, &mut diagnostics);
         if let Batching::OneByOne = batching {
             settings.batch.max_export_batch_size = 1;
@@ -108,6 +122,9 @@ impl EnhancedPipeline {
             red: None,
             #[cfg(feature = "ebpf")]
             ebpf: Mutex::new(None),
+            #[cfg(feature = "tracezip")]
+            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+            tracezip: writing.frames.as_ref().map(export::frames::Frames::watch),
             registration: Mutex::new(None),
             ended: AtomicBool::new(false),
         };
@@ -130,6 +147,7 @@ impl EnhancedPipeline {
                 ended: !self.end_processors.is_empty(),
             },
             self.exporter,
+            &writing,
             &settings,
             &installed.log,
             installed.default_timeout(),
@@ -147,6 +165,12 @@ impl EnhancedPipeline {
             })
             .collect();
         let ids: Option<Arc<dyn IdGenerator>> = self.id_generator.map(Arc::from);
+        #[cfg(feature = "tracezip")]
+        #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+        let ids = ids.or_else(|| {
+            let frames = writing.frames.as_ref()?;
+            Some(Arc::new(frames.ids.clone()?))
+        });
         installed.path = SpanPath::choose(
             &self.slots,
             Parts {
@@ -260,6 +284,7 @@ fn build_queue(
     slots: Slots,
     seen: Seen,
     custom: Option<CustomExporter>,
+    writing: &Writing,
     settings: &Settings,
     log: &Log,
     timeout: std::time::Duration,
@@ -276,8 +301,8 @@ fn build_queue(
     let Slots {
         spans,
         queue,
-        encoder,
-        coding: Coding::Official,
+        encoder: _,
+        coding: _,
         transport: Transport::Official,
     } = slots;
     #[cfg(not(feature = "performance"))]
@@ -302,7 +327,7 @@ fn build_queue(
         log: log.clone(),
         runtime: runtime.clone(),
     };
-    let exporter = export::build(&kinds, settings, custom, Some(limits), encoder, shared)?;
+    let exporter = export::build(&kinds, settings, custom, Some(limits), writing, shared)?;
     match queue {
         Queue::Official => {
             // The official queue holds `SpanData`, whatever spans are and whoever sees them.

@@ -50,6 +50,9 @@ pub(super) struct Installed {
     /// Until the end.
     #[cfg(feature = "ebpf")]
     pub(super) ebpf: Mutex<Option<crate::extensions::ebpf::EbpfLease>>,
+    #[cfg(feature = "tracezip")]
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(super) tracezip: Option<crate::extensions::tracezip::TracezipWatch>,
     pub(super) registration: Mutex<Option<Registration>>,
     pub(super) ended: AtomicBool,
 }

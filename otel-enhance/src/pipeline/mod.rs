@@ -24,6 +24,7 @@ mod slot;
 mod slots;
 mod span_path;
 mod span_queue;
+mod tracezip;
 
 use std::time::Duration;
 

@@ -44,6 +44,8 @@ pub(super) enum Coding {
     /// The compression of the settings: none, gzip or zstd.
     #[default]
     Official,
+    /// Frames of tracezip, where the receiver takes them.
+    Tracezip,
 }
 
 /// What carries it away (`tracezip`, `performance`, `enterprise`).

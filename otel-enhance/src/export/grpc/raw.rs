@@ -1,6 +1,8 @@
 //! The trace service's `Export`, with a request that is written already: sending it copies nothing, the
 //! first time and each time after.
 
+#[cfg(feature = "tracezip")]
+use std::error::Error as _;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,10 +20,16 @@ use tonic::{Status, client};
 use tower_service::Service;
 
 use super::super::connect::{Connector, unready_to_trouble};
+#[cfg(feature = "tracezip")]
+use super::super::frames::FrameSaid;
+#[cfg(feature = "tracezip")]
+use super::super::retry::Again;
 use super::super::retry::Trouble;
 use super::{compression, endpoint, from_status, metadata};
 use crate::InitError;
 use crate::config::OtlpSettings;
+#[cfg(feature = "tracezip")]
+use crate::extensions::tracezip::Refusal;
 
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
@@ -80,6 +88,75 @@ impl RawGrpc {
                 let refusal = self.connector.refusal();
                 refusal.unwrap_or_else(|| from_status(&status))
             })
+    }
+}
+
+/// Frames of tracezip, through the service that they have of their own.
+#[cfg(feature = "tracezip")]
+impl RawGrpc {
+    pub(in crate::export) async fn attempt_frame(&self, frame: Bytes) -> FrameSaid {
+        if let Err(error) = self.connector.ready() {
+            return nothing(unready_to_trouble(&error));
+        }
+        let mut client = client::Grpc::new(Written {
+            channel: self.channel.clone(),
+            message: Framed::new(frame, false),
+        });
+        let mut request = tonic::Request::new(());
+        *request.metadata_mut() = self.metadata.clone();
+        let answered = async {
+            client
+                .ready()
+                .await
+                .map_err(|error| Status::from_error(Box::new(error)))?;
+            let path = PathAndQuery::from_static(tracezip::GRPC_PATH);
+            client.unary(request, path, AnyAnswer).await
+        };
+        match answered.await {
+            Ok(response) => {
+                let message = response.into_inner();
+                let answer = ExportTraceServiceResponse::decode(message.clone()).ok();
+                FrameSaid::Taken {
+                    message,
+                    whole: answer,
+                }
+            }
+            Err(status) => {
+                if let Some(refusal) = self.connector.refusal() {
+                    return nothing(refusal);
+                }
+                let trouble = from_status(&status);
+                if status.source().is_some() {
+                    return nothing(trouble);
+                }
+                FrameSaid::Refused {
+                    refusal: refusal(status.code(), &trouble),
+                    message: Bytes::copy_from_slice(status.details()),
+                    whole: trouble,
+                }
+            }
+        }
+    }
+}
+
+#[cfg(feature = "tracezip")]
+fn nothing(trouble: Trouble) -> FrameSaid {
+    FrameSaid::Nothing {
+        may_have_arrived: trouble.may_have_arrived,
+        whole: trouble,
+    }
+}
+
+/// What a code says about tracezip.
+#[cfg(feature = "tracezip")]
+fn refusal(code: tonic::Code, trouble: &Trouble) -> Refusal {
+    match code {
+        tonic::Code::Unimplemented => Refusal::NotSpoken,
+        tonic::Code::InvalidArgument => Refusal::Malformed,
+        tonic::Code::FailedPrecondition => Refusal::StateLost,
+        _ if matches!(trouble.again, Again::After(_)) => Refusal::Throttled,
+        _ if trouble.again != Again::No => Refusal::Passing,
+        _ => Refusal::Other,
     }
 }
 
@@ -197,5 +274,36 @@ impl Decoder for AnswerDecoder {
         ExportTraceServiceResponse::decode(from)
             .map(Some)
             .map_err(|error| Status::internal(format!("the answer is no OTLP response: {error}")))
+    }
+}
+
+/// Nothing out, and the answer's bytes in.
+#[cfg(feature = "tracezip")]
+struct AnyAnswer;
+
+#[cfg(feature = "tracezip")]
+impl Codec for AnyAnswer {
+    type Encode = ();
+    type Decode = Bytes;
+    type Encoder = Nothing;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        Nothing
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        Self
+    }
+}
+
+#[cfg(feature = "tracezip")]
+impl Decoder for AnyAnswer {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        use bytes::Buf as _;
+        Ok(Some(from.copy_to_bytes(from.remaining())))
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn as_asked(
 
 /// The plain body. It was made by the official exporter in this process from a body within its own
 /// limit, so its size needs no bound of ours.
-fn undo(body: &Bytes, encoding: &HeaderValue) -> Option<Bytes> {
+pub(crate) fn undo(body: &Bytes, encoding: &HeaderValue) -> Option<Bytes> {
     #[cfg(feature = "gzip")]
     if encoding == "gzip" {
         let mut plain = Vec::new();

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
@@ -18,6 +19,12 @@ use super::date;
 
 /// The most that is read of a response: an OTLP response is a few bytes, an error page is not ours.
 pub(super) const MAX_RESPONSE_BYTES: usize = 1 << 20;
+
+/// The same of a refusal, and how long its body may take.
+#[cfg(feature = "tracezip")]
+const MAX_REFUSAL_BYTES: usize = 1 << 16;
+#[cfg(feature = "tracezip")]
+const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
 /// Idle connections are closed by us before most servers would, and with it the window in which a
 /// request meets a closing connection.
@@ -53,6 +60,42 @@ impl Transport {
 
     /// One attempt; a 2xx with its body, or the trouble it met.
     pub(super) async fn attempt(&self, parcel: &Parcel) -> Result<Response<Bytes>, Trouble> {
+        let response = self.exchange(parcel).await?;
+        let (parts, incoming) = response.into_parts();
+        if !parts.status.is_success() {
+            // The body of an error may repeat our secrets: it is not read, and the connection,
+            // which it would block, is closed with it.
+            return Err(from_status(parts.status, &parts.headers));
+        }
+        let body = success_body(incoming).await?;
+        Ok(Response::from_parts(parts, body))
+    }
+
+    /// One attempt of which the body of a refusal is read as well, as far as it is short and comes.
+    #[cfg(feature = "tracezip")]
+    pub(super) async fn attempt_in_full(
+        &self,
+        parcel: &Parcel,
+    ) -> Result<Response<Bytes>, (Trouble, Bytes)> {
+        let no_body = |trouble| (trouble, Bytes::new());
+        let response = self.exchange(parcel).await.map_err(no_body)?;
+        let (parts, incoming) = response.into_parts();
+        if parts.status.is_success() {
+            let body = success_body(incoming).await.map_err(no_body)?;
+            return Ok(Response::from_parts(parts, body));
+        }
+        let short = http_body_util::Limited::new(incoming, MAX_REFUSAL_BYTES);
+        let body = tokio::time::timeout(REFUSAL_TIME, short.collect()).await;
+        let body = body.ok().and_then(Result::ok);
+        let body = body.map(http_body_util::Collected::to_bytes);
+        Err((
+            from_status(parts.status, &parts.headers),
+            body.unwrap_or_default(),
+        ))
+    }
+
+    /// Sends the request; the head of what came back, and its body to be read.
+    async fn exchange(&self, parcel: &Parcel) -> Result<Response<Incoming>, Trouble> {
         self.connector
             .ready()
             .map_err(|error| unready_to_trouble(&error))?;
@@ -60,36 +103,34 @@ impl Transport {
             .body(Full::new(parcel.body.clone()))
             .map_err(|error| Trouble::rejected(format!("the request is not valid: {error}")))?;
         *request.headers_mut() = parcel.headers.clone();
-        let response = self.client.request(request).await.map_err(|error| {
+        self.client.request(request).await.map_err(|error| {
             let refusal = self.connector.refusal();
             refusal.unwrap_or_else(|| from_client_error(&error))
-        })?;
-        let (parts, mut incoming) = response.into_parts();
-        if !parts.status.is_success() {
-            // The body of an error may repeat our secrets: it is not read, and the connection,
-            // which it would block, is closed with it.
-            return Err(from_status(parts.status, &parts.headers));
-        }
-        let mut body = BytesMut::new();
-        while let Some(frame) = incoming.frame().await {
-            let frame = frame.map_err(|error| {
-                Trouble::unreachable(
-                    format!("the connection broke within the answer: {}", chain(&error)),
-                    true,
-                )
-            })?;
-            if let Ok(data) = frame.into_data() {
-                if body.len() + data.len() > MAX_RESPONSE_BYTES {
-                    // It said 2xx: the spans are there. What follows cannot be an OTLP response.
-                    body.clear();
-                    body.extend_from_slice(b"\xff");
-                    break;
-                }
-                body.extend_from_slice(&data);
-            }
-        }
-        Ok(Response::from_parts(parts, body.freeze()))
+        })
     }
+}
+
+/// The body of a 2xx.
+async fn success_body(mut incoming: Incoming) -> Result<Bytes, Trouble> {
+    let mut body = BytesMut::new();
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| {
+            Trouble::unreachable(
+                format!("the connection broke within the answer: {}", chain(&error)),
+                true,
+            )
+        })?;
+        if let Ok(data) = frame.into_data() {
+            if body.len() + data.len() > MAX_RESPONSE_BYTES {
+                // It said 2xx: the spans are there. What follows cannot be an OTLP response.
+                body.clear();
+                body.extend_from_slice(b"\xff");
+                break;
+            }
+            body.extend_from_slice(&data);
+        }
+    }
+    Ok(body.freeze())
 }
 
 /// Retryable is what the specification names; all else is final.

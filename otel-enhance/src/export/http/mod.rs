@@ -8,17 +8,19 @@ mod date;
 mod encoded;
 #[cfg(feature = "otlp-json")]
 mod json;
-#[cfg(feature = "performance")]
+#[cfg(any(feature = "performance", feature = "tracezip"))]
 mod raw;
 mod record;
 mod response;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "tracezip")]
+pub(crate) use body::undo;
 pub use by_hand::{EnhancedHttpClient, EnhancedHttpClientBuilder};
 #[cfg(any(feature = "simd", feature = "performance"))]
 pub(super) use encoded::carrier;
-#[cfg(feature = "performance")]
+#[cfg(any(feature = "performance", feature = "tracezip"))]
 pub(super) use raw::RawHttp;
 
 use std::sync::Arc;

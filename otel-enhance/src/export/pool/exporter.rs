@@ -157,7 +157,7 @@ impl ConnectionPoolExporterBuilder {
             runtime: ExportRuntime::new()?,
         };
         let timeout = settings[0].timeout;
-        let sink = super::super::pooled(settings, &shared)?;
+        let sink = super::super::pooled(settings, &super::super::Writing::default(), &shared)?;
         Ok(ConnectionPoolExporter {
             // The sink keeps the time itself; a little more lets it say why it gave up.
             inner: ErasedExporter::new(

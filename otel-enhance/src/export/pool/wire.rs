@@ -58,6 +58,16 @@ impl Wire {
         }
     }
 
+    #[cfg(feature = "tracezip")]
+    pub(super) async fn attempt_frame(&self, frame: Bytes) -> super::super::frames::FrameSaid {
+        match self {
+            #[cfg(feature = "otlp-http")]
+            Self::Http(http) => http.attempt_frame(frame).await,
+            #[cfg(feature = "otlp-grpc")]
+            Self::Grpc(grpc) => grpc.attempt_frame(frame).await,
+        }
+    }
+
     pub(super) async fn attempt(&self, request: &Request) -> Result<Answer, Trouble> {
         match self {
             #[cfg(feature = "otlp-http")]

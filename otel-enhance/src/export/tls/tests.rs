@@ -10,7 +10,7 @@ use super::super::testing::receiver::Scripted;
 use super::super::testing::{Pipeline, otlp, span};
 use super::*;
 use crate::config::{OtlpSettings, Protocol};
-use crate::export::{DeliveryReport, DropReason, Encoder, otlp_sink};
+use crate::export::{DeliveryReport, DropReason, Writing, otlp_sink};
 
 /// An authority and a folder for what it signs.
 struct Authority {
@@ -80,7 +80,7 @@ fn destinations(receiver: &Scripted, tls: &TlsSettings) -> [OtlpSettings; 2] {
 
 fn export(settings: &OtlpSettings) -> (DeliveryReport, Vec<String>) {
     let pipeline = Pipeline::new();
-    let sink = otlp_sink(settings, Encoder::Official, &pipeline.shared).unwrap();
+    let sink = otlp_sink(settings, &Writing::default(), &pipeline.shared).unwrap();
     let exporter = pipeline.erase(sink, Duration::from_secs(20));
     pipeline.export(&exporter, vec![span("s"); 2]);
     (pipeline.report(), pipeline.said())

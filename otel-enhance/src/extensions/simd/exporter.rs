@@ -58,6 +58,12 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 /// ```
 #[derive(Debug)]
 pub struct SimdSpanExporter {
+    wrapped: WrappedExporter,
+}
+
+/// An exporter that cannot be asked where it sends to, and a way of ours beside it once that is told.
+#[derive(Debug)]
+pub(crate) struct WrappedExporter {
     inner: ErasedExporter,
     own: Arc<OnceLock<EncodedSink>>,
     shared: Shared,
@@ -70,7 +76,7 @@ impl SimdSpanExporter {
     ///
     /// [`InitError::Runtime`] if the thread of the runtime cannot be started.
     pub fn wrap<E: SpanExporter + 'static>(exporter: E) -> Result<Self, InitError> {
-        Self::new(exporter, None)
+        WrappedExporter::new("SimdSpanExporter", exporter, None).map(|wrapped| Self { wrapped })
     }
 
     /// The same, with a handler that takes the messages.
@@ -82,10 +88,51 @@ impl SimdSpanExporter {
         exporter: E,
         handler: ErrorHandler,
     ) -> Result<Self, InitError> {
-        Self::new(exporter, Some(handler))
+        WrappedExporter::new("SimdSpanExporter", exporter, Some(handler))
+            .map(|wrapped| Self { wrapped })
     }
 
-    fn new<E: SpanExporter + 'static>(
+    /// Sends to `destination` from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`InitError::FeatureMissing`] if this build cannot speak to it, [`InitError::InvalidArgument`] if
+    /// its URL, headers or timeout are not valid or a destination was given before.
+    pub fn with_destination(self, destination: &Destination) -> Result<Self, InitError> {
+        let sink = EncodedSink::new(destination.settings()?, self.wrapped.shared())?;
+        self.wrapped.set_own(sink)?;
+        Ok(self)
+    }
+
+    /// The account of what this exporter gets, readable after it has gone into a provider.
+    #[must_use]
+    pub fn watch(&self) -> DeliveryWatch {
+        self.wrapped.watch()
+    }
+}
+
+impl SpanExporter for SimdSpanExporter {
+    fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
+        self.wrapped.export(batch)
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.wrapped.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.wrapped.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.wrapped.set_resource(resource);
+    }
+}
+
+impl WrappedExporter {
+    /// `name` is what messages call it by.
+    pub(crate) fn new<E: SpanExporter + 'static>(
+        name: &'static str,
         exporter: E,
         handler: Option<ErrorHandler>,
     ) -> Result<Self, InitError> {
@@ -96,6 +143,7 @@ impl SimdSpanExporter {
         };
         let own = Arc::new(OnceLock::new());
         let sink = Wrapping {
+            name,
             wrapped: boxed(exporter),
             own: Arc::clone(&own),
             said_pass_through: AtomicBool::new(false),
@@ -111,16 +159,14 @@ impl SimdSpanExporter {
         })
     }
 
-    /// Sends to `destination` from now on.
-    ///
-    /// # Errors
-    ///
-    /// [`InitError::FeatureMissing`] if this build cannot speak to it, [`InitError::InvalidArgument`] if
-    /// its URL, headers or timeout are not valid or a destination was given before.
-    pub fn with_destination(self, destination: &Destination) -> Result<Self, InitError> {
-        let sink = EncodedSink::new(destination.settings()?, &self.shared)?;
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Sends through `sink` from now on.
+    pub(crate) fn set_own(&self, sink: EncodedSink) -> Result<(), InitError> {
         match self.own.set(sink) {
-            Ok(()) => Ok(self),
+            Ok(()) => Ok(()),
             Err(_) => Err(InitError::InvalidArgument {
                 argument: "destination",
                 value: "given twice".to_owned(),
@@ -129,14 +175,12 @@ impl SimdSpanExporter {
         }
     }
 
-    /// The account of what this exporter gets, readable after it has gone into a provider.
-    #[must_use]
-    pub fn watch(&self) -> DeliveryWatch {
+    pub(crate) fn watch(&self) -> DeliveryWatch {
         DeliveryWatch::new(Arc::clone(&self.shared.delivery))
     }
 }
 
-impl SpanExporter for SimdSpanExporter {
+impl SpanExporter for WrappedExporter {
     fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
         let sampled = batch.iter().filter(|span| span.span_context.is_sampled());
         self.shared.delivery.ended(sampled.count() as u64);
@@ -159,6 +203,7 @@ impl SpanExporter for SimdSpanExporter {
 /// Our way where there is one, the wrapped exporter's where not.
 #[derive(Debug)]
 struct Wrapping {
+    name: &'static str,
     wrapped: Box<dyn Sink>,
     own: Arc<OnceLock<EncodedSink>>,
     said_pass_through: AtomicBool,
@@ -180,8 +225,11 @@ impl Sink for Wrapping {
             let Some(own) = self.own.get() else {
                 self.say_once(
                     &self.said_pass_through,
-                    "SimdSpanExporter has no destination: the wrapped exporter delivers as before. \
-                     Name one with `.with_destination(…)`",
+                    format!(
+                        "{} has no destination: the wrapped exporter delivers as before. \
+                         Name one with `.with_destination(…)`",
+                        self.name
+                    ),
                 );
                 return self.wrapped.export(batch).await;
             };
@@ -196,9 +244,9 @@ impl Sink for Wrapping {
                     self.say_once(
                         &self.said_refused,
                         format!(
-                            "the destination of SimdSpanExporter does not take a batch ({}): \
+                            "the destination of {} does not take a batch ({}): \
                              the wrapped exporter delivers it",
-                            failure.detail
+                            self.name, failure.detail
                         ),
                     );
                     self.wrapped.export(batch).await

@@ -22,6 +22,9 @@ mod tests;
 pub use crate::encode::SpanEncoder;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 pub use exporter::SimdSpanExporter;
+#[cfg(feature = "tracezip")]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub(crate) use exporter::WrappedExporter;
 pub(crate) use red::{Aggregator, CountingSampler, is_dropped, nanos_between, starts_dropped};
 pub use red::{
     DEFAULT_MAX_SERIES, PROMETHEUS_CONTENT_TYPE, RedDurations, RedMetrics, RedSeries, RedStatus,
