@@ -26,6 +26,15 @@ pub fn program(package: &str, name: &str) -> PathBuf {
     build(package, &["--bin", name])
 }
 
+/// The same with these features. A program is always built with the same ones, because it is always in the same place.
+///
+/// # Panics
+///
+/// If it does not build.
+pub fn program_with(package: &str, name: &str, features: &str) -> PathBuf {
+    build(package, &["--bin", name, "--features", features])
+}
+
 /// Cargo is asked, because a test cannot name another package's programs: what lies in the target
 /// folder may be of yesterday.
 fn build(package: &str, target: &[&str]) -> PathBuf {

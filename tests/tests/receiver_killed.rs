@@ -28,6 +28,8 @@ struct Run {
     timeout_ms: &'static str,
     /// How long the receiver is away after each kill.
     away: Duration,
+    /// Whether requests are frames of tracezip.
+    tracezip: bool,
 }
 
 /// With room for every span.
@@ -39,6 +41,7 @@ const HTTP: Run = Run {
     queue: "10000",
     timeout_ms: "60000",
     away: Duration::from_millis(50),
+    tracezip: false,
 };
 
 const GRPC: Run = Run {
@@ -61,6 +64,8 @@ fn run(run: Run) -> (Record, Receiver) {
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "64"),
         ("OTEL_BSP_SCHEDULE_DELAY", "20"),
     ];
+    let tracezip = run.tracezip.then_some(("INTEROP_TRACEZIP", "1"));
+    let variables: Vec<_> = variables.into_iter().chain(tracezip).collect();
     let sender = Sender::start(SENDER, &[&spans, PAUSE_MICROSECONDS], &variables);
     for number in 0..run.kills {
         wait_for_more(&receiver);
@@ -101,6 +106,17 @@ fn receiver_killed_over_http_has_every_span() {
 #[test]
 fn receiver_killed_over_grpc_has_every_span() {
     loses_nothing(GRPC);
+}
+
+/// The state that frames build on is gone with each kill.
+#[test]
+fn receiver_killed_while_frames_come_has_every_span() {
+    for what in [HTTP, GRPC] {
+        loses_nothing(Run {
+            tracezip: true,
+            ..what
+        });
+    }
 }
 
 /// A queue that is too short for the time that the receiver is away: what is lost is counted.

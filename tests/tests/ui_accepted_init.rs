@@ -12,6 +12,8 @@ mod init_with_every_argument;
 mod init_with_performance;
 #[path = "accepted/init-with-simd.rs"]
 mod init_with_simd;
+#[path = "accepted/init-with-tracezip.rs"]
+mod init_with_tracezip;
 #[path = "accepted/init-without-arguments.rs"]
 mod init_without_arguments;
 
@@ -22,5 +24,6 @@ fn init_with_arguments_installs_and_shuts_down() {
     init_with_every_argument::main();
     init_with_performance::main();
     init_with_simd::main();
+    init_with_tracezip::main();
     init_without_arguments::main();
 }

@@ -2,11 +2,12 @@
 //! what it made and what became of it, for a test to compare with what arrived.
 //!
 //! Usage: `interop_sender RECORD [COUNT PAUSE_MICROSECONDS]`: every kind of span once, or `COUNT`
-//! spans with a pause after each. With the variable `INTEROP_SIMD`, its requests are written by `simd`.
+//! spans with a pause after each. With the variable `INTEROP_SIMD`, its requests are written by `simd`; with
+//! `INTEROP_TRACEZIP` they are frames of `tracezip`, and what came of them is said on stderr.
 
 use std::error::Error;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write as _};
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_service_name("interop-sender")
         .with_span_processor(recorder.clone())
         .with_simd_optimization(std::env::var_os("INTEROP_SIMD").is_some())
+        .with_tracezip_compression(std::env::var_os("INTEROP_TRACEZIP").is_some())
         .install_batch()?;
     match arguments.next() {
         None => everything(),
@@ -37,6 +39,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     // Whoever was stopped meanwhile gets time to come back.
     guard.shutdown_with_timeout(Duration::from_secs(20)).ok();
+    if let Some(tracezip) = guard.tracezip() {
+        writeln!(std::io::stderr(), "{:?}", tracezip.stats())?;
+    }
     let record = Record::new(recorder.take(), guard.resource(), &guard.delivery());
     serde_json::to_writer(BufWriter::new(File::create(path)?), &record)?;
     Ok(())

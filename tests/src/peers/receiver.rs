@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::ports;
 use super::running::{EndedEarly, Running};
 use crate::collector_file::{CollectedSpan, flatten};
-use crate::programs::program;
+use crate::programs::program_with;
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 
 /// `otel-enhance-receiver --record`, on the same ports and file however often it is started.
@@ -29,7 +29,8 @@ impl Receiver {
     ///
     /// If it does not build or start.
     pub fn start() -> Self {
-        let program = program("otel-enhance-receiver", "otel-enhance-receiver");
+        let name = "otel-enhance-receiver";
+        let program = program_with(name, name, "tracezip");
         let folder = tempfile::Builder::new()
             .prefix("receiver-")
             .tempdir()
@@ -97,6 +98,8 @@ fn run(program: &PathBuf, folder: &TempDir, ports: &BTreeMap<&'static str, u16>)
             .arg(format!("127.0.0.1:{port}"));
     }
     command.arg("--record").arg(folder.path().join("record"));
+    // What does not speak tracezip does not notice.
+    command.arg("--tracezip");
     let ready = |output: &str| (output.contains("http=") && output.contains("grpc=")).then_some(());
     match Running::start(
         "the receiver",

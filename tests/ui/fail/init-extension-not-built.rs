@@ -1,7 +1,7 @@
 use otel_enhance::{InitError, TelemetryGuard, init};
 
 fn start() -> Result<TelemetryGuard, InitError> {
-    let guard = init!(service = "checkout", tracezip)?;
+    let guard = init!(service = "checkout", enterprise)?;
     let _ = guard.diagnostics();
     Ok(guard)
 }
