@@ -51,17 +51,6 @@ impl Delivery {
         }
     }
 
-    /// What is wrong, if something is.
-    pub(crate) fn message(&self) -> Option<&str> {
-        match self {
-            Self::Accepted => None,
-            Self::Partial { message, .. }
-            | Self::Busy { message, .. }
-            | Self::Unavailable { message, .. }
-            | Self::Rejected { message, .. } => Some(message),
-        }
-    }
-
     /// What one sender is told of several destinations: to come again if one of them wants that, even
     /// though the others get the batch twice then; else what is worst.
     pub(crate) fn combine(self, other: Self) -> Self {

@@ -1,7 +1,7 @@
 //! Content codings of what goes out. What a compressor needs is kept for the next message.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -14,43 +14,52 @@ const ZSTD_LEVEL: i32 = 3;
 const KEPT: usize = 16;
 
 pub(super) struct Compressors {
-    coding: Compression,
-    /// The server was found not to know zstd.
-    no_zstd: AtomicBool,
+    coding: Coding,
     zstd: Mutex<Vec<zstd::bulk::Compressor<'static>>>,
 }
 
+/// The coding that the server was found to know, as the number of a [`Compression`].
+#[derive(Debug)]
+struct Coding(AtomicU8);
+
 impl std::fmt::Debug for Compressors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Compressors").field(&self.coding).finish()
+        f.debug_tuple("Compressors").field(&self.coding()).finish()
     }
 }
 
 impl Compressors {
     pub(super) fn new(coding: Compression) -> Self {
         Self {
-            coding,
-            no_zstd: AtomicBool::new(false),
+            coding: Coding(AtomicU8::new(coding as u8)),
             zstd: Mutex::default(),
         }
     }
 
-    /// From now on gzip takes zstd's place.
-    pub(super) fn no_zstd(&self) {
-        self.no_zstd.store(true, Ordering::Relaxed);
+    /// The coding to begin with.
+    pub(super) fn coding(&self) -> Compression {
+        let number = self.coding.0.load(Ordering::Relaxed);
+        [Compression::None, Compression::Gzip, Compression::Zstd]
+            .into_iter()
+            .find(|coding| *coding as u8 == number)
+            .unwrap_or_default()
     }
 
-    /// The message in the coding, or as it is where that fails.
-    pub(super) fn compress(&self, message: &Bytes) -> (Bytes, Compression) {
-        match self.coding {
-            Compression::None => (message.clone(), Compression::None),
-            Compression::Zstd if !self.no_zstd.load(Ordering::Relaxed) => {
-                match self.zstd(message) {
-                    Some(compressed) => (compressed.into(), Compression::Zstd),
-                    None => (message.clone(), Compression::None),
-                }
-            }
-            Compression::Zstd | Compression::Gzip => gzip_or_plain(message),
+    /// The server took a message in this coding.
+    pub(super) fn settle(&self, coding: Compression) {
+        self.coding.0.store(coding as u8, Ordering::Relaxed);
+    }
+
+    /// The message in a coding, or as it is where that fails.
+    pub(super) fn compress(&self, message: &Bytes, coding: Compression) -> (Bytes, Compression) {
+        let compressed = match coding {
+            Compression::None => None,
+            Compression::Gzip => gzip(message),
+            Compression::Zstd => self.zstd(message),
+        };
+        match compressed {
+            Some(compressed) => (compressed.into(), coding),
+            None => (message.clone(), Compression::None),
         }
     }
 
@@ -67,14 +76,6 @@ impl Compressors {
             pool.push(compressor);
         }
         compressed
-    }
-}
-
-/// The message in gzip, or as it is where that fails.
-pub(super) fn gzip_or_plain(message: &Bytes) -> (Bytes, Compression) {
-    match gzip(message) {
-        Some(compressed) => (compressed.into(), Compression::Gzip),
-        None => (message.clone(), Compression::None),
     }
 }
 

@@ -103,22 +103,33 @@ impl Link {
     }
 
     /// Sends a message, in the server's protocol and compressed, and waits for its answer. A server that
-    /// does not know zstd gets gzip, which every OTLP server must know.
+    /// does not know the coding gets another one: gzip, which every OTLP server must know, and at last none,
+    /// which also passes those who take the name of the coding from the message.
     pub(crate) async fn send(&self, kind: Kind, message: &Bytes, tenant: &str) -> Answer {
-        let (body, coding) = match kind {
-            Kind::Frame => (message.clone(), Compression::None),
-            Kind::Protobuf | Kind::Json => self.compressors.compress(message),
-        };
-        let answer = self.send_coded(kind, body, coding, tenant).await;
-        if coding != Compression::Zstd || answer.coding != Coding::Unknown {
-            return answer;
+        if kind == Kind::Frame {
+            let coding = Compression::None;
+            return self.send_coded(kind, message.clone(), coding, tenant).await;
         }
-        let (body, coding) = compress::gzip_or_plain(message);
-        let second = self.send_coded(kind, body, coding, tenant).await;
-        if second.coding != Coding::Unknown {
-            self.compressors.no_zstd();
+        let mut coding = self.compressors.coding();
+        loop {
+            let (body, done) = self.compressors.compress(message, coding);
+            let answer = self.send_coded(kind, body, done, tenant).await;
+            coding = match (answer.coding, done) {
+                (Coding::Unknown, Compression::Zstd) => Compression::Gzip,
+                (Coding::Unknown | Coding::Malformed, Compression::Zstd | Compression::Gzip) => {
+                    Compression::None
+                }
+                _ => {
+                    if matches!(
+                        answer.delivery,
+                        Delivery::Accepted | Delivery::Partial { .. }
+                    ) {
+                        self.compressors.settle(done);
+                    }
+                    return answer;
+                }
+            };
         }
-        second
     }
 
     async fn send_coded(

@@ -4,12 +4,12 @@ mod file;
 mod otlp;
 mod tracezip;
 
-use std::sync::Arc;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use otel_enhance_receiver::RecordError;
-use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::Semaphore;
 
 use crate::batch::Batch;
@@ -19,7 +19,7 @@ use crate::link::TlsError;
 use crate::log;
 use crate::metrics::OutputMetrics;
 
-/// How often an outage is logged while it lasts.
+/// How often an outage is logged, and how often outages are that come and go.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
 /// Why an output cannot be had.
@@ -40,7 +40,7 @@ pub(crate) struct Output {
     target: Target,
     pub(crate) metrics: Arc<OutputMetrics>,
     slots: Semaphore,
-    outage: AsyncMutex<Option<Outage>>,
+    outages: Mutex<Outages>,
 }
 
 #[derive(Debug)]
@@ -50,11 +50,42 @@ enum Target {
     File(file::Files),
 }
 
+/// What is to be said of failures, which is not each of them.
+#[derive(Debug, Default)]
+struct Outages {
+    now: Option<Outage>,
+    logged: Option<Instant>,
+    /// Requests that failed since the last line.
+    unsaid: u64,
+}
+
 #[derive(Debug)]
 struct Outage {
     since: Instant,
-    logged: Instant,
-    requests: u64,
+    logged: bool,
+}
+
+impl Outages {
+    /// A request failed. The number of those that did, if it is to be logged.
+    fn failed(&mut self, now: Instant) -> Option<u64> {
+        self.unsaid += 1;
+        let outage = self.now.get_or_insert(Outage {
+            since: now,
+            logged: false,
+        });
+        if self.logged.is_some_and(|logged| now - logged < LOG_EVERY) {
+            return None;
+        }
+        outage.logged = true;
+        self.logged = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
+    }
+
+    /// A request was taken. How long the outage lasted, if it was logged.
+    fn ended(&mut self, now: Instant) -> Option<Duration> {
+        let outage = self.now.take()?;
+        outage.logged.then(|| now - outage.since)
+    }
 }
 
 impl Output {
@@ -88,7 +119,7 @@ impl Output {
             target,
             metrics: Arc::new(metrics),
             slots: Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)),
-            outage: AsyncMutex::new(None),
+            outages: Mutex::default(),
         })
     }
 
@@ -105,7 +136,7 @@ impl Output {
         self.metrics.bytes.add(batch.body.len() as u64);
         self.metrics.wire_bytes.add(wire_bytes as u64);
         self.metrics.delivered(&delivery, batch.spans);
-        self.note(&delivery).await;
+        self.note(&delivery);
         delivery
     }
 
@@ -116,63 +147,42 @@ impl Output {
         }
     }
 
-    /// Logs the beginning and the end of an outage, not each of its failures.
-    async fn note(&self, delivery: &Delivery) {
-        let output = &self.metrics.name;
+    fn outages(&self) -> MutexGuard<'_, Outages> {
+        self.outages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Logs the beginning and the end of an outage, and what is lost.
+    fn note(&self, delivery: &Delivery) {
+        let output = ("output", &self.metrics.name as &dyn Display);
         match delivery {
             Delivery::Accepted | Delivery::Partial { .. } => {
                 if self.metrics.down.swap(false, Ordering::Relaxed)
-                    && let Some(outage) = self.outage.lock().await.take()
+                    && let Some(lasted) = self.outages().ended(Instant::now())
                 {
-                    let seconds = outage.since.elapsed().as_secs();
-                    log::line(
-                        Level::Info,
-                        "output takes requests again",
-                        &[
-                            ("output", output),
-                            ("seconds", &seconds),
-                            ("failed_requests", &outage.requests),
-                        ],
-                    );
+                    let fields = [output, ("seconds", &lasted.as_secs())];
+                    log::line(Level::Info, "output takes requests again", &fields);
                 }
-                if let Some(message) = delivery.message() {
-                    let fields: [(&str, &dyn std::fmt::Display); 2] =
-                        [("output", output), ("message", &message)];
-                    log::line(
-                        Level::Warn,
-                        "output took a request but for some spans",
-                        &fields,
-                    );
+                if let Delivery::Partial { rejected, message } = delivery {
+                    let fields = [output, ("rejected_spans", rejected), ("message", message)];
+                    log::line(Level::Warn, "output took a request in part", &fields);
                 }
             }
-            Delivery::Rejected { status, message } => log::line(
-                Level::Error,
-                "output rejects a request, and its spans are lost",
-                &[("output", output), ("status", status), ("error", message)],
-            ),
+            Delivery::Rejected { status, message } => {
+                let fields = [output, ("status", status), ("error", message)];
+                log::line(Level::Error, "output rejects a request for good", &fields);
+            }
             Delivery::Busy { message, .. } | Delivery::Unavailable { message, .. } => {
                 self.metrics.down.store(true, Ordering::Relaxed);
-                let mut outage = self.outage.lock().await;
-                let now = Instant::now();
-                let begins = outage.is_none();
-                let known = outage.get_or_insert(Outage {
-                    since: now,
-                    logged: now,
-                    requests: 0,
-                });
-                known.requests += 1;
-                if begins || now - known.logged >= LOG_EVERY {
-                    known.logged = now;
-                    log::line(
-                        Level::Warn,
-                        "output does not take requests: senders are told to come again",
-                        &[
-                            ("output", output),
-                            ("result", &delivery.label()),
-                            ("error", message),
-                            ("failed_requests", &known.requests),
-                        ],
-                    );
+                let failed = self.outages().failed(Instant::now());
+                if let Some(failed) = failed {
+                    let fields = [
+                        output,
+                        ("result", &delivery.label()),
+                        ("error", message),
+                        ("failed_requests", &failed),
+                    ];
+                    let text = "output does not take requests: senders are told to come again";
+                    log::line(Level::Warn, text, &fields);
                 }
             }
         }
@@ -192,5 +202,24 @@ impl<'a> Gauge<'a> {
 impl Drop for Gauge<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outages_that_come_and_go_are_logged_now_and_then() {
+        let mut outages = Outages::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(outages.failed(at(0)), Some(1));
+        assert_eq!(outages.failed(at(1)), None);
+        assert_eq!(outages.ended(at(2)), Some(Duration::from_secs(2)));
+        assert_eq!(outages.ended(at(2)), None);
+        assert_eq!(outages.failed(at(3)), None);
+        assert_eq!(outages.ended(at(4)), None);
+        assert_eq!(outages.failed(at(30)), Some(3));
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Tracezip {
     negotiation: Negotiation,
     streams: Mutex<Streams>,
     max_streams: usize,
+    /// What was logged of the destination.
+    told: Mutex<Option<bool>>,
     metrics: Arc<TracezipMetrics>,
 }
 
@@ -46,6 +48,7 @@ impl Tracezip {
             negotiation: Negotiation::new(config.ask_again),
             streams: Mutex::default(),
             max_streams: config.max_streams,
+            told: Mutex::default(),
             metrics: Arc::default(),
         })
     }
@@ -92,12 +95,11 @@ impl Tracezip {
             let delivery = carried.otlp().await;
             return (delivery, carried.wire_bytes.into_inner());
         };
-        let spoken = self.negotiation.is_spoken();
         let (delivery, route) = stream
             .deliver(&self.negotiation, &carried, batch.protobuf())
             .await;
         self.account(&stream, route);
-        self.tell(spoken);
+        self.tell();
         (delivery, carried.wire_bytes.into_inner())
     }
 
@@ -122,18 +124,23 @@ impl Tracezip {
         metrics.streams.store(count, Ordering::Relaxed);
     }
 
-    /// Logs when it was found out whether the destination speaks.
-    fn tell(&self, before: bool) {
-        let now = self.negotiation.is_spoken();
-        self.metrics.speaks.store(now, Ordering::Relaxed);
-        if now != before {
-            let message = if now {
-                "destination speaks tracezip"
-            } else {
-                "destination does not speak tracezip any more: it gets OTLP"
-            };
-            log::line(Level::Info, message, &[]);
+    /// Logs what was found out about the destination, once.
+    fn tell(&self) {
+        let known = self.negotiation.known();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() || *told == known {
+            return;
         }
+        *told = known;
+        drop(told);
+        let speaks = known == Some(true);
+        self.metrics.speaks.store(speaks, Ordering::Relaxed);
+        let message = if speaks {
+            "the destination speaks tracezip"
+        } else {
+            "the destination does not speak tracezip: it gets OTLP, and is asked again later"
+        };
+        log::line(Level::Info, message, &[]);
     }
 
     /// Brings the figure of the streams' state up to date.

@@ -60,9 +60,13 @@ impl Negotiation {
         )
     }
 
-    /// Whether it is known to speak.
-    pub(crate) fn is_spoken(&self) -> bool {
-        *self.lock() == Memory::Speaks
+    /// Whether it speaks, if that is known.
+    pub(crate) fn known(&self) -> Option<bool> {
+        match *self.lock() {
+            Memory::Unknown => None,
+            Memory::Speaks => Some(true),
+            Memory::NotUntil(_) => Some(false),
+        }
     }
 }
 

@@ -1,0 +1,205 @@
+//! How the program is started, watched and stopped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use otel_enhance_receiver::{Outcome, Request};
+use tokio::sync::Semaphore;
+
+use crate::common::{
+    PROTOBUF, destination, encoded, endpoint, gateway, get, plain_destination, post,
+};
+use crate::program::{Program, command};
+
+#[test]
+fn configuration_that_is_wrong_ends_the_program_with_line_and_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.yaml");
+    for check in [true, false] {
+        std::fs::write(&path, "limits:\n  memory: lots\n").unwrap();
+        let mut command = command();
+        command.arg("--config").arg(&path);
+        if check {
+            command.arg("--check");
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(78));
+        let said = String::from_utf8(output.stderr).unwrap();
+        for part in ["line 2", "limits.memory", "16MiB", "memory: lots"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+}
+
+#[test]
+fn check_of_a_right_configuration_touches_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.yaml");
+    let spans = folder.path().join("spans.pbld");
+    std::fs::write(
+        &path,
+        format!("outputs: [{{ file: {{ path: '{}' }} }}]", spans.display()),
+    )
+    .unwrap();
+    let output = command()
+        .arg("--check")
+        .arg("--config")
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(!spans.exists());
+}
+
+#[test]
+fn options_that_are_wrong_say_what_would_be_right() {
+    for (arguments, hint) in [
+        (&["--forward-to", "collector:4318"][..], "http://HOST:PORT"),
+        (&["--http", "4318"], "HOST:PORT"),
+        (&["--config", "/none.yaml"], "cannot read"),
+        (&["--forwards"], "--help"),
+    ] {
+        let output = command().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(78), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(hint), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn program_without_configuration_writes_a_file_in_its_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    // Its ports are the standard ones, which may be taken here.
+    let free = [
+        "--http",
+        "127.0.0.1:0",
+        "--grpc",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+    ];
+    let program = Program::run(command().args(free).current_dir(folder.path()));
+    let url = format!("http://{}", program.address("http").unwrap());
+    assert_eq!(post(&url, PROTOBUF, &[], &encoded(1, 2)).await.status, 200);
+    let written = std::fs::read(folder.path().join("spans.pbld")).unwrap();
+    assert!(written.ends_with(&encoded(1, 2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn term_answers_what_is_in_flight_and_ends_well() {
+    let gate = Arc::new(Semaphore::new(0));
+    let waiting = Arc::clone(&gate);
+    let receiver = plain_destination()
+        .with_handler(move |_: Request| {
+            let gate = Arc::clone(&waiting);
+            async move {
+                gate.acquire().await.unwrap().forget();
+                Outcome::Accepted
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    let mut program = Program::start(&format!(
+        "receivers: {{ http: 127.0.0.1:0, grpc: off }}
+outputs: [{{ otlp: {{ endpoint: '{}' }} }}]
+admin: {{ address: 127.0.0.1:0 }}
+shutdown: {{ delay: 300ms }}",
+        endpoint(&receiver, false)
+    ));
+    let url = format!("http://{}", program.address("http").unwrap());
+    let admin = format!("http://{}", program.address("admin").unwrap());
+    assert_eq!(get(&format!("{admin}/healthz")).await.0, 200);
+    assert_eq!(get(&format!("{admin}/readyz")).await.0, 200);
+    assert_eq!(get(&format!("{admin}/other")).await.0, 404);
+    let held = tokio::spawn(async move { post(&url, PROTOBUF, &[], &encoded(1, 1)).await });
+    while receiver.stats().requests == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    program.terminate();
+    while get(&format!("{admin}/readyz")).await.0 == 200 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    gate.add_permits(1);
+    assert_eq!(held.await.unwrap().status, 200);
+    let status = tokio::task::spawn_blocking(move || (program.wait(), program.log()));
+    let (status, log) = status.await.unwrap();
+    assert!(status.success(), "{log:?}");
+    assert!(
+        log.iter()
+            .any(|line| line.contains("every request was answered")),
+        "{log:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn term_does_not_wait_beyond_the_deadline() {
+    let receiver = plain_destination()
+        .with_handler(|_: Request| std::future::pending::<Outcome>())
+        .start()
+        .await
+        .unwrap();
+    let mut program = Program::start(&format!(
+        "receivers: {{ http: 127.0.0.1:0, grpc: off }}
+outputs: [{{ otlp: {{ endpoint: '{}' }} }}]
+admin: {{ address: 127.0.0.1:0 }}
+log: {{ format: logfmt, level: debug }}
+shutdown: {{ deadline: 200ms }}",
+        endpoint(&receiver, false)
+    ));
+    let url = format!("http://{}", program.address("http").unwrap());
+    let held = tokio::spawn(async move {
+        crate::common::try_post(
+            &crate::common::client(),
+            &url,
+            PROTOBUF,
+            &[],
+            &encoded(1, 1),
+        )
+        .await
+    });
+    while receiver.stats().requests == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    program.terminate();
+    let status = tokio::task::spawn_blocking(move || program.wait());
+    assert_eq!(status.await.unwrap().code(), Some(1));
+    assert!(held.await.unwrap().is_err(), "it was not acknowledged");
+}
+
+/// What `promtool check metrics` would say, as far as can be told without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_well_formed() {
+    let (receiver, _store) = destination().await;
+    let gateway = gateway(&format!(
+        "outputs:
+- otlp: {{ endpoint: '{0}' }}
+- otlp: {{ endpoint: '{0}' }}
+- tracezip: {{ endpoint: '{0}' }}",
+        endpoint(&receiver, false)
+    ))
+    .await;
+    let url = format!("http://{}", gateway.http_addr().unwrap());
+    assert_eq!(post(&url, PROTOBUF, &[], &Bytes::new()).await.status, 200);
+    let (_, text) = get(&format!("http://{}/metrics", gateway.admin_addr().unwrap())).await;
+    let mut described = std::collections::HashSet::new();
+    let mut series = std::collections::HashSet::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
+            assert!(described.insert(name.to_owned()), "{line}");
+        } else if !line.starts_with('#') {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(series.insert(name.to_owned()), "{line}");
+            assert!(
+                described.contains(name.split('{').next().unwrap()),
+                "{line}"
+            );
+            value.parse::<u64>().unwrap();
+        }
+    }
+    assert!(series.len() > 50, "{text}");
+}

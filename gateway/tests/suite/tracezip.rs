@@ -1,0 +1,318 @@
+//! Tracezip between two gateways, and whatever may be found in the place of the second.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use otel_enhance_gateway::Gateway;
+use otel_enhance_receiver::{Encoding, Receiver, Store};
+
+use crate::common::{
+    PROTOBUF, bodies, client, destination, encoded, endpoint, gateway, http_url, metric,
+    plain_destination, post, try_post,
+};
+use crate::proxies::{Proxy, YesMan};
+
+/// A gateway that restores OTLP, and where it goes.
+async fn restoring() -> (Gateway, Receiver, Store) {
+    let (receiver, store) = destination().await;
+    let to = endpoint(&receiver, true);
+    let gateway = gateway(&format!(
+        "outputs: [{{ otlp: {{ endpoint: '{to}', compression: none }} }}]"
+    ))
+    .await;
+    (gateway, receiver, store)
+}
+
+/// A gateway that makes tracezip.
+async fn compressing(to: &str) -> Gateway {
+    gateway(&format!(
+        "outputs: [{{ tracezip: {{ endpoint: '{to}', timeout: 5s, ask_again: 1h }} }}]"
+    ))
+    .await
+}
+
+async fn send(gateway: &Gateway, numbers: std::ops::Range<u64>) {
+    let client = client();
+    let url = http_url(gateway);
+    for number in numbers {
+        let reply = try_post(&client, &url, PROTOBUF, &[], &encoded(number, 30)).await;
+        assert_eq!(reply.unwrap().status, 200);
+    }
+}
+
+fn expected(numbers: std::ops::Range<u64>) -> Vec<Bytes> {
+    numbers.map(|number| encoded(number, 30)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_gateways_restore_the_bytes_over_both_transports_and_save_most_of_them() {
+    for grpc in [false, true] {
+        let (second, _receiver, store) = restoring().await;
+        let to = match grpc {
+            false => http_url(&second),
+            true => format!("grpc://{}", second.grpc_addr().unwrap()),
+        };
+        let first = compressing(&to).await;
+        send(&first, 0..30).await;
+        assert_eq!(bodies(&store), expected(0..30), "{to}");
+        assert_eq!(metric(&first, "tracezip_spoken").await, 1);
+        assert_eq!(metric(&first, "tracezip_frames_total").await, 30);
+        assert_eq!(metric(&first, "tracezip_streams").await, 1);
+        assert_eq!(metric(&first, "tracezip_fallbacks_total").await, 0);
+        let (bytes, wire) = (
+            metric(&first, "tracezip_framed_bytes_total").await,
+            metric(&first, "tracezip_frame_bytes_total").await,
+        );
+        assert!(wire * 2 < bytes, "{wire} of {bytes}");
+        assert_eq!(metric(&second, "tracezip_received_streams").await, 1);
+        let format = if grpc { "grpc" } else { "http" };
+        let name = format!("received_requests_total{{transport=\"{format}\",format=\"tracezip\"}}");
+        assert_eq!(metric(&second, &name).await, 30);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receiver_that_does_not_speak_tracezip_gets_otlp_with_zstd() {
+    for grpc in [false, true] {
+        let (receiver, store) = destination().await;
+        let first = compressing(&endpoint(&receiver, grpc)).await;
+        send(&first, 0..5).await;
+        assert_eq!(bodies(&store), expected(0..5));
+        let requests = store.requests();
+        assert!(
+            requests
+                .iter()
+                .all(|request| request.encoding == Encoding::Zstd)
+        );
+        assert_eq!(metric(&first, "tracezip_probes_total").await, 1);
+        let fallbacks = metric(&first, "tracezip_fallbacks_total").await;
+        assert_eq!(fallbacks, 5);
+        assert_eq!(metric(&first, "tracezip_spoken").await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_answers_200_to_anything_gets_every_span_as_otlp() {
+    let yes_man = YesMan::default();
+    let receiver = plain_destination()
+        .with_hook(yes_man.clone())
+        .start()
+        .await
+        .unwrap();
+    let first = compressing(&endpoint(&receiver, false)).await;
+    send(&first, 0..5).await;
+    let understood = yes_man.understood.lock().unwrap().clone();
+    assert_eq!(understood, expected(0..5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_answers_200_to_anything_in_the_gateways_place_gets_what_follows() {
+    // A proxy that changes its target in the middle.
+    let (second, _receiver, store) = restoring().await;
+    let yes_man = YesMan::default();
+    let stranger = plain_destination()
+        .with_hook(yes_man.clone())
+        .start()
+        .await
+        .unwrap();
+    let address = {
+        let proxy = Proxy::new(&[http_url(&second)]).start().await;
+        let address = proxy.http_addr().unwrap();
+        let first = compressing(&format!("http://{address}")).await;
+        send(&first, 0..5).await;
+        proxy.shutdown(Duration::from_secs(5)).await.ok();
+        (address, first)
+    };
+    let (address, first) = address;
+    let mut proxy = Proxy::new(&[endpoint(&stranger, false)]);
+    proxy.strips = (false, true);
+    let _proxy = Receiver::builder()
+        .with_http(address.to_string())
+        .with_hook(proxy)
+        .start()
+        .await
+        .unwrap();
+    send(&first, 5..10).await;
+    assert_eq!(bodies(&store), expected(0..5));
+    assert_eq!(*yes_man.understood.lock().unwrap(), expected(5..10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proxy_that_strips_headers_loses_nothing() {
+    for strips in [(false, true), (true, false), (true, true)] {
+        let (second, _receiver, store) = restoring().await;
+        let mut proxy = Proxy::new(&[http_url(&second)]);
+        proxy.strips = strips;
+        let proxy = proxy.start().await;
+        let first = compressing(&endpoint(&proxy, false)).await;
+        send(&first, 0..5).await;
+        assert_eq!(bodies(&store), expected(0..5), "{strips:?}");
+        // Answers are in the body; without the request's headers nobody knows what it is.
+        let spoken = metric(&first, "tracezip_spoken").await;
+        assert_eq!(spoken, u64::from(!strips.0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateway_that_was_restarted_says_so_and_gets_everything() {
+    let (receiver, store) = destination().await;
+    let to = endpoint(&receiver, true);
+    let start = async |http: &str| {
+        gateway(&format!(
+            "receivers: {{ http: '{http}', grpc: off }}
+outputs: [{{ otlp: {{ endpoint: '{to}' }} }}]"
+        ))
+        .await
+    };
+    let mut second = start("127.0.0.1:0").await;
+    let address = second.http_addr().unwrap().to_string();
+    let first = compressing(&format!("http://{address}")).await;
+    for round in 0..4 {
+        send(&first, round * 5..round * 5 + 5).await;
+        second.shutdown(Duration::from_secs(5)).await.unwrap();
+        second = start(&address).await;
+    }
+    send(&first, 20..25).await;
+    assert_eq!(bodies(&store), expected(0..25));
+    // Once it has met several receivers it refers only to what all of them hold, which is nothing lost.
+    let losses = metric(&first, "tracezip_state_losses_total").await;
+    assert!((1..=4).contains(&losses), "{losses}");
+    assert_eq!(metric(&first, "tracezip_epochs_total").await, losses + 1);
+    assert_eq!(metric(&first, "tracezip_fallbacks_total").await, 0);
+}
+
+/// Sends each request until it is acknowledged, several at once, and returns how often any was not.
+async fn insist(url: &str, numbers: std::ops::Range<u64>, at_once: usize) -> u64 {
+    let url: Arc<str> = url.into();
+    let slots = Arc::new(tokio::sync::Semaphore::new(at_once));
+    let client = client();
+    let mut tasks = Vec::new();
+    for number in numbers {
+        let (url, client) = (Arc::clone(&url), client.clone());
+        let slot = Arc::clone(&slots).acquire_owned().await.unwrap();
+        tasks.push(tokio::spawn(async move {
+            let _slot = slot;
+            let body = encoded(number, 30);
+            for failures in 0..200 {
+                let reply = try_post(&client, &url, PROTOBUF, &[], &body).await;
+                match reply {
+                    Ok(reply) if reply.status == 200 => return failures,
+                    Ok(reply) => assert!(matches!(reply.status.as_u16(), 429 | 503), "{reply:?}"),
+                    Err(_) => {}
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            panic!("never taken");
+        }));
+    }
+    let mut failures = 0;
+    for task in tasks {
+        failures += task.await.unwrap();
+    }
+    failures
+}
+
+/// How often each body came beyond once; panics if one never did.
+fn duplicates(stores: &[&Store], numbers: std::ops::Range<u64>) -> u64 {
+    let mut times: HashMap<Bytes, u64> = HashMap::new();
+    for store in stores {
+        for body in bodies(store) {
+            *times.entry(body).or_default() += 1;
+        }
+    }
+    let mut duplicates = 0;
+    for (number, body) in numbers.clone().zip(expected(numbers)) {
+        let came = times.remove(&body).unwrap_or(0);
+        assert!(came > 0, "request {number} is lost");
+        duplicates += came - 1;
+    }
+    assert!(times.is_empty(), "something came that was never sent");
+    duplicates
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_gateways_behind_a_round_robin_proxy_get_everything_once() {
+    let (a, _receiver_a, store_a) = restoring().await;
+    let (b, _receiver_b, store_b) = restoring().await;
+    let proxy = Proxy::new(&[http_url(&a), http_url(&b)]).start().await;
+    let first = compressing(&endpoint(&proxy, false)).await;
+    insist(&http_url(&first), 0..120, 8).await;
+    assert_eq!(duplicates(&[&store_a, &store_b], 0..120), 0);
+    assert!(store_a.requests().len() > 20 && store_b.requests().len() > 20);
+    assert_eq!(metric(&first, "output_ambiguous_requests_total").await, 0);
+    let frames = metric(&first, "tracezip_frames_total").await;
+    assert!(frames >= 120 / 2, "{frames}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proxy_that_repeats_and_delays_delivers_everything_once() {
+    let (second, _receiver, store) = restoring().await;
+    let mut proxy = Proxy::new(&[http_url(&second)]);
+    proxy.repeats = 3;
+    proxy.delays = Duration::from_millis(40);
+    let proxy = proxy.start().await;
+    let first = compressing(&endpoint(&proxy, false)).await;
+    insist(&http_url(&first), 0..100, 8).await;
+    assert_eq!(duplicates(&[&store], 0..100), 0);
+    assert!(metric(&second, "tracezip_received_repeated_frames_total").await > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proxy_that_loses_answers_makes_no_more_duplicates_than_are_counted() {
+    let (second, _receiver, store) = restoring().await;
+    let mut proxy = Proxy::new(&[http_url(&second)]);
+    proxy.loses = 5;
+    proxy.delays = Duration::from_millis(10);
+    let proxy = proxy.start().await;
+    let first = compressing(&endpoint(&proxy, false)).await;
+    let failures = insist(&http_url(&first), 0..100, 8).await;
+    let duplicates = duplicates(&[&store], 0..100);
+    let counted = metric(&first, "output_ambiguous_requests_total").await;
+    assert!(failures > 0);
+    assert!(
+        duplicates <= counted,
+        "{duplicates} duplicates, {counted} counted"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn busy_destination_is_passed_on_and_the_state_goes_on() {
+    use otel_enhance_receiver::{Outcome, Request};
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    let store = Store::new();
+    let calls = Arc::new(AtomicU64::new(0));
+    let receiver = {
+        let store = store.clone();
+        plain_destination()
+            .with_handler(move |request: Request| {
+                let (store, call) = (store.clone(), calls.fetch_add(1, Ordering::Relaxed));
+                async move {
+                    if call % 3 == 1 {
+                        return Outcome::Busy {
+                            retry_after: Duration::from_secs(9),
+                        };
+                    }
+                    otel_enhance_receiver::DynHandler::export_boxed(&store, request).await
+                }
+            })
+            .start()
+            .await
+            .unwrap()
+    };
+    let to = endpoint(&receiver, true);
+    let second = gateway(&format!("outputs: [{{ otlp: {{ endpoint: '{to}' }} }}]")).await;
+    let first = compressing(&http_url(&second)).await;
+    send(&first, 0..1).await;
+    let reply = post(&http_url(&first), PROTOBUF, &[], &encoded(1, 30)).await;
+    assert_eq!(
+        (reply.status.as_u16(), &reply.headers["retry-after"]),
+        (429, &"9".parse().unwrap())
+    );
+    insist(&http_url(&first), 1..20, 1).await;
+    assert_eq!(bodies(&store), expected(0..20));
+    assert_eq!(metric(&first, "tracezip_state_losses_total").await, 0);
+    assert_eq!(metric(&first, "tracezip_fallbacks_total").await, 0);
+}
