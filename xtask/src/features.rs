@@ -45,6 +45,7 @@ pub(crate) const UI_TESTS: &str = "otel-enhance-ui-tests";
 pub(crate) const EXAMPLES: &str = "otel-enhance-examples";
 pub(crate) const LIBRARY: &str = "otel-enhance";
 const RECEIVER: &str = "otel-enhance-receiver";
+const GATEWAY: &str = "otel-enhance-gateway";
 const KERNELS: &str = "otel-enhance-kernels";
 const TRACEZIP: &str = "tracezip";
 const EBPF: &str = "otel-enhance-ebpf";
@@ -59,6 +60,7 @@ pub(crate) const DOCUMENTED: &[Combination] = &[
     linted(LIBRARY, EVERYTHING),
     linted("otel-enhance-macros", Features::Default),
     linted(RECEIVER, Features::Just("tls,tracezip")),
+    linted(GATEWAY, Features::Default),
     linted(KERNELS, Features::Default),
     linted(TRACEZIP, Features::Default),
     linted(EBPF, Features::Just("loader")),
@@ -89,6 +91,7 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     linted(RECEIVER, Features::Default),
     tested(RECEIVER, Features::Just("tls,tracezip")),
     linted(RECEIVER, Features::Nothing),
+    tested(GATEWAY, Features::Default),
     tested(KERNELS, Features::Default),
     tested(TRACEZIP, Features::Default),
     linted(TRACEZIP, Features::Just("cli")),

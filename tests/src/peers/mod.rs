@@ -9,6 +9,7 @@
 )]
 
 mod collector;
+mod gateway;
 mod http;
 mod jaeger;
 mod locate;
@@ -19,6 +20,7 @@ mod running;
 mod service;
 
 pub use collector::{Collector, CollectorBuilder};
+pub use gateway::Gateway;
 pub use http::{Answer, get, post};
 pub use jaeger::Jaeger;
 pub use prometheus::{Family, Sample, read_prometheus};
