@@ -134,8 +134,9 @@ impl EnhancedPipeline {
         }
         lifecycle::arm(self.exit_handler).map_err(InitError::Runtime)?;
         #[cfg(feature = "ebpf")]
-        let ebpf = self.ebpf.as_ref().map(|settings| {
-            let lease = crate::extensions::ebpf::open(settings);
+        let ebpf = self.ebpf.as_ref().map(|settings_of_ebpf| {
+            let lease = crate::extensions::ebpf::open(settings_of_ebpf);
+            lease.publish(&settings.resource);
             let status = lease.handle().status().to_string();
             installed.log.report(ReportKind::Notice, status);
             lease

@@ -7,6 +7,8 @@
     reason = "tests, which ask the kernel for what it accounts elsewhere"
 )]
 
+mod attribution;
 mod common;
+mod futures;
 mod law;
 mod shares;

@@ -77,7 +77,7 @@ impl EbpfTracerExtension {
         EbpfSpanProcessor {
             inner,
             unloads: Some(Arc::clone(&self.unloads)),
-            _lease: Some(self.lease.clone()),
+            lease: Some(self.lease.clone()),
         }
     }
 
@@ -101,7 +101,7 @@ pub struct EbpfSpanProcessor<P> {
     inner: P,
     /// `None`: whoever exports does it.
     unloads: Option<Arc<AtomicBool>>,
-    _lease: Option<EbpfLease>,
+    lease: Option<EbpfLease>,
 }
 
 impl<P> EbpfSpanProcessor<P> {
@@ -110,7 +110,7 @@ impl<P> EbpfSpanProcessor<P> {
         Self {
             inner,
             unloads: None,
-            _lease: None,
+            lease: None,
         }
     }
 }
@@ -139,6 +139,9 @@ impl<P: SpanProcessor> SpanProcessor for EbpfSpanProcessor<P> {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
+        if let Some(lease) = &self.lease {
+            lease.publish(resource);
+        }
         self.inner.set_resource(resource);
     }
 }

@@ -5,9 +5,10 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
+use opentelemetry_sdk::Resource;
 use otel_enhance_ebpf::loader::{self, Options, Registrar, Session, ThreadSlot};
 
-use super::{observer, parked};
+use super::{observer, parked, process_context};
 use crate::clock::clock;
 use crate::config::{EbpfSettings, EbpfSpans};
 use crate::extensions::ebpf::profile::{self, Profiler};
@@ -136,6 +137,7 @@ impl Running {
         if let Some(profiler) = &self.profiler {
             profiler.stop();
         }
+        process_context::withdraw(self.epoch);
         drop(session);
     }
 }
@@ -165,6 +167,8 @@ pub(super) struct Joined {
     pub(super) uses_own_accounts: bool,
     pub(super) ahead: u64,
     pub(super) marked_only: bool,
+    /// Whether other processes are to see which span is active.
+    pub(super) publishes: bool,
 }
 
 impl Joined {
@@ -177,6 +181,7 @@ impl Joined {
             uses_own_accounts: tier >= Tier::OwnThreads,
             ahead: ahead(),
             marked_only: running.settings.spans == EbpfSpans::Marked,
+            publishes: running.settings.publish && tier != Tier::ObserverTaken,
         }
     }
 
@@ -233,6 +238,14 @@ impl Drop for Lease {
 pub(crate) struct EbpfLease(Arc<Lease>);
 
 impl EbpfLease {
+    /// Other processes can read what describes this one from now on.
+    pub(crate) fn publish(&self, resource: &Resource) {
+        let running = &self.0.0;
+        if running.settings.publish && running.generation == generation() {
+            process_context::publish(resource, running.epoch);
+        }
+    }
+
     pub(crate) fn handle(&self) -> EbpfHandle {
         EbpfHandle {
             running: Arc::clone(&self.0.0),

@@ -10,15 +10,17 @@
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
+use otel_enhance_ebpf::abi::UserLine;
 use otel_enhance_ebpf::loader::ThreadSlot;
 
 use super::parked::{Held, Parked, parked};
 use super::running::{self, EPOCH};
 use super::source::{self, Snap, Source};
+use super::thread_context;
 use crate::clock::Watch;
 use crate::extensions::ebpf::figures::{Figures, Sums};
 
@@ -83,9 +85,26 @@ struct Thread {
     /// What the kernel's clock is ahead of that of spans.
     ahead: u64,
     marked_only: bool,
+    /// Whether others can see which span is active.
+    is_published: bool,
+    /// What others see of the thread where it has no slot.
+    record: UserLine,
     watch: Watch,
     frames: [Frame; DEPTH],
 }
+
+/// A record of no span.
+const NO_SPAN: UserLine = UserLine {
+    trace_id: [0; 16],
+    span_id: [0; 8],
+    valid: 0,
+    reserved: 0,
+    attrs_data_size: 0,
+    padding: [0; 4],
+    stack_end: 0,
+    tag: 0,
+    unused: [0; 16],
+};
 
 /// The thread is being torn down.
 const LEAVING: u32 = u32::MAX;
@@ -98,6 +117,8 @@ thread_local! {
         source: Source::Nothing,
         ahead: 0,
         marked_only: false,
+        is_published: false,
+        record: NO_SPAN,
         watch: Watch::new(),
         frames: [Frame::NONE; DEPTH],
     }) };
@@ -115,7 +136,7 @@ impl Drop for Owner {
     fn drop(&mut self) {
         with(|thread| {
             thread.forget();
-            thread.source = Source::Nothing;
+            thread.part();
             thread.epoch = LEAVING;
         });
     }
@@ -217,7 +238,7 @@ impl Thread {
                 return false;
             };
             self.forget();
-            self.source = Source::Nothing;
+            self.part();
             let slot = joined.as_ref().and_then(|joined| joined.register());
             let is_own = joined
                 .as_ref()
@@ -235,11 +256,56 @@ impl Thread {
             });
             self.epoch = if kept.is_ok() { epoch } else { LEAVING };
             if let Some(joined) = joined {
+                if joined.publishes {
+                    let record = match self.slot() {
+                        Some(slot) => slot.thread_context().as_ptr().cast_const(),
+                        None => &raw const self.record,
+                    };
+                    thread_context::publish(record);
+                    self.is_published = true;
+                }
                 self.ahead = joined.ahead;
                 self.marked_only = joined.marked_only;
             }
         }
         self.epoch == epoch && epoch != 0
+    }
+
+    /// Lets go of the slot, before it goes.
+    fn part(&mut self) {
+        if std::mem::take(&mut self.is_published) {
+            thread_context::publish(std::ptr::null());
+        }
+        self.record = NO_SPAN;
+        self.source = Source::Nothing;
+    }
+
+    /// Says which span is active on the thread.
+    #[inline(always)]
+    fn tell(&mut self, trace_id: [u8; 16], span_id: u64) {
+        let span_id = span_id.to_le_bytes();
+        if let Some(slot) = self.slot() {
+            slot.enter(trace_id, span_id, 0);
+        } else if self.is_published {
+            // Whoever reads it has stopped the thread: the order of the stores is all that it takes.
+            self.tell_none();
+            compiler_fence(Ordering::SeqCst);
+            self.record.trace_id = trace_id;
+            self.record.span_id = span_id;
+            compiler_fence(Ordering::SeqCst);
+            // SAFETY: a field of ours.
+            unsafe { (&raw mut self.record.valid).write_volatile(1) };
+        }
+    }
+
+    #[inline(always)]
+    fn tell_none(&mut self) {
+        if let Some(slot) = self.slot() {
+            slot.leave();
+        } else {
+            // SAFETY: a field of ours.
+            unsafe { (&raw mut self.record.valid).write_volatile(0) };
+        }
     }
 
     /// Nothing is active any more.
@@ -304,15 +370,17 @@ impl Thread {
         }
         let trace_id = span.trace_id().to_bytes();
         let is_here = is_span && span.is_valid() && !span.is_remote();
-        if let Some(slot) = self.slot() {
-            if is_here {
-                slot.enter(trace_id, span_id.to_le_bytes(), 0);
-            } else {
-                slot.leave();
-            }
+        if is_here {
+            self.tell(trace_id, span_id);
+        } else {
+            self.tell_none();
         }
         let (started, time) = STARTED.get();
         let is_new = started == span_id && !self.marked_only;
+        if is_new {
+            // Once: the next time it is no longer new.
+            STARTED.set((0, 0));
+        }
         let mut kind = match (is_here, span.is_sampled()) {
             (true, true) => Kind::Tracked,
             (true, false) => Kind::Through,
@@ -393,13 +461,9 @@ impl Thread {
         while self.depth > 0 && self.frames[self.depth - 1].span_id != to {
             self.pop();
         }
-        if let Some(slot) = self.slot() {
-            match self.frames[..self.depth].last() {
-                Some(top) if top.kind != Kind::Outside => {
-                    slot.enter(top.trace_id, top.span_id.to_le_bytes(), 0);
-                }
-                _ => slot.leave(),
-            }
+        match self.frames[..self.depth].last() {
+            Some(top) if top.kind != Kind::Outside => self.tell(top.trace_id, top.span_id),
+            _ => self.tell_none(),
         }
     }
 
@@ -541,7 +605,7 @@ impl Thread {
         let held = table.take(span_id, trace_id)?;
         let nothing = Figures {
             is_unsplit: matches!(self.source, Source::Own),
-            ..Figures::default()
+            ..Figures::NONE
         };
         let figures = with_entry(nothing, held.number());
         (figures.activations > 0).then_some(figures)
@@ -551,13 +615,20 @@ impl Thread {
 /// Together with what waited in the table, which is taken out.
 #[inline(never)]
 fn with_entry(mut figures: Figures, entry: u32) -> Figures {
-    if let (Some(table), Some(held)) = (parked(), Held::of_number(entry)) {
-        table.with(held, |entry| {
+    let Some(table) = parked() else {
+        return figures;
+    };
+    let mut next = Held::of_number(entry);
+    while let Some(held) = next {
+        let (span_id, trace_id) = table.with(held, |entry| {
             figures.total = figures.total.plus(entry.total);
             figures.own = figures.own.plus(entry.own);
             figures.activations = figures.activations.wrapping_add(entry.activations);
+            (entry.span_id, entry.trace_id)
         });
         table.free(held);
+        // Where it was active on two threads at once, both have put something there.
+        next = table.take(span_id, &trace_id);
     }
     figures
 }

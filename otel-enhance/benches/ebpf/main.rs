@@ -1,0 +1,33 @@
+//! What figures of spans cost: `cargo bench -p otel-enhance --features performance,ebpf --bench ebpf`, as root.
+//!
+//! Two binaries, this one and the same without the feature `ebpf`, run alternately, each in a process of its own:
+//! `Context` itself is larger with the feature. Each process tells its lowest decile; what is printed is the median
+//! of the differences or ratios of pairs, and between which values it lies by 95 %. `-- --pairs 30`, `-- --only NAME`.
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a benchmark prints, and gives up where it cannot run"
+)]
+
+mod cases;
+mod driver;
+#[cfg(target_os = "linux")]
+mod switches;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--test") {
+        return;
+    }
+    let after = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1).cloned()
+    };
+    match after("--worker") {
+        Some(case) => println!("{}", cases::run(&case)),
+        None => driver::drive(
+            after("--pairs").map_or(30, |pairs| pairs.parse().expect("a number of pairs")),
+            after("--only").as_deref(),
+        ),
+    }
+}
