@@ -381,13 +381,13 @@ fn pipelined(
     if fast.is_some() && exporter.encoded().is_some() {
         let written = performance::WrittenDelivery::new(exporter, settings.limits);
         let queue = BatchQueue::new(bounds, policy);
-        return Engine::open(queue, written, account, delivery, runtime).map(SpanQueue::Written);
+        return Engine::open(queue, written, account, delivery, runtime).map(SpanQueue::of);
     }
     if fast.is_some_and(|seen| !seen.ended) {
         let records = performance::RecordDelivery(exporter);
         let queue = BatchQueue::new(bounds, policy);
-        return Engine::open(queue, records, account, delivery, runtime).map(SpanQueue::Records);
+        return Engine::open(queue, records, account, delivery, runtime).map(SpanQueue::of);
     }
     let queue = BatchQueue::new(bounds, policy);
-    Engine::open(queue, exporter, account, delivery, runtime).map(SpanQueue::Pipelined)
+    Engine::open(queue, exporter, account, delivery, runtime).map(SpanQueue::of)
 }

@@ -1,5 +1,7 @@
 //! What holds ended spans until their export: one of the things that the queue's slot may hold.
 
+#[cfg(feature = "performance")]
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,53 +15,36 @@ use super::queue::{AccountingProcessor, ExportQueue};
 use super::red::Red;
 use super::span_path::SpanPath;
 #[cfg(feature = "performance")]
-use crate::export::ErasedExporter;
-
-#[cfg(feature = "performance")]
-use crate::extensions::performance::{
-    BatchWatch, Deliver as _, Ended, Engine, EngineProcessor, RecordDelivery, RecordEngine,
-    SpanEngine,
-};
-#[cfg(feature = "performance")]
-#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-use crate::extensions::performance::{WrittenDelivery, WrittenEngine};
+use crate::extensions::performance::{BatchWatch, Deliver, Ended, Engine, EngineProcessor, Store};
 
 #[derive(Clone, Debug)]
 pub(super) enum SpanQueue {
     Official(Arc<ExportQueue>),
     #[cfg(feature = "performance")]
-    Pipelined(Arc<SpanEngine>),
-    /// Of records.
-    #[cfg(feature = "performance")]
-    Records(Arc<RecordEngine>),
-    /// Of spans that are written as they come in.
-    #[cfg(feature = "performance")]
-    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-    Written(Arc<WrittenEngine>),
+    Engine(Arc<dyn QueueEngine>),
 }
 
 impl SpanQueue {
+    #[cfg(feature = "performance")]
+    pub(super) fn of<S: Store, E: Deliver<S>>(engine: Arc<Engine<S, E>>) -> Self {
+        Self::Engine(Arc::new(engine))
+    }
+
     pub(super) fn account(&self) -> &Account {
         match self {
             Self::Official(queue) => &queue.account,
             #[cfg(feature = "performance")]
-            Self::Pipelined(engine) => &engine.account,
-            #[cfg(feature = "performance")]
-            Self::Records(engine) => &engine.account,
-            #[cfg(feature = "performance")]
-            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-            Self::Written(engine) => &engine.account,
+            Self::Engine(engine) => engine.account(),
         }
     }
 
     /// Whether spans are written as they come in.
     #[cfg(feature = "performance")]
-    pub(super) const fn writes_otlp(&self) -> bool {
-        #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-        let writes = matches!(self, Self::Written(_));
-        #[cfg(not(any(feature = "otlp-http", feature = "otlp-grpc")))]
-        let writes = false;
-        writes
+    pub(super) fn writes_otlp(&self) -> bool {
+        match self {
+            Self::Official(_) => false,
+            Self::Engine(engine) => engine.writes_otlp(),
+        }
     }
 
     /// A span has ended on the fast path.
@@ -67,10 +52,7 @@ impl SpanQueue {
     pub(super) fn take(&self, span: SpanData) {
         match self {
             Self::Official(queue) => queue.take(span),
-            Self::Pipelined(engine) => ErasedExporter::accept(engine, span),
-            Self::Records(engine) => RecordDelivery::accept(engine, span),
-            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-            Self::Written(engine) => WrittenDelivery::accept(engine, span),
+            Self::Engine(engine) => engine.take(span),
         }
     }
 
@@ -78,12 +60,10 @@ impl SpanQueue {
     #[cfg(feature = "performance")]
     pub(super) fn take_all(&self, spans: &mut dyn Iterator<Item = Ended>) {
         match self {
-            Self::Records(engine) => engine.take_all(spans),
-            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-            Self::Written(engine) => engine.take_all(spans),
-            _ => spans
+            Self::Official(queue) => spans
                 .filter_map(Ended::into_span_data)
-                .for_each(|span| self.take(span)),
+                .for_each(|span| queue.take(span)),
+            Self::Engine(engine) => engine.take_all(spans),
         }
     }
 
@@ -91,12 +71,7 @@ impl SpanQueue {
         match self {
             Self::Official(queue) => queue.flush(timeout),
             #[cfg(feature = "performance")]
-            Self::Pipelined(engine) => engine.flush(timeout),
-            #[cfg(feature = "performance")]
-            Self::Records(engine) => engine.flush(timeout),
-            #[cfg(feature = "performance")]
-            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-            Self::Written(engine) => engine.flush(timeout),
+            Self::Engine(engine) => engine.flush(timeout),
         }
     }
 
@@ -104,12 +79,7 @@ impl SpanQueue {
         match self {
             Self::Official(queue) => queue.close(timeout),
             #[cfg(feature = "performance")]
-            Self::Pipelined(engine) => engine.close(timeout),
-            #[cfg(feature = "performance")]
-            Self::Records(engine) => engine.close(timeout),
-            #[cfg(feature = "performance")]
-            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-            Self::Written(engine) => engine.close(timeout),
+            Self::Engine(engine) => engine.close(timeout),
         }
     }
 
@@ -117,12 +87,7 @@ impl SpanQueue {
     pub(super) fn watch(&self) -> Option<BatchWatch> {
         match self {
             Self::Official(_) => None,
-            Self::Pipelined(engine) => Some(engine.watch()),
-            #[cfg(feature = "performance")]
-            Self::Records(engine) => Some(engine.watch()),
-            #[cfg(feature = "performance")]
-            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-            Self::Written(engine) => Some(engine.watch()),
+            Self::Engine(engine) => Some(engine.watch()),
         }
     }
 
@@ -141,26 +106,72 @@ impl SpanQueue {
                 red.attach(provider, AccountingProcessor(Arc::clone(queue)), beside)
             }
             #[cfg(feature = "performance")]
-            Self::Pipelined(engine) => {
-                red.attach(provider, processor(engine, default_timeout), beside)
-            }
-            #[cfg(feature = "performance")]
-            Self::Records(engine) => {
-                red.attach(provider, processor(engine, default_timeout), beside)
-            }
-            #[cfg(feature = "performance")]
-            #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-            Self::Written(engine) => {
-                red.attach(provider, processor(engine, default_timeout), beside)
-            }
+            Self::Engine(engine) => engine.attach(provider, default_timeout, beside, red),
         }
     }
 }
 
+/// An engine of `performance`, whatever lies in its queue.
 #[cfg(feature = "performance")]
-fn processor<S, E>(engine: &Arc<Engine<S, E>>, default_timeout: Duration) -> EngineProcessor<S, E> {
-    EngineProcessor {
-        engine: Arc::clone(engine),
-        default_timeout,
+pub(super) trait QueueEngine: Send + Sync + fmt::Debug {
+    fn account(&self) -> &Account;
+    fn writes_otlp(&self) -> bool;
+    fn take(&self, span: SpanData);
+    fn take_all(&self, spans: &mut dyn Iterator<Item = Ended>);
+    fn flush(&self, timeout: Duration) -> OTelSdkResult;
+    fn close(&self, timeout: Duration) -> OTelSdkResult;
+    fn watch(&self) -> BatchWatch;
+    fn attach(
+        &self,
+        provider: TracerProviderBuilder,
+        default_timeout: Duration,
+        beside: &SpanPath,
+        red: &Red,
+    ) -> TracerProviderBuilder;
+}
+
+/// Of a shared one: its threads share it, too.
+#[cfg(feature = "performance")]
+impl<S: Store, E: Deliver<S>> QueueEngine for Arc<Engine<S, E>> {
+    fn account(&self) -> &Account {
+        &self.account
+    }
+
+    fn writes_otlp(&self) -> bool {
+        E::WRITES_OTLP
+    }
+
+    fn take(&self, span: SpanData) {
+        E::accept(self, span);
+    }
+
+    fn take_all(&self, spans: &mut dyn Iterator<Item = Ended>) {
+        E::accept_all(self, spans);
+    }
+
+    fn flush(&self, timeout: Duration) -> OTelSdkResult {
+        Engine::flush(self, timeout)
+    }
+
+    fn close(&self, timeout: Duration) -> OTelSdkResult {
+        Engine::close(self, timeout)
+    }
+
+    fn watch(&self) -> BatchWatch {
+        Engine::watch(self)
+    }
+
+    fn attach(
+        &self,
+        provider: TracerProviderBuilder,
+        default_timeout: Duration,
+        beside: &SpanPath,
+        red: &Red,
+    ) -> TracerProviderBuilder {
+        let processor = EngineProcessor {
+            engine: Arc::clone(self),
+            default_timeout,
+        };
+        red.attach(provider, processor, beside)
     }
 }

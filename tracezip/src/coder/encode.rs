@@ -43,7 +43,7 @@ impl Writer {
             let is_full = state >= size << (64 - SCALE_BITS);
             at -= 4 * usize::from(is_full);
             state = select_unpredictable(is_full, state >> WORD_BITS, state);
-            next = (state / size << SCALE_BITS) + state % size + start;
+            next = ((state / size) << SCALE_BITS) + state % size + start;
         }
         for state in [other, next] {
             self.symbols[at - 8..at].copy_from_slice(&state.to_le_bytes());

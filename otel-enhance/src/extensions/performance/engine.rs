@@ -18,6 +18,7 @@ use opentelemetry::trace::Span as _;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
+use super::ended::Ended;
 use super::queue::{BatchQueue, Pushed, Refusal, Ticket};
 use super::store::Store;
 use crate::InitError;
@@ -33,12 +34,20 @@ use crate::pipeline::closing::{Closing, GRACE, deadline_after, refuse_inside_an_
 pub(crate) trait Deliver<S: Store>: Send + Sync + fmt::Debug + Sized + 'static {
     /// A batch as it is exported.
     type Load: Send;
+    /// Whether the queue holds OTLP.
+    const WRITES_OTLP: bool = false;
 
     /// Takes so many items out of `chunks`.
     fn load(&self, chunks: &mut [S], items: usize) -> Self::Load;
     fn deliver(&self, load: Self::Load) -> impl Future<Output = ()> + Send;
     /// An official span has ended.
     fn accept(engine: &Arc<Engine<S, Self>>, span: SpanData);
+    /// Spans of the fast path have ended; those that are not sampled are let go.
+    fn accept_all(engine: &Arc<Engine<S, Self>>, spans: &mut dyn Iterator<Item = Ended>) {
+        spans
+            .filter_map(Ended::into_span_data)
+            .for_each(|span| Self::accept(engine, span));
+    }
     /// What is flushed and shut down with the queue.
     fn exporter(&self) -> &ErasedExporter;
 }

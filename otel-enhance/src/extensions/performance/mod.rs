@@ -91,7 +91,7 @@ pub use batch::{BatchOptimizedExporter, BatchOptimizedProcessor, BatchWatch, Que
 pub(crate) use backend::FastBackend;
 pub(crate) use desk::ask_again;
 pub(crate) use ended::Ended;
-pub(crate) use engine::{Deliver, Engine, EngineProcessor, SpanEngine};
+pub(crate) use engine::{Deliver, Engine, EngineProcessor};
 pub(crate) use hub::{Batches, HubConfig, Sampling, SpanSink};
 pub use ids::FastIdGenerator;
 pub(crate) use pool::PoolGuard;
@@ -101,10 +101,11 @@ pub(crate) use quick::{Early, Gathering, Started, early, start};
 pub(crate) use settings::bounds;
 pub use span::FastSpan;
 pub(crate) use span::{FastPlace, SpanHandle};
+pub(crate) use store::Store;
 pub use tracer::FastTracer;
-pub(crate) use waiting::{RecordDelivery, RecordEngine};
+pub(crate) use waiting::RecordDelivery;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-pub(crate) use write::{WrittenDelivery, WrittenEngine};
+pub(crate) use write::WrittenDelivery;
 
 #[cfg(all(test, not(otel_enhance_loom)))]
 mod tests;

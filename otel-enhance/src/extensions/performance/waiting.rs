@@ -39,22 +39,19 @@ pub(crate) struct RecordDelivery(pub(crate) ErasedExporter);
 /// The engine whose queue holds records.
 pub(crate) type RecordEngine = Engine<VecDeque<Waiting>, RecordDelivery>;
 
-impl RecordEngine {
-    /// Records of spans that have ended; those that are not sampled are let go.
-    pub(crate) fn take_all(self: &Arc<Self>, spans: &mut dyn Iterator<Item = Ended>) {
+impl Deliver<VecDeque<Waiting>> for RecordDelivery {
+    type Load = Vec<SpanData>;
+
+    fn accept_all(engine: &Arc<RecordEngine>, spans: &mut dyn Iterator<Item = Ended>) {
         let sampled = spans.filter_map(|mut span| {
             let (is_sampled, weight) = span.look(|span| (span.is_sampled(), span.weight()))?;
             let span = Sort::Record(span);
-            (is_sampled && self.account.admit()).then_some(Waiting { weight, span })
+            (is_sampled && engine.account.admit()).then_some(Waiting { weight, span })
         });
         // All are looked at before the queue is locked.
         let waiting: Vec<_> = sampled.collect();
-        self.push_all(waiting);
+        engine.push_all(waiting);
     }
-}
-
-impl Deliver<VecDeque<Waiting>> for RecordDelivery {
-    type Load = Vec<SpanData>;
 
     fn load(&self, chunks: &mut [VecDeque<Waiting>], items: usize) -> Vec<SpanData> {
         let mut batch = Vec::with_capacity(items);

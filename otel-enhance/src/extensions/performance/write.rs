@@ -59,24 +59,22 @@ impl WrittenDelivery {
     }
 }
 
-impl WrittenEngine {
-    /// Records of spans that have ended; those that are not sampled are let go.
-    pub(crate) fn take_all(self: &Arc<Self>, spans: &mut dyn Iterator<Item = Ended>) {
-        self.exporter.with_writer(|writer| {
+impl Deliver<WrittenSpans> for WrittenDelivery {
+    type Load = (Bytes, usize);
+    const WRITES_OTLP: bool = true;
+
+    fn accept_all(engine: &Arc<WrittenEngine>, spans: &mut dyn Iterator<Item = Ended>) {
+        engine.exporter.with_writer(|writer| {
             for span in spans {
                 span.read(|contents| {
-                    if contents.is_sampled() && self.account.admit() {
-                        writer.write(contents, &self.exporter.limits);
+                    if contents.is_sampled() && engine.account.admit() {
+                        writer.write(contents, &engine.exporter.limits);
                     }
                 });
             }
-            self.push_all(writer.written());
+            engine.push_all(writer.written());
         });
     }
-}
-
-impl Deliver<WrittenSpans> for WrittenDelivery {
-    type Load = (Bytes, usize);
 
     fn load(&self, chunks: &mut [WrittenSpans], items: usize) -> (Bytes, usize) {
         let request = self.exporter.encoded().map(|sink| {
