@@ -1,14 +1,21 @@
 //! The extension `tracezip` in pipelines, and below the official exporter.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
+use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use otel_enhance::config::Protocol;
 use otel_enhance::export::EnhancedHttpClient;
@@ -203,10 +210,7 @@ fn environment_that_asks_for_json_gets_json_and_is_told() {
 struct Nowhere;
 
 impl opentelemetry_sdk::trace::SpanExporter for Nowhere {
-    async fn export(
-        &self,
-        _: Vec<opentelemetry_sdk::trace::SpanData>,
-    ) -> opentelemetry_sdk::error::OTelSdkResult {
+    async fn export(&self, _: Vec<opentelemetry_sdk::trace::SpanData>) -> OTelSdkResult {
         Ok(())
     }
 }
@@ -335,9 +339,9 @@ fn official_exporter_on_our_client_survives_receivers_that_begin_anew() {
 #[test]
 fn official_exporter_that_compresses_is_undone_and_told_once() {
     let loopback = Loopback::with_tracezip();
-    let said = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let kept = std::sync::Arc::clone(&said);
-    let client = TracezipHttpClient::wrap(Blocking::new()).with_error_handler(std::sync::Arc::new(
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&said);
+    let client = TracezipHttpClient::wrap(Blocking::new()).with_error_handler(Arc::new(
         move |report: &otel_enhance::export::Report| kept.lock().unwrap().push(report.to_string()),
     ));
     let watch = client.tracezip();
@@ -358,4 +362,114 @@ fn official_exporter_that_compresses_is_undone_and_told_once() {
     let said = said.lock().unwrap();
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].contains("zstd"), "{said:?}");
+}
+
+/// Span ids that a process makes, as many as it takes to spend a block.
+fn some_ids(ids: &TracezipIdGenerator) -> Vec<[u8; 8]> {
+    use opentelemetry_sdk::trace::IdGenerator as _;
+    (0..600).map(|_| ids.new_span_id().to_bytes()).collect()
+}
+
+#[test]
+#[expect(unsafe_code, reason = "there is no safe way to fork")]
+fn forked_child_makes_ids_that_its_parent_does_not() {
+    alone(
+        "forked_child_makes_ids_that_its_parent_does_not",
+        &[],
+        || {
+            use std::io::{Read as _, Write as _};
+            let ids = TracezipIdGenerator::new();
+            let before = some_ids(&ids);
+            let (mut reading, mut writing) = std::io::pipe().unwrap();
+            // SAFETY: the child makes ids, writes them, and is gone by `_exit`, which runs nothing of the parent's.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                let made = some_ids(&ids).concat();
+                let written = writing.write_all(&made);
+                // SAFETY: it does not return, and needs nothing.
+                unsafe { libc::_exit(i32::from(written.is_err())) };
+            }
+            drop(writing);
+            let mut after = before;
+            after.extend(some_ids(&ids));
+            let mut made = Vec::new();
+            reading.read_to_end(&mut made).unwrap();
+            assert_eq!(made.len(), 600 * 8);
+            let theirs: std::collections::HashSet<&[u8]> = made.chunks(8).collect();
+            assert_eq!(theirs.len(), 600);
+            assert!(after.iter().all(|id| !theirs.contains(&id[..])));
+            let mut status = 0;
+            // SAFETY: waits for the one child, and writes to what is ours.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!(status, 0);
+        },
+    );
+}
+
+/// The last figures, by metric.
+#[derive(Clone, Debug, Default)]
+struct Figures(Arc<Mutex<BTreeMap<String, f64>>>);
+
+impl PushMetricExporter for Figures {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let mut figures = self.0.lock().unwrap();
+        for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
+            let value = match metric.data() {
+                AggregatedMetrics::U64(MetricData::Sum(sum)) => {
+                    sum.data_points().next().map(|point| point.value() as f64)
+                }
+                AggregatedMetrics::U64(MetricData::Gauge(gauge)) => {
+                    gauge.data_points().next().map(|point| point.value() as f64)
+                }
+                AggregatedMetrics::F64(MetricData::Gauge(gauge)) => {
+                    gauge.data_points().next().map(|point| point.value())
+                }
+                other => unreachable!("{} is {other:?}", metric.name()),
+            };
+            let name = metric.name().trim_start_matches("otel_enhance.tracezip.");
+            figures.insert(name.to_owned(), value.unwrap());
+        }
+        Ok(())
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn temporality(&self) -> Temporality {
+        Temporality::Cumulative
+    }
+}
+
+#[test]
+fn figures_are_reported_through_the_official_meter() {
+    let loopback = Loopback::with_tracezip();
+    let watch = through(TracezipHttpClient::wrap(Blocking::new()), &loopback);
+    let figures = Figures::default();
+    let meters = SdkMeterProvider::builder()
+        .with_reader(PeriodicReader::builder(figures.clone()).build())
+        .build();
+    watch.report_to(&meters.meter("otel.sdk"));
+    meters.force_flush().unwrap();
+    let stats = watch.stats();
+    let figures = figures.0.lock().unwrap();
+    for (name, value) in [
+        ("frames", 4.0),
+        ("fallbacks", 0.0),
+        ("otlp.size", stats.otlp_bytes as f64),
+        ("frame.size", stats.frame_bytes as f64),
+        ("saved", stats.bytes_saved() as f64),
+        ("ratio", stats.ratio()),
+        ("state.size", stats.state_bytes as f64),
+        ("state.losses", 0.0),
+        ("refused", 0.0),
+        ("ambiguous_retries", 0.0),
+    ] {
+        assert_eq!(figures.get(name), Some(&value), "{name}: {figures:?}");
+    }
+    assert_eq!(figures.len(), 10);
 }
