@@ -3,10 +3,11 @@
 //! ```sh
 //! cargo run --release --example quickstart
 //! cargo run --release --example quickstart -- --endpoint http://localhost:4318
+//! cargo run --release --example quickstart -- --tracezip
 //! ```
 //!
 //! The first form starts an OTLP receiver inside this process and prints what it received; the second
-//! sends to a backend of yours. Either way the spans travel over real OTLP/HTTP, from two processes:
+//! sends to a backend of yours; the third tells what the spans of a busy shop weigh on the wire. Either way the spans travel over real OTLP/HTTP, from two processes:
 //! the storefront (this one) and the warehouse (this program, started a second time).
 #![expect(
     clippy::print_stdout,
@@ -14,6 +15,7 @@
     reason = "a program that talks to a person"
 )]
 
+mod compression;
 mod remote;
 mod storefront;
 mod warehouse;
@@ -26,15 +28,18 @@ use otel_enhance_examples::style::Style;
 use otel_enhance_examples::waterfall;
 use otel_enhance_receiver::{Receiver, Store};
 
-const USAGE: &str = "usage: quickstart [--endpoint URL]
+const USAGE: &str = "usage: quickstart [--endpoint URL | --tracezip]
 
   --endpoint URL   send the traces to an OTLP/HTTP backend, e.g. http://localhost:4318;
-                   without it a receiver inside this program takes them and they are printed";
+                   without it a receiver inside this program takes them and they are printed
+  --tracezip       let the shop be busy, and print what its spans weigh by OTLP + zstd and by tracezip";
 
 /// What the command line asks for.
 enum Role {
     /// Run the shop; export to the given backend, or to a receiver of our own.
     Storefront { endpoint: Option<String> },
+    /// Run a busy shop, and weigh what it exports.
+    Compression,
     /// Be the second service, started by the first.
     Warehouse { endpoint: String },
 }
@@ -47,6 +52,7 @@ fn main() -> ExitCode {
         ["--endpoint", endpoint] => Role::Storefront {
             endpoint: Some(endpoint.to_owned()),
         },
+        ["--tracezip"] => Role::Compression,
         ["--warehouse", endpoint] => Role::Warehouse {
             endpoint: endpoint.to_owned(),
         },
@@ -64,6 +70,7 @@ fn main() -> ExitCode {
             endpoint: Some(endpoint),
         } => to_backend(&endpoint),
         Role::Storefront { endpoint: None } => to_own_receiver(),
+        Role::Compression => compression::main(),
         Role::Warehouse { endpoint } => warehouse::main(&endpoint),
     };
     match outcome {

@@ -64,6 +64,33 @@ pub(crate) fn main(endpoint: &str) -> Result<u64, Box<dyn Error>> {
     Ok(telemetry.delivery().exported)
 }
 
+/// The same orders again and again, several at once, and not a word about them.
+pub(crate) fn busy(endpoint: &str, repetitions: usize) -> Result<(), Box<dyn Error>> {
+    let telemetry = otel_enhance::init!(
+        service = "storefront",
+        version = "1.4.0",
+        endpoint = endpoint
+    )?;
+    let mut warehouse = Warehouse::start(endpoint)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        for _ in 0..repetitions {
+            let mut orders = tokio::task::JoinSet::new();
+            for order in ORDERS {
+                let address = warehouse.address.clone();
+                orders.spawn(async move { checkout(order, &address).await });
+            }
+            orders.join_all().await;
+        }
+    });
+    warehouse.stop()?;
+    telemetry.shutdown()?;
+    Ok(())
+}
+
 /// One order from click to receipt.
 #[enhanced_trace(kind = "server", err, fields(order.id = order.id, order.items = order.skus.len()))]
 async fn checkout(order: Order, warehouse: &str) -> Result<String, String> {
