@@ -10,6 +10,7 @@
 //! (`RLIMIT_MEMLOCK`) play no part.
 
 mod btf;
+mod contexts;
 mod error;
 mod fork;
 mod samples;
@@ -19,6 +20,7 @@ mod sys;
 mod thread;
 mod tier;
 
+pub use contexts::PinnedContexts;
 pub use error::{LoadError, Refusal, Step};
 pub use samples::Samples;
 pub use session::{Options, Registrar, Session};

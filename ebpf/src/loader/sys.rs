@@ -4,11 +4,17 @@
     reason = "bpf(2), perf_event_open(2) and mmap(2) have no safe form"
 )]
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::ptr::NonNull;
 use std::vec::Vec;
 
+const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
+const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
+const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_PROG_TEST_RUN: libc::c_long = 10;
 const BPF_RAW_TRACEPOINT_OPEN: libc::c_long = 17;
 const PERF_TYPE_SOFTWARE: u32 = 1;
@@ -101,6 +107,73 @@ pub(crate) fn control(program: RawFd, arguments: [u64; 3]) -> io::Result<u32> {
         return Err(io::Error::last_os_error());
     }
     Ok(run.answer)
+}
+
+/// The head of `bpf_attr` for the elements of a map.
+#[repr(C)]
+struct Element {
+    map: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// The head of `bpf_attr` for what is pinned.
+#[repr(C)]
+#[derive(Default)]
+struct Pinned {
+    path: u64,
+    fd: u32,
+    flags: u32,
+}
+
+/// Opens what is pinned there.
+pub(crate) fn pinned(path: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let attributes = Pinned {
+        path: path.as_ptr() as u64,
+        ..Pinned::default()
+    };
+    // SAFETY: as above.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_OBJ_GET,
+            &raw const attributes,
+            size_of::<Pinned>(),
+        )
+    };
+    owned(fd)
+}
+
+/// Writes an element; what the kernel refuses is left.
+pub(crate) fn update(map: RawFd, key: &u64, value: &[u8; 24]) {
+    element(BPF_MAP_UPDATE_ELEM, map, key, value.as_ptr() as u64);
+}
+
+/// Removes an element, if it is there.
+pub(crate) fn delete(map: RawFd, key: &u64) {
+    element(BPF_MAP_DELETE_ELEM, map, key, 0);
+}
+
+fn element(what: libc::c_long, map: RawFd, key: &u64, value: u64) {
+    let attributes = Element {
+        map: map.cast_unsigned(),
+        padding: 0,
+        key: std::ptr::from_ref(key) as u64,
+        value,
+        flags: 0,
+    };
+    // SAFETY: as above; the sizes are those that the map was opened for.
+    unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            what,
+            &raw const attributes,
+            size_of::<Element>(),
+        )
+    };
 }
 
 /// Attaches a program to the tracepoint that it was loaded for.

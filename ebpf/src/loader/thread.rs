@@ -173,6 +173,19 @@ impl ThreadSlot {
         self.slot.cast()
     }
 
+    /// The thread in the initial PID namespace, as profilers know it: `process << 32 | thread`.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        // SAFETY: both slots are valid; the kernel wrote the numbers when this was registered.
+        let (process, thread) = unsafe {
+            (
+                (&raw const (*self.shared.process().as_ptr()).tgid).read_volatile(),
+                (&raw const (*self.slot.as_ptr()).kernel.tid).read_volatile(),
+            )
+        };
+        u64::from(process) << 32 | u64::from(thread)
+    }
+
     /// Says which span is active from now on.
     #[inline]
     pub fn enter(&self, trace_id: [u8; 16], span_id: [u8; 8], tag: u64) {

@@ -97,6 +97,10 @@ fn install(fast: bool, hz: Option<u32>) -> TelemetryGuard {
 
 #[cfg(feature = "ebpf")]
 fn watched(pipeline: EnhancedPipeline, hz: Option<u32>) -> EnhancedPipeline {
+    // What the feature costs where nobody asks for it.
+    if std::env::var_os("BENCH_EBPF_OFF").is_some() {
+        return pipeline;
+    }
     let pipeline = pipeline.with_ebpf_profiling(true);
     match hz {
         Some(hz) => pipeline.with_ebpf_sample_hz(hz),
@@ -170,7 +174,9 @@ fn spans(fast: bool, each: u64, run: impl Fn(u64)) -> f64 {
     const BURST: u64 = 400;
     let guard = install(fast, None);
     let mut all = Vec::new();
-    let end = Instant::now() + Duration::from_millis(400);
+    let milliseconds = std::env::var("BENCH_EBPF_MS").ok();
+    let milliseconds = milliseconds.and_then(|text| text.parse().ok());
+    let end = Instant::now() + Duration::from_millis(milliseconds.unwrap_or(400));
     while Instant::now() < end {
         let begin = Instant::now();
         run(BURST / each);

@@ -6,6 +6,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
+    clippy::panic,
     reason = "a benchmark prints, and gives up where it cannot run"
 )]
 

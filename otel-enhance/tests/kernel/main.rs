@@ -2,13 +2,17 @@
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     unsafe_code,
     reason = "tests, which ask the kernel for what it accounts elsewhere"
 )]
 
+mod again;
 mod attribution;
+mod chaos;
 mod common;
 mod futures;
 mod law;
 mod shares;
+mod tiers;

@@ -66,14 +66,25 @@ fn kernel() -> Result<()> {
                 .to_owned(),
         ));
     }
-    let package = ["-p", "otel-enhance-ebpf", "--features", "kernel-tests"];
-    show(
-        cargo()
-            .args(["clippy", "--all-targets"])
-            .args(package)
-            .args(["--", "-D", "warnings"]),
-    )?;
-    show(cargo().arg("test").args(package).args(["--test", "kernel"]))
+    // The extension's need the library's own features for tests.
+    for package in [
+        ["-p", "otel-enhance-ebpf", "--features", "kernel-tests"],
+        [
+            "-p",
+            "otel-enhance",
+            "--features",
+            "testing,ebpf-kernel-tests",
+        ],
+    ] {
+        show(
+            cargo()
+                .args(["clippy", "--all-targets"])
+                .args(package)
+                .args(["--", "-D", "warnings"]),
+        )?;
+        show(cargo().arg("test").args(package).args(["--test", "kernel"]))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

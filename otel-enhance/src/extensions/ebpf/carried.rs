@@ -7,7 +7,8 @@ use opentelemetry::{Array, Key, KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
 use super::figures::{ATTRIBUTES, Figures};
-use super::{names, thread};
+use super::names;
+use super::thread::{self, Found};
 
 const KEY: &str = "otel_enhance.figures";
 
@@ -18,7 +19,8 @@ pub(crate) fn load(span: &mut SpanData) {
         return;
     }
     let (trace_id, span_id) = (context.trace_id().to_bytes(), context.span_id().to_bytes());
-    if let Some(figures) = thread::ended(&trace_id, span_id, None) {
+    let mut figures = Figures::NONE;
+    if thread::ended(&trace_id, span_id, None, &mut figures) == Found::Figures {
         let numbers = figures.to_numbers().to_vec();
         let value = Value::Array(Array::I64(numbers));
         span.attributes

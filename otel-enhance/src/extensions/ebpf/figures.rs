@@ -24,6 +24,15 @@ impl Sums {
         page_faults: 0,
     };
 
+    /// On a CPU for so long, and nothing else.
+    #[inline(always)]
+    pub(super) const fn only_active(active: u64) -> Self {
+        Self {
+            active,
+            ..Self::ZERO
+        }
+    }
+
     #[inline(always)]
     pub(super) const fn plus(self, more: Self) -> Self {
         Self {
@@ -142,6 +151,18 @@ impl Figures {
         activations: 0,
         is_unsplit: false,
     };
+
+    /// Of a span that was active from its begin to its end, so many nanoseconds, on a CPU.
+    #[cfg(feature = "performance")]
+    pub(crate) const fn plain(duration: u64) -> Self {
+        let sums = Sums::only_active(duration);
+        Self {
+            total: sums,
+            own: sums,
+            activations: 1,
+            is_unsplit: false,
+        }
+    }
 
     /// Hands each attribute to `visit`; the span took `duration` nanoseconds.
     pub(crate) fn each(&self, duration: u64, mut visit: impl FnMut(&'static str, i64)) {

@@ -69,6 +69,7 @@ use system::{running, thread};
 
 pub use crate::config::{EbpfSettings, EbpfSpans};
 pub(crate) use carried::unload;
+#[cfg(feature = "performance")]
 pub(crate) use figures::{ATTRIBUTES, Figures};
 pub use handle::EbpfHandle;
 #[cfg(feature = "performance")]
@@ -81,4 +82,6 @@ pub use processor::{EbpfSpanExporter, EbpfSpanProcessor, EbpfTracerExtension};
 pub use profile::{Frame, Profile, ProfileAccount, ProfileKind, ProfileSample};
 pub(crate) use running::{EbpfLease, open};
 pub use status::{EbpfStatus, Tier};
-pub(crate) use thread::{ended, mark, started};
+pub(crate) use thread::mark;
+#[cfg(feature = "performance")]
+pub(crate) use thread::{Found, ended, started};

@@ -97,6 +97,9 @@ impl Marks {
     /// There are figures of it.
     #[cfg(feature = "ebpf")]
     const HAS_FIGURES: Self = Self(1 << 5);
+    /// It did nothing but to be on a CPU from begin to end.
+    #[cfg(feature = "ebpf")]
+    const IS_PLAIN: Self = Self(1 << 6);
 
     #[inline(always)]
     const fn has(self, mark: Self) -> bool {
@@ -270,7 +273,7 @@ impl Contents {
             bytes += 128 + function.len() + file.len();
         }
         #[cfg(feature = "ebpf")]
-        if self.marks.has(Marks::HAS_FIGURES) {
+        if self.marks.has(Marks::HAS_FIGURES) || self.marks.has(Marks::IS_PLAIN) {
             bytes += ebpf::ATTRIBUTES * size_of::<KeyValue>();
         }
         if let Some(cold) = &self.cold {
@@ -477,13 +480,27 @@ impl Contents {
         self.name = name;
     }
 
-    /// Takes down what the span did.
+    /// Takes down what the span did until now, if that is known by the clock of spans.
     #[cfg(feature = "ebpf")]
     #[inline(always)]
     fn account(&mut self, now: Option<u64>) {
-        if let Some(figures) = ebpf::ended(&self.trace_id, self.span_id, now) {
-            self.figures = figures;
-            self.marks.set(Marks::HAS_FIGURES);
+        // A start that is given says nothing of when it was active.
+        let is_now = !self.marks.has(Marks::START_IS_GIVEN);
+        let times = now.filter(|_| is_now).map(|now| (now, self.time));
+        match ebpf::ended(&self.trace_id, self.span_id, times, &mut self.figures) {
+            ebpf::Found::Nothing => {}
+            ebpf::Found::Plain => self.marks.set(Marks::IS_PLAIN),
+            ebpf::Found::Figures => self.marks.set(Marks::HAS_FIGURES),
+        }
+    }
+
+    /// What the span did in so many nanoseconds.
+    #[cfg(feature = "ebpf")]
+    fn figures(&self, nanos: u64) -> Option<Figures> {
+        if self.marks.has(Marks::IS_PLAIN) {
+            Some(Figures::plain(nanos))
+        } else {
+            self.marks.has(Marks::HAS_FIGURES).then_some(self.figures)
         }
     }
 
@@ -498,9 +515,9 @@ impl Contents {
     #[cfg(feature = "ebpf")]
     #[inline(always)]
     fn each_figure(&self, visit: impl FnMut(&'static str, i64)) {
-        if self.marks.has(Marks::HAS_FIGURES) {
-            let (.., nanos) = self.call();
-            self.figures.each(nanos, visit);
+        let (.., nanos) = self.call();
+        if let Some(figures) = self.figures(nanos) {
+            figures.each(nanos, visit);
         }
     }
 
@@ -577,7 +594,7 @@ impl Contents {
             attributes.splice(at..at, of_code);
         }
         #[cfg(feature = "ebpf")]
-        if self.marks.has(Marks::HAS_FIGURES) {
+        {
             let nanos = match (start, end) {
                 (None, None) => self.time.saturating_sub(self.start),
                 (start, end) => nanos_between(
@@ -585,10 +602,12 @@ impl Contents {
                     end.unwrap_or_else(|| system_time(self.time)),
                 ),
             };
-            attributes.reserve(ebpf::ATTRIBUTES);
-            self.figures.each(nanos, |name, value| {
-                attributes.push(KeyValue::new(Key::from_static_str(name), value));
-            });
+            if let Some(figures) = self.figures(nanos) {
+                attributes.reserve(ebpf::ATTRIBUTES);
+                figures.each(nanos, |name, value| {
+                    attributes.push(KeyValue::new(Key::from_static_str(name), value));
+                });
+            }
         }
         SpanData {
             span_context: SpanContext::new(

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use opentelemetry_sdk::Resource;
-use otel_enhance_ebpf::loader::{self, Options, Registrar, Session, ThreadSlot};
+use otel_enhance_ebpf::loader::{self, Options, PinnedContexts, Registrar, Session, ThreadSlot};
 
 use super::{observer, parked, process_context};
 use crate::clock::clock;
@@ -38,6 +38,7 @@ pub(crate) struct Running {
     profiler: Option<Profiler>,
     status: EbpfStatus,
     settings: EbpfSettings,
+    pinned: Option<Arc<PinnedContexts>>,
     /// What must be gone before the session is.
     on_close: Mutex<Vec<OnClose>>,
 }
@@ -72,6 +73,16 @@ impl Running {
                 None
             })
         });
+        let pinned = settings.pinned_map.as_ref().and_then(|path| {
+            let opened = PinnedContexts::open(path);
+            if let Err(error) = &opened {
+                refusals.push(format!(
+                    "the pinned map {} is left out: {error}",
+                    path.display()
+                ));
+            }
+            opened.ok().map(Arc::new)
+        });
         Self {
             // Of 2^32 sessions.
             epoch: LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
@@ -81,6 +92,7 @@ impl Running {
             profiler,
             status: EbpfStatus { tier, refusals },
             settings: settings.clone(),
+            pinned,
             on_close: Mutex::default(),
         }
     }
@@ -167,6 +179,8 @@ pub(super) struct Joined {
     pub(super) uses_own_accounts: bool,
     pub(super) ahead: u64,
     pub(super) marked_only: bool,
+    /// The map of others that is kept up to date, too.
+    pub(super) pinned: Option<Arc<PinnedContexts>>,
     /// Whether other processes are to see which span is active.
     pub(super) publishes: bool,
 }
@@ -181,6 +195,7 @@ impl Joined {
             uses_own_accounts: tier >= Tier::OwnThreads,
             ahead: ahead(),
             marked_only: running.settings.spans == EbpfSpans::Marked,
+            pinned: running.pinned.clone(),
             publishes: running.settings.publish && tier != Tier::ObserverTaken,
         }
     }

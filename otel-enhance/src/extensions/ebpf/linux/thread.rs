@@ -10,12 +10,13 @@
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{Ordering, compiler_fence};
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use otel_enhance_ebpf::abi::UserLine;
-use otel_enhance_ebpf::loader::ThreadSlot;
+use otel_enhance_ebpf::loader::{PinnedContexts, ThreadSlot};
 
 use super::parked::{Held, Parked, parked};
 use super::running::{self, EPOCH};
@@ -42,6 +43,16 @@ enum Kind {
     Outside,
 }
 
+/// What is known of a span that ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Nothing,
+    /// It was active and on a CPU from its begin to its end, and that is all.
+    Plain,
+    /// What was put there.
+    Figures,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     span_id: u64,
@@ -56,6 +67,8 @@ struct Frame {
     /// Attached so often again, directly on top of itself.
     again: u16,
     kind: Kind,
+    /// Nothing was on top of it so far.
+    is_alone: bool,
 }
 
 impl Frame {
@@ -68,6 +81,7 @@ impl Frame {
         entry: 0,
         again: 0,
         kind: Kind::Tracked,
+        is_alone: false,
     };
 
     const fn is_measured(&self) -> bool {
@@ -87,6 +101,10 @@ struct Thread {
     marked_only: bool,
     /// Whether others can see which span is active.
     is_published: bool,
+    /// A map that says so as well; it is the thread's as long as this says so.
+    pinned: Option<NonNull<PinnedContexts>>,
+    /// By which that knows the thread.
+    key: u64,
     /// What others see of the thread where it has no slot.
     record: UserLine,
     watch: Watch,
@@ -118,19 +136,27 @@ thread_local! {
         ahead: 0,
         marked_only: false,
         is_published: false,
+        pinned: None,
+        key: 0,
         record: NO_SPAN,
         watch: Watch::new(),
         frames: [Frame::NONE; DEPTH],
     }) };
 
     /// What the thread's source points to, and what gives it back.
-    static SLOT: Owner = const { Owner(RefCell::new(None)) };
+    static SLOT: Owner = const { Owner(RefCell::new(Owned { slot: None, pinned: None })) };
 
     /// The span that the fast path has started last, and when.
     static STARTED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
 
-struct Owner(RefCell<Option<ThreadSlot>>);
+/// The slot, and what else knows the thread by it.
+struct Owned {
+    slot: Option<ThreadSlot>,
+    pinned: Option<Arc<PinnedContexts>>,
+}
+
+struct Owner(RefCell<Owned>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
@@ -197,21 +223,28 @@ pub(super) fn exit(from: &Context, to: &Context) {
     });
 }
 
-/// A span ends: what it did, if it was ever active. `time` is that of its end by the clock of spans, if it was read
-/// just now.
+/// A span ends: puts what it did into `figures`. `times` are those of its end, read just now, and of its begin by the
+/// clock of spans, if they are known.
 #[inline]
-pub(crate) fn ended(trace_id: &[u8; 16], span_id: [u8; 8], time: Option<u64>) -> Option<Figures> {
+pub(crate) fn ended(
+    trace_id: &[u8; 16],
+    span_id: [u8; 8],
+    times: Option<(u64, u64)>,
+    figures: &mut Figures,
+) -> Found {
     let epoch = EPOCH.load(Ordering::Relaxed);
     if epoch == 0 {
-        return None;
+        return Found::Nothing;
     }
     let span_id = u64::from_le_bytes(span_id);
     with(|thread| {
-        let is_here = thread.epoch == epoch;
-        let found = is_here
-            .then(|| thread.end(span_id, trace_id, time))
-            .flatten();
-        found.or_else(|| thread.unpark(span_id, trace_id))
+        if thread.epoch == epoch {
+            let found = thread.end(span_id, trace_id, times, figures);
+            if found != Found::Nothing {
+                return found;
+            }
+        }
+        thread.unpark(span_id, trace_id, figures)
     })
 }
 
@@ -247,8 +280,17 @@ impl Thread {
                 let Ok(mut place) = owner.0.try_borrow_mut() else {
                     return;
                 };
-                *place = slot;
-                if let Some(slot) = &*place {
+                *place = Owned {
+                    // It goes by the number that the slot has.
+                    pinned: joined
+                        .as_ref()
+                        .and_then(|joined| joined.pinned.clone())
+                        .filter(|_| slot.is_some()),
+                    slot,
+                };
+                self.pinned = place.pinned.as_deref().map(NonNull::from);
+                if let Some(slot) = &place.slot {
+                    self.key = slot.key();
                     self.source = Source::Slot(NonNull::from(slot));
                 } else if is_own {
                     self.source = Source::Own;
@@ -276,6 +318,10 @@ impl Thread {
         if std::mem::take(&mut self.is_published) {
             thread_context::publish(std::ptr::null());
         }
+        if self.pinned.is_some() {
+            self.tell_map(None);
+        }
+        self.pinned = None;
         self.record = NO_SPAN;
         self.source = Source::Nothing;
     }
@@ -284,11 +330,15 @@ impl Thread {
     #[inline(always)]
     fn tell(&mut self, trace_id: [u8; 16], span_id: u64) {
         let span_id = span_id.to_le_bytes();
+        if self.pinned.is_some() {
+            self.tell_map(Some((trace_id, span_id)));
+        }
         if let Some(slot) = self.slot() {
             slot.enter(trace_id, span_id, 0);
         } else if self.is_published {
             // Whoever reads it has stopped the thread: the order of the stores is all that it takes.
-            self.tell_none();
+            // SAFETY: a field of ours.
+            unsafe { (&raw mut self.record.valid).write_volatile(0) };
             compiler_fence(Ordering::SeqCst);
             self.record.trace_id = trace_id;
             self.record.span_id = span_id;
@@ -300,11 +350,27 @@ impl Thread {
 
     #[inline(always)]
     fn tell_none(&mut self) {
+        if self.pinned.is_some() {
+            self.tell_map(None);
+        }
         if let Some(slot) = self.slot() {
             slot.leave();
         } else {
             // SAFETY: a field of ours.
             unsafe { (&raw mut self.record.valid).write_volatile(0) };
+        }
+    }
+
+    #[cold]
+    fn tell_map(&self, span: Option<([u8; 16], [u8; 8])>) {
+        let Some(map) = self.pinned else {
+            return;
+        };
+        // SAFETY: it is in `SLOT`, as the slot is.
+        let map = unsafe { map.as_ref() };
+        match span {
+            Some((trace_id, span_id)) => map.set(self.key, trace_id, span_id),
+            None => map.remove(self.key),
         }
     }
 
@@ -410,6 +476,7 @@ impl Thread {
         frame.nested = Sums::ZERO;
         frame.entry = entry;
         frame.again = 0;
+        frame.is_alone = true;
         match entered {
             Some(entered) => {
                 frame.entered = entered;
@@ -472,43 +539,49 @@ impl Thread {
         self.depth -= 1;
         let frame = &self.frames[self.depth];
         let nested = match frame.kind {
+            Kind::Ended if frame.is_alone => frame.all,
             Kind::Ended => frame.all.plus(frame.nested),
             Kind::Through => frame.nested,
             _ => self.leave(),
         };
         if let Some(below) = self.frames[..self.depth].last_mut() {
             below.nested = below.nested.plus(nested);
+            below.is_alone = false;
         }
     }
 
     /// The slice of what was the top ends, and its span does not: says what is nested in the one below.
     #[inline(never)]
     fn leave(&mut self) -> Sums {
-        let frame = self.frames[self.depth];
-        if frame.kind == Kind::Outside && self.depth == 0 {
-            return Sums::ZERO;
-        }
         let Some(now) = self.now() else {
-            self.give_back(frame.entry);
+            self.give_back(self.frames[self.depth].entry);
             return Sums::ZERO;
         };
-        let all = now.since(&frame.entered);
-        match frame.kind {
-            Kind::Outside => {
-                for below in &mut self.frames[..self.depth] {
-                    below.entered.shifted(all);
-                }
-                Sums::ZERO
-            }
-            Kind::Again => {
-                self.count_below(&frame, all.minus(frame.nested));
-                all
-            }
-            _ => {
-                park(&frame, all, now.time);
-                all
-            }
+        let frame = &self.frames[self.depth];
+        if frame.kind == Kind::Tracked {
+            let all = now.since(&frame.entered);
+            park(frame, all, now.time);
+            return all;
         }
+        self.leave_other(&now)
+    }
+
+    #[cold]
+    fn leave_other(&mut self, now: &Snap) -> Sums {
+        let frame = self.frames[self.depth];
+        if self.depth == 0 {
+            return Sums::ZERO;
+        }
+        let all = now.since(&frame.entered);
+        if frame.kind == Kind::Again {
+            self.count_below(&frame, all.minus(frame.nested));
+            return all;
+        }
+        // Outside of all spans.
+        for below in &mut self.frames[..self.depth] {
+            below.entered.shifted(all);
+        }
+        Sums::ZERO
     }
 
     /// What a span does that is active further down as well counts there as its own.
@@ -522,37 +595,60 @@ impl Thread {
 
     /// The span ends on this thread: all that it did, if it is active here.
     #[inline(always)]
-    fn end(&mut self, span_id: u64, trace_id: &[u8; 16], time: Option<u64>) -> Option<Figures> {
-        let top = self.frames[..self.depth].last()?;
+    fn end(
+        &mut self,
+        span_id: u64,
+        trace_id: &[u8; 16],
+        times: Option<(u64, u64)>,
+        figures: &mut Figures,
+    ) -> Found {
+        let Some(top) = self.frames[..self.depth].last() else {
+            return Found::Nothing;
+        };
+        let time = times.map(|(end, _)| end);
         if top.span_id != span_id || top.kind != Kind::Tracked || top.trace_id != *trace_id {
-            return self.end_below(span_id, time);
+            return self.end_below(span_id, time, figures);
         }
-        let now = self.at(time)?;
+        let Some(now) = self.at(time) else {
+            return Found::Nothing;
+        };
+        let is_unsplit = matches!(self.source, Source::Own);
         let frame = &mut self.frames[self.depth - 1];
         let total = now.since(&frame.entered);
-        let own = total.minus(frame.nested);
         frame.kind = Kind::Ended;
         frame.all = total;
+        if frame.entry == 0
+            && frame.is_alone
+            && times
+                .is_some_and(|(end, begin)| total == Sums::only_active(end.saturating_sub(begin)))
+        {
+            return Found::Plain;
+        }
+        let own = total.minus(frame.nested);
         frame.nested = Sums::ZERO;
-        let entry = std::mem::take(&mut frame.entry);
-        let mut figures = Figures {
+        *figures = Figures {
             total,
             own,
             activations: 1,
-            is_unsplit: matches!(self.source, Source::Own),
+            is_unsplit,
         };
+        let entry = std::mem::take(&mut frame.entry);
         if entry != 0 {
-            figures = with_entry(figures, entry);
+            add_entry(figures, entry);
         }
-        Some(figures)
+        Found::Figures
     }
 
     /// The same where others are on top of it.
     #[cold]
-    fn end_below(&mut self, span_id: u64, time: Option<u64>) -> Option<Figures> {
+    fn end_below(&mut self, span_id: u64, time: Option<u64>, figures: &mut Figures) -> Found {
         let is_it = |frame: &Frame| frame.span_id == span_id && frame.kind == Kind::Tracked;
-        let at = self.frames[..self.depth].iter().rposition(is_it)?;
-        let now = self.at(time)?;
+        let Some(at) = self.frames[..self.depth].iter().rposition(is_it) else {
+            return Found::Nothing;
+        };
+        let Some(now) = self.at(time) else {
+            return Found::Nothing;
+        };
         // Where it is on top of itself as well, that is over, too.
         for again in at + 1..self.depth {
             let frame = self.frames[again];
@@ -575,13 +671,14 @@ impl Thread {
         frame.all = total.minus(running);
         frame.nested = Sums::ZERO;
         let entry = std::mem::take(&mut frame.entry);
-        let figures = Figures {
+        *figures = Figures {
             total,
             own,
             activations: 1,
             is_unsplit: matches!(self.source, Source::Own),
         };
-        Some(with_entry(figures, entry))
+        add_entry(figures, entry);
+        Found::Figures
     }
 
     /// What those on top of a frame have done that will be added to it once they go.
@@ -600,23 +697,27 @@ impl Thread {
 
     /// What a span did that is active on no thread.
     #[cold]
-    fn unpark(&self, span_id: u64, trace_id: &[u8; 16]) -> Option<Figures> {
-        let table = parked()?;
-        let held = table.take(span_id, trace_id)?;
-        let nothing = Figures {
+    fn unpark(&self, span_id: u64, trace_id: &[u8; 16], figures: &mut Figures) -> Found {
+        let Some(held) = parked().and_then(|table| table.take(span_id, trace_id)) else {
+            return Found::Nothing;
+        };
+        *figures = Figures {
             is_unsplit: matches!(self.source, Source::Own),
             ..Figures::NONE
         };
-        let figures = with_entry(nothing, held.number());
-        (figures.activations > 0).then_some(figures)
+        add_entry(figures, held.number());
+        if figures.activations == 0 {
+            return Found::Nothing;
+        }
+        Found::Figures
     }
 }
 
-/// Together with what waited in the table, which is taken out.
+/// Adds what waited in the table, which is taken out.
 #[inline(never)]
-fn with_entry(mut figures: Figures, entry: u32) -> Figures {
+fn add_entry(figures: &mut Figures, entry: u32) {
     let Some(table) = parked() else {
-        return figures;
+        return;
     };
     let mut next = Held::of_number(entry);
     while let Some(held) = next {
@@ -630,7 +731,6 @@ fn with_entry(mut figures: Figures, entry: u32) -> Figures {
         // Where it was active on two threads at once, both have put something there.
         next = table.take(span_id, &trace_id);
     }
-    figures
 }
 
 /// Keeps what a slice adds to its span until that is active again, or ends.
