@@ -37,6 +37,10 @@ pub struct EbpfSettings {
     pub(crate) page_faults: bool,
     pub(crate) publish: bool,
     pub(crate) pinned_map: Option<PathBuf>,
+    pub(crate) profile_interval: Duration,
+    pub(crate) profile_folder: Option<PathBuf>,
+    pub(crate) otlp_profiles: bool,
+    pub(crate) profiles_endpoint: Option<String>,
 }
 
 impl Default for EbpfSettings {
@@ -50,6 +54,10 @@ impl Default for EbpfSettings {
             page_faults: true,
             publish: true,
             pinned_map: None,
+            profile_interval: Duration::from_secs(60),
+            profile_folder: None,
+            otlp_profiles: false,
+            profiles_endpoint: None,
         }
     }
 }
@@ -123,6 +131,39 @@ impl EbpfSettings {
     #[must_use]
     pub fn with_pinned_map(mut self, path: impl Into<PathBuf>) -> Self {
         self.pinned_map = Some(path.into());
+        self
+    }
+
+    /// Writes the profile since the start into this folder, once an interval and at the end, in the place of what was
+    /// written before: `Profile::write_to` says what. Default: none. Takes samples.
+    #[must_use]
+    pub fn with_profile_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.profile_folder = Some(folder.into());
+        self
+    }
+
+    /// Sends OTLP Profiles to where spans go, once an interval and at the end: over HTTP to `/v1development/profiles`
+    /// beside `/v1/traces`. The signal is in development; the Collector takes it with the feature gate
+    /// `service.profilesSupport`. Default: no. Takes samples.
+    #[must_use]
+    pub const fn with_otlp_profiles(mut self, enabled: bool) -> Self {
+        self.otlp_profiles = enabled;
+        self
+    }
+
+    /// Where OTLP Profiles go, if not to where spans go: over HTTP the whole URL, over gRPC scheme, host and port.
+    /// Headers, compression and TLS are those of spans. Implies [`with_otlp_profiles`](Self::with_otlp_profiles).
+    #[must_use]
+    pub fn with_profiles_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.profiles_endpoint = Some(endpoint.into());
+        self.otlp_profiles = true;
+        self
+    }
+
+    /// How often profiles are written and sent, a second or more. Default: once a minute.
+    #[must_use]
+    pub const fn with_profile_interval(mut self, interval: Duration) -> Self {
+        self.profile_interval = interval;
         self
     }
 

@@ -5,7 +5,6 @@
 #[cfg(all(feature = "gzip", feature = "zstd"))]
 mod tests;
 
-use std::fmt;
 use std::sync::Mutex;
 
 use bytes::Bytes;
@@ -14,6 +13,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::SpanData;
 
+pub(crate) use super::carrier::Carrier;
 use super::erased::Shared;
 use super::log::lock;
 use super::sink::{Closed, Outcome, Sink};
@@ -22,12 +22,6 @@ use crate::config::{OtlpSettings, Protocol};
 use crate::encode::SpanEncoder;
 #[cfg(feature = "performance")]
 use crate::encode::SpanWriter;
-
-/// Brings requests to one destination. Several may be under way at once.
-pub(crate) trait Carrier: Send + Sync + fmt::Debug {
-    /// Sends a request with so many spans until it is delivered or given up.
-    fn deliver(&self, request: Bytes, spans: u64) -> BoxFuture<'_, Outcome>;
-}
 
 /// An OTLP destination to which our encoder writes.
 #[derive(Debug)]

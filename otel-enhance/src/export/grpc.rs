@@ -5,15 +5,17 @@
 //! concrete `Channel`, so no layer of ours can see a status, and it reports a status as text: what
 //! was dropped could not be counted by reason, nor partial success at all.
 
-#[cfg(any(feature = "simd", feature = "performance"))]
+#[cfg(any(feature = "simd", feature = "performance", feature = "ebpf"))]
 mod encoded;
-#[cfg(any(feature = "simd", feature = "performance"))]
+#[cfg(any(feature = "simd", feature = "performance", feature = "ebpf"))]
 mod raw;
 #[cfg(test)]
 mod tests;
 
 #[cfg(any(feature = "simd", feature = "performance"))]
 pub(super) use encoded::carrier;
+#[cfg(feature = "ebpf")]
+pub(super) use encoded::profiles_carrier;
 #[cfg(any(feature = "performance", feature = "tracezip"))]
 pub(super) use raw::RawGrpc;
 

@@ -5,9 +5,12 @@
 
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod answer;
+#[cfg(any(feature = "simd", feature = "performance", feature = "ebpf"))]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub(crate) mod carrier;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod cause;
-#[cfg(any(feature = "simd", feature = "otlp-json"))]
+#[cfg(any(feature = "simd", feature = "otlp-json", feature = "ebpf"))]
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod compress;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
@@ -38,6 +41,9 @@ pub(crate) mod operations;
     any(feature = "otlp-http", feature = "otlp-grpc")
 ))]
 mod pool;
+#[cfg(feature = "ebpf")]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+pub(crate) mod profiles;
 pub(crate) mod report;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod retry;

@@ -1,6 +1,7 @@
 //! The extension `ebpf` in the builder.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::builder::EnhancedPipeline;
 use crate::InitError;
@@ -80,6 +81,31 @@ impl EnhancedPipeline {
         self.ebpf_settings(|settings| settings.with_pinned_map(path))
     }
 
+    /// See [`EbpfSettings::with_off_cpu_min`].
+    pub fn with_ebpf_off_cpu_min(self, time: Duration) -> Self {
+        self.ebpf_settings(|settings| settings.with_off_cpu_min(time))
+    }
+
+    /// See [`EbpfSettings::with_profile_folder`].
+    pub fn with_ebpf_profile_folder(self, folder: impl Into<PathBuf>) -> Self {
+        self.ebpf_settings(|settings| settings.with_profile_folder(folder))
+    }
+
+    /// See [`EbpfSettings::with_otlp_profiles`].
+    pub fn with_ebpf_otlp_profiles(self, enabled: bool) -> Self {
+        self.ebpf_settings(|settings| settings.with_otlp_profiles(enabled))
+    }
+
+    /// See [`EbpfSettings::with_profiles_endpoint`].
+    pub fn with_ebpf_profiles_endpoint(self, endpoint: impl Into<String>) -> Self {
+        self.ebpf_settings(|settings| settings.with_profiles_endpoint(endpoint))
+    }
+
+    /// See [`EbpfSettings::with_profile_interval`].
+    pub fn with_ebpf_profile_interval(self, interval: Duration) -> Self {
+        self.ebpf_settings(|settings| settings.with_profile_interval(interval))
+    }
+
     fn ebpf_settings(mut self, set: impl FnOnce(EbpfSettings) -> EbpfSettings) -> Self {
         self.ebpf = Some(set(self.ebpf.unwrap_or_default()));
         self
@@ -107,6 +133,27 @@ pub(super) fn check(settings: Option<&EbpfSettings>) -> Result<(), InitError> {
     match settings.sample_hz {
         Some(hz) if !HZ.contains(&hz) => return invalid("sample_hz", hz, &HZ),
         _ => {}
+    }
+    if settings.profile_interval < Duration::from_secs(1) {
+        return Err(InitError::InvalidArgument {
+            argument: "profile_interval",
+            value: format!("{:?}", settings.profile_interval),
+            expected: "a second or more".to_owned(),
+        });
+    }
+    let exports = [
+        (settings.profile_folder.is_some(), "profile_folder"),
+        (settings.otlp_profiles, "otlp_profiles"),
+    ];
+    if let Some((_, argument)) = exports.into_iter().find(|(asked, _)| *asked)
+        && settings.sample_hz.is_none()
+        && !settings.off_cpu
+    {
+        return Err(InitError::InvalidArgument {
+            argument,
+            value: "without samples".to_owned(),
+            expected: "`sample_hz = 99` or `off_cpu` beside it".to_owned(),
+        });
     }
     if !THREADS.contains(&settings.max_threads) {
         return invalid("max_threads", settings.max_threads, &THREADS);

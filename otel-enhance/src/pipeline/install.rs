@@ -125,6 +125,12 @@ impl EnhancedPipeline {
             #[cfg(feature = "tracezip")]
             #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
             tracezip: writing.frames.as_ref().map(export::frames::Frames::watch),
+            #[cfg(all(
+                feature = "ebpf",
+                target_os = "linux",
+                any(target_arch = "x86_64", target_arch = "aarch64")
+            ))]
+            profiles: Mutex::new(None),
             registration: Mutex::new(None),
             ended: AtomicBool::new(false),
         };
@@ -141,6 +147,17 @@ impl EnhancedPipeline {
             installed.log.report(ReportKind::Notice, status);
             lease
         });
+        #[cfg(all(
+            feature = "ebpf",
+            target_os = "linux",
+            any(target_arch = "x86_64", target_arch = "aarch64")
+        ))]
+        if let (Some(asked), Some(lease)) = (&self.ebpf, &ebpf) {
+            use super::profiles::ProfileExports;
+            let handle = lease.handle();
+            let exports = ProfileExports::start(asked, handle, &settings, &installed.log)?;
+            installed.profiles = Mutex::new(exports);
+        }
         installed.queue = build_queue(
             self.slots,
             Seen {

@@ -53,6 +53,12 @@ pub(super) struct Installed {
     #[cfg(feature = "tracezip")]
     #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     pub(super) tracezip: Option<crate::extensions::tracezip::TracezipWatch>,
+    #[cfg(all(
+        feature = "ebpf",
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ))]
+    pub(super) profiles: Mutex<Option<super::profiles::ProfileExports>>,
     pub(super) registration: Mutex<Option<Registration>>,
     pub(super) ended: AtomicBool,
 }
@@ -108,7 +114,23 @@ impl Installed {
         if self.is_foreign() {
             return Ok(());
         }
+        let deadline = Instant::now() + timeout;
         let result = self.end_spans(timeout);
+        // What spans are called is known by now.
+        #[cfg(all(
+            feature = "ebpf",
+            target_os = "linux",
+            any(target_arch = "x86_64", target_arch = "aarch64")
+        ))]
+        if let Some(profiles) = self
+            .profiles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            profiles.close(deadline);
+        }
+        let _ = deadline;
         // Nobody looks at figures any more.
         #[cfg(feature = "ebpf")]
         drop(

@@ -18,6 +18,12 @@ mod limits;
 mod otlp;
 mod performance;
 mod processor;
+#[cfg(all(
+    feature = "ebpf",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod profiles;
 mod queue;
 mod red;
 mod slot;

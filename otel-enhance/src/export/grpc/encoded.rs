@@ -7,27 +7,49 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::super::answer;
+use super::super::carrier::Carrier;
 use super::super::compress::compress;
 use super::super::connect::Connector;
-use super::super::encoded::Carrier;
 use super::super::erased::Shared;
 use super::super::report::DropReason;
 use super::super::retry::{Backoff, Courier};
 use super::super::sink::{Failure, Outcome};
-use super::raw::RawGrpc;
+use super::raw::{EXPORT_PROFILES, EXPORT_TRACES, RawGrpc};
 use crate::InitError;
 use crate::config::{Compression, OtlpSettings};
 
 /// The carrier for `settings`, which name gRPC. Must be called with our runtime entered: the channel's
 /// worker is spawned there, and so outlives the caller's runtime.
+#[cfg(any(feature = "simd", feature = "performance"))]
 pub(in crate::export) fn carrier(
     settings: &OtlpSettings,
     connector: Connector,
     backoff: Backoff,
     shared: &Shared,
 ) -> Result<Box<dyn Carrier>, InitError> {
+    carrier_of(EXPORT_TRACES, settings, connector, backoff, shared)
+}
+
+/// The same for requests of OTLP Profiles, whose answers have the shape of those to spans.
+#[cfg(feature = "ebpf")]
+pub(in crate::export) fn profiles_carrier(
+    settings: &OtlpSettings,
+    connector: Connector,
+    backoff: Backoff,
+    shared: &Shared,
+) -> Result<Box<dyn Carrier>, InitError> {
+    carrier_of(EXPORT_PROFILES, settings, connector, backoff, shared)
+}
+
+fn carrier_of(
+    method: &'static str,
+    settings: &OtlpSettings,
+    connector: Connector,
+    backoff: Backoff,
+    shared: &Shared,
+) -> Result<Box<dyn Carrier>, InitError> {
     Ok(Box::new(GrpcCarrier {
-        grpc: RawGrpc::new(settings, connector)?,
+        grpc: RawGrpc::of(method, settings, connector)?,
         courier: Courier::new(settings.timeout, backoff, Arc::clone(&shared.delivery)),
         coding: settings.compression,
         shared: shared.clone(),

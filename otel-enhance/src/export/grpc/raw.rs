@@ -31,10 +31,18 @@ use crate::config::OtlpSettings;
 #[cfg(feature = "tracezip")]
 use crate::extensions::tracezip::Refusal;
 
-const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+/// Exports spans.
+#[cfg(any(feature = "simd", feature = "performance"))]
+pub(super) const EXPORT_TRACES: &str =
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+/// Exports profiles.
+#[cfg(feature = "ebpf")]
+pub(super) const EXPORT_PROFILES: &str =
+    "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export";
 
 pub(in crate::export) struct RawGrpc {
     channel: Channel,
+    method: &'static str,
     /// What answers may be in, and what requests are in.
     coding: Option<CompressionEncoding>,
     metadata: MetadataMap,
@@ -42,12 +50,23 @@ pub(in crate::export) struct RawGrpc {
 }
 
 impl RawGrpc {
-    /// Must be called with our runtime entered, where the channel's worker is spawned.
+    /// For spans. Must be called with our runtime entered, where the channel's worker is spawned.
+    #[cfg(feature = "performance")]
     pub(in crate::export) fn new(
         settings: &OtlpSettings,
         connector: Connector,
     ) -> Result<Self, InitError> {
+        Self::of(EXPORT_TRACES, settings, connector)
+    }
+
+    /// For what `method` takes; as [`new`](Self::new).
+    pub(super) fn of(
+        method: &'static str,
+        settings: &OtlpSettings,
+        connector: Connector,
+    ) -> Result<Self, InitError> {
         Ok(Self {
+            method,
             channel: endpoint(&settings.endpoint)?.connect_with_connector_lazy(connector.clone()),
             coding: compression(settings),
             metadata: metadata(&settings.headers)?,
@@ -78,7 +97,7 @@ impl RawGrpc {
                 .ready()
                 .await
                 .map_err(|error| Status::from_error(Box::new(error)))?;
-            let path = PathAndQuery::from_static(EXPORT);
+            let path = PathAndQuery::from_static(self.method);
             client.unary(request, path, Answer).await
         };
         answered

@@ -49,7 +49,7 @@ pub(crate) fn undo(body: &Bytes, encoding: &HeaderValue) -> Option<Bytes> {
 }
 
 /// `body` in the encoding that is asked for.
-#[cfg(any(feature = "otlp-json", feature = "simd"))]
+#[cfg(any(feature = "otlp-json", feature = "simd", feature = "ebpf"))]
 pub(super) fn compress(
     body: Bytes,
     asked: Compression,

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+use super::super::carrier::Carrier;
 use super::super::connect::Connector;
-use super::super::encoded::Carrier;
 use super::super::erased::Shared;
 use super::super::report::DropReason;
 use super::super::retry::Backoff;

@@ -4,7 +4,7 @@ mod body;
 mod by_hand;
 mod client;
 mod date;
-#[cfg(any(feature = "simd", feature = "performance"))]
+#[cfg(any(feature = "simd", feature = "performance", feature = "ebpf"))]
 mod encoded;
 #[cfg(feature = "otlp-json")]
 mod json;
@@ -18,7 +18,7 @@ mod tests;
 #[cfg(feature = "tracezip")]
 pub(crate) use body::undo;
 pub use by_hand::{EnhancedHttpClient, EnhancedHttpClientBuilder};
-#[cfg(any(feature = "simd", feature = "performance"))]
+#[cfg(any(feature = "simd", feature = "performance", feature = "ebpf"))]
 pub(super) use encoded::carrier;
 #[cfg(any(feature = "performance", feature = "tracezip"))]
 pub(super) use raw::RawHttp;
@@ -54,7 +54,7 @@ const OUR_USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("otel-enhance/", env!("CARGO_PKG_VERSION")));
 
 /// What written requests of `protocol` are.
-#[cfg(any(feature = "simd", feature = "performance"))]
+#[cfg(any(feature = "simd", feature = "performance", feature = "ebpf"))]
 fn content_type(protocol: crate::config::Protocol) -> HeaderValue {
     match protocol {
         #[cfg(feature = "otlp-json")]

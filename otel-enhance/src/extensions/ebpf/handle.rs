@@ -83,4 +83,13 @@ impl EbpfHandle {
     pub fn profile_account(&self) -> Option<ProfileAccount> {
         Some(self.running.profiler()?.account())
     }
+
+    /// The profile since this was asked for last, by anybody.
+    #[cfg_attr(
+        not(any(feature = "otlp-http", feature = "otlp-grpc")),
+        expect(dead_code, reason = "OTLP alone takes news")
+    )]
+    pub(crate) fn profile_news(&self) -> Option<Profile> {
+        self.running.profiler()?.news()
+    }
 }

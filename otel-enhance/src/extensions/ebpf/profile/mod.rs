@@ -78,3 +78,8 @@ pub(crate) fn start(
             format!("samples are not read: {error}")
         })
 }
+
+#[cfg(test)]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+#[path = "tests/formats.rs"]
+mod formats;

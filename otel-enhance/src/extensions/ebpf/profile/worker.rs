@@ -139,7 +139,6 @@ impl Profiler {
     }
 
     /// What came since this was called last; `None` in a forked child.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody exports yet"))]
     pub(crate) fn news(&self) -> Option<Profile> {
         self.catch_up()?;
         let mut collected = lock(&self.state.collected);

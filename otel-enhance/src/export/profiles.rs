@@ -1,0 +1,149 @@
+//! OTLP Profiles to the receiver of spans, or to one of their own.
+
+use std::sync::Arc;
+
+use super::carrier::Carrier;
+use super::erased::Shared;
+use super::log::Log;
+use super::report::Delivery;
+use super::retry::Backoff;
+use super::runtime::{ExportRuntime, block_on};
+use super::sink::Outcome;
+use super::{connector, require_features};
+use crate::InitError;
+use crate::config::{OtlpSettings, Protocol};
+
+const OF_TRACES: &str = "/v1/traces";
+const OF_PROFILES: &str = "/v1development/profiles";
+
+/// Sends requests of OTLP Profiles, one now and then.
+#[derive(Debug)]
+pub(crate) struct ProfileSender {
+    settings: OtlpSettings,
+    log: Log,
+}
+
+impl ProfileSender {
+    /// To where spans go, or to `endpoint`: over HTTP the URL to post to, over gRPC scheme, host and port.
+    ///
+    /// # Errors
+    ///
+    /// [`InitError::InvalidArgument`] where spans go to a URL that does not tell where profiles would go;
+    /// [`InitError::FeatureMissing`] if this build lacks the transport.
+    pub(crate) fn new(
+        mut settings: OtlpSettings,
+        endpoint: Option<&str>,
+        log: Log,
+    ) -> Result<Self, InitError> {
+        if settings.protocol == Protocol::HttpJson {
+            // Whoever takes one takes the other.
+            settings.protocol = Protocol::HttpProtobuf;
+        }
+        settings.endpoint = match (endpoint, settings.protocol) {
+            (Some(endpoint), _) => endpoint.to_owned(),
+            (None, Protocol::Grpc) => settings.endpoint,
+            (None, _) => beside_traces(&settings.endpoint)?,
+        };
+        require_features(&settings)?;
+        #[cfg(not(feature = "tls-no-provider"))]
+        if super::is_https(&settings) {
+            return Err(InitError::FeatureMissing {
+                argument: "profiles_endpoint",
+                feature: "tls",
+            });
+        }
+        let sender = Self { settings, log };
+        // Whether the settings can be used is said now, not a minute later.
+        sender.carrier(&sender.shared()?)?;
+        Ok(sender)
+    }
+
+    /// Where it sends to.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.settings.endpoint
+    }
+
+    /// Sends one, with retries, within the settings' timeout; on a plain thread.
+    ///
+    /// Nothing is kept open until the next: that may be an hour from now.
+    ///
+    /// # Errors
+    ///
+    /// Why it did not arrive, in words.
+    pub(crate) fn send(&self, request: Vec<u8>) -> Result<(), String> {
+        let shared = self.shared().map_err(|error| error.to_string())?;
+        let carrier = self.carrier(&shared).map_err(|error| error.to_string())?;
+        let delivered = carrier.deliver(request.into(), 0);
+        match block_on(shared.runtime.enter_each_poll(delivered)) {
+            Outcome::Delivered => Ok(()),
+            Outcome::Partial { rejected: 0, .. } => Ok(()),
+            Outcome::Partial { message, .. } => {
+                Err(format!("the receiver refused some: {message}"))
+            }
+            Outcome::Dropped(failure) => Err(failure.detail),
+        }
+    }
+
+    fn shared(&self) -> Result<Shared, InitError> {
+        Ok(Shared {
+            // No spans: they are not in the account of any pipeline.
+            delivery: Arc::new(Delivery::default()),
+            log: self.log.clone(),
+            runtime: ExportRuntime::new()?,
+        })
+    }
+
+    fn carrier(&self, shared: &Shared) -> Result<Box<dyn Carrier>, InitError> {
+        let settings = &self.settings;
+        let backoff = Backoff::default();
+        match settings.protocol {
+            #[cfg(feature = "otlp-grpc")]
+            Protocol::Grpc => {
+                let connector = connector(settings, b"h2");
+                shared.runtime.build_guarded(|| {
+                    super::grpc::profiles_carrier(settings, connector, backoff, shared)
+                })?
+            }
+            #[cfg(feature = "otlp-http")]
+            Protocol::HttpProtobuf | Protocol::HttpJson => {
+                let connector = connector(settings, b"http/1.1");
+                shared
+                    .runtime
+                    .build_guarded(|| super::http::carrier(settings, connector, backoff, shared))?
+            }
+            // `require_features` has answered already.
+            #[cfg(not(all(feature = "otlp-http", feature = "otlp-grpc")))]
+            _ => super::no_transport(shared),
+        }
+    }
+}
+
+/// The URL of profiles at the receiver whose URL of traces this is.
+fn beside_traces(endpoint: &str) -> Result<String, InitError> {
+    match endpoint.strip_suffix(OF_TRACES) {
+        Some(base) => Ok(format!("{base}{OF_PROFILES}")),
+        None => Err(InitError::InvalidArgument {
+            argument: "otlp_profiles",
+            value: format!("beside the endpoint {endpoint}"),
+            expected: format!(
+                "spans that go to a URL which ends with {OF_TRACES}, so that profiles go to {OF_PROFILES} beside \
+                 it; or `profiles_endpoint = \"…\"` with the whole URL"
+            ),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_go_beside_traces_and_nowhere_by_guess() {
+        assert_eq!(
+            beside_traces("http://collector:4318/v1/traces").unwrap(),
+            "http://collector:4318/v1development/profiles"
+        );
+        let error = beside_traces("http://collector/ingest").unwrap_err();
+        assert!(error.to_string().contains("profiles_endpoint"), "{error}");
+    }
+}
