@@ -45,24 +45,33 @@ pub(crate) enum Plan {
 pub(crate) struct Leaf {
     pub(crate) bytes: Box<[u8]>,
     pub(crate) template: Arc<Template>,
-    pub(crate) template_id: u16,
     pub(crate) compiled: Compiled,
-    /// Nanoseconds of which starts and ends are multiples.
-    pub(crate) start_unit: u64,
-    pub(crate) end_unit: u64,
-    /// The first slot of each kind that a span usually has one of.
-    pub(crate) trace_id: Option<usize>,
-    pub(crate) span_id: Option<usize>,
-    pub(crate) parent_id: Option<usize>,
-    pub(crate) start: Option<usize>,
-    pub(crate) end: Option<usize>,
+    pub(crate) head: LeafHead,
     /// All other slots that each span has its own values in.
-    pub(crate) rest: Box<[u16]>,
-    pub(crate) min_len: usize,
+    pub(crate) rest: Box<[(u16, Slot)]>,
+}
+
+/// What is to be known of a leaf again and again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LeafHead {
+    pub(crate) template_id: u16,
+    /// Slots of the template.
+    pub(crate) slots: u16,
+    /// The first slot of each kind that a span usually has one of.
+    pub(crate) trace_id: Option<u16>,
+    pub(crate) span_id: Option<u16>,
+    pub(crate) parent_id: Option<u16>,
+    pub(crate) start: Option<u16>,
+    pub(crate) end: Option<u16>,
+    /// Nanoseconds of which starts and ends are multiples.
+    pub(crate) start_unit: u32,
+    pub(crate) end_unit: u32,
+    /// Bytes that a span has at least.
+    pub(crate) min_len: u32,
 }
 
 /// Units that clocks have, by their code in a leaf.
-pub(crate) const UNITS: [u64; 4] = [1, 100, 1_000, 1_000_000];
+pub(crate) const UNITS: [u32; 4] = [1, 100, 1_000, 1_000_000];
 
 /// A string, or a pattern of strings.
 #[derive(Debug)]
@@ -289,33 +298,41 @@ impl Dict {
         if at != bytes.len() {
             return Err(corrupt);
         }
-        let first = |wanted: Slot| template.slots.iter().position(|&slot| slot == wanted);
+        let first = |wanted: Slot| {
+            let at = template.slots.iter().position(|&slot| slot == wanted);
+            at.map(|at| at as u16)
+        };
+        let head = LeafHead {
+            template_id,
+            slots: template.slots.len() as u16,
+            trace_id: first(Slot::TraceId),
+            span_id: first(Slot::SpanId),
+            parent_id: first(Slot::ParentId),
+            start: first(Slot::Start),
+            end: first(Slot::End),
+            start_unit: UNITS[units & 3],
+            end_unit: UNITS[units >> 2],
+            min_len: min_len as u32,
+        };
         let special = [
-            first(Slot::TraceId),
-            first(Slot::SpanId),
-            first(Slot::ParentId),
-            first(Slot::Start),
-            first(Slot::End),
+            head.trace_id,
+            head.span_id,
+            head.parent_id,
+            head.start,
+            head.end,
         ];
-        let rest = (0..plans.len())
-            .filter(|slot| plans[*slot] == Plan::Local && !special.contains(&Some(*slot)))
-            .map(|slot| slot as u16)
+        let slots = (0_u16..).zip(&plans).zip(&template.slots);
+        let rest = slots
+            .filter(|((slot, plan), _)| **plan == Plan::Local && !special.contains(&Some(*slot)))
+            .map(|((slot, _), kind)| (slot, *kind))
             .collect();
         let compiled = Compiled::new(&template, &plans, bytes);
         Ok(Leaf {
             bytes: bytes.into(),
-            template_id,
-            compiled,
-            start_unit: UNITS[units & 3],
-            end_unit: UNITS[units >> 2],
-            trace_id: special[0],
-            span_id: special[1],
-            parent_id: special[2],
-            start: special[3],
-            end: special[4],
-            rest,
-            min_len,
             template,
+            compiled,
+            head,
+            rest,
         })
     }
 }

@@ -4,7 +4,7 @@
 //! is a few copies of memory. Places are allocated as they are needed, in the order of their use, until the
 //! budget is spent; from then on what is new shares the first place of its kind.
 
-use crate::coder::{Coder, Model};
+use crate::coder::{Coder, Model, equal_lanes};
 use crate::dict::KINDS;
 use crate::error::Result;
 
@@ -27,8 +27,8 @@ struct Number {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Recent {
     pub(crate) model: Model,
-    ids: [u16; 15],
-    len: u8,
+    /// Fifteen ids, and how many of them there are.
+    ids: [u16; 16],
 }
 
 /// A column of integers.
@@ -56,25 +56,27 @@ pub(crate) const NOT_RECENT: usize = 15;
 impl Recent {
     const NEW: Self = Self {
         model: Model::NEW,
-        ids: [0; 15],
-        len: 0,
+        ids: [0; 16],
     };
 
+    #[inline]
     pub(crate) fn find(&self, id: u16) -> usize {
-        self.ids[..usize::from(self.len)]
-            .iter()
-            .position(|&recent| recent == id)
-            .unwrap_or(NOT_RECENT)
+        // The first of those that there are, or the bit of the symbol for none of them.
+        let equal = equal_lanes(&self.ids, id) & ((1 << self.ids[NOT_RECENT]) - 1);
+        (equal | (1 << NOT_RECENT)).trailing_zeros() as usize
     }
 
     /// The entry of a symbol.
+    #[inline]
     pub(crate) fn get(&self, symbol: usize) -> Option<u16> {
-        self.ids[..usize::from(self.len)].get(symbol).copied()
+        (symbol < usize::from(self.ids[NOT_RECENT])).then(|| self.ids[symbol & 15])
     }
 
     pub(crate) fn insert(&mut self, id: u16) {
-        let at = slot_for_new(&self.model, &mut self.len, self.ids.len(), 0);
+        let mut len = self.ids[NOT_RECENT] as u8;
+        let at = slot_for_new(&self.model, &mut len, NOT_RECENT, 0);
         self.ids[at] = id;
+        self.ids[NOT_RECENT] = len.into();
     }
 }
 
@@ -155,10 +157,11 @@ pub(crate) struct Common {
     pub(crate) key: Place,
     pub(crate) sources: [Place; 3],
     pub(crate) nonce: Place,
-    /// Of span ids, of trace ids.
-    pub(crate) block: [Place; 2],
-    pub(crate) new_block: [Place; 2],
-    pub(crate) in_block: [Place; 2],
+    /// Of spans' own ids, of parents', of traces'.
+    pub(crate) block: [Place; 3],
+    pub(crate) new_block: [Place; 3],
+    /// Likewise, and of blocks that were the likeliest.
+    pub(crate) in_block: [Place; 6],
 }
 
 #[derive(Debug, Clone)]
@@ -421,6 +424,7 @@ pub(crate) fn follow(running: &mut u16, cost: u16) {
 }
 
 /// The first of the least costs.
+#[inline]
 pub(crate) fn cheapest(costs: &[u16]) -> usize {
     let mut best = 0;
     for (at, cost) in costs.iter().enumerate() {

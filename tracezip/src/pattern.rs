@@ -124,7 +124,8 @@ pub(crate) fn split(text: &[u8], pattern: &mut Vec<u8>, parameters: &mut Vec<Par
                 }
                 pattern.extend_from_slice(&text[copied..start.max(copied)]);
                 pattern.extend_from_slice(&[0, marker::HEX, digits.len() as u8]);
-                parameters.push(Parameter::Bytes(unhex(digits)));
+                // Classes said that they are all digits.
+                parameters.push(Parameter::Bytes(unhex(digits).unwrap_or_default()));
                 copied = start.max(copied) + digits.len();
             }
         }
@@ -182,41 +183,71 @@ fn parameter(kind: Kind, text: &[u8]) -> Option<(Parameter, usize)> {
         Kind::Uuid => Some((Parameter::Bytes(uuid(text, 0)?), 36)),
         Kind::Hex(digits) => {
             let digits = text.get(..usize::from(digits))?;
-            let is_hex = digits.iter().all(|&digit| matches!(class(digit), 1 | 2));
-            is_hex.then(|| (Parameter::Bytes(unhex(digits)), digits.len()))
+            Some((Parameter::Bytes(unhex(digits)?), digits.len()))
         }
         Kind::Text => None,
     }
 }
 
-fn unhex(digits: &[u8]) -> u128 {
-    digits.iter().fold(0, |number, &digit| {
-        let value = if digit <= b'9' {
-            digit - b'0'
-        } else {
-            digit - b'a' + 10
+/// The number that eight lower-case hexadecimal digits are.
+#[inline]
+fn unhex8(digits: &[u8]) -> Option<u32> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let text = u64::from_be_bytes(*digits.first_chunk()?);
+    // Letters have the bit 0x40, and their lower halves begin at 1.
+    let letters = (text >> 6) & EACH;
+    let nibbles = (text & (EACH * 15)) + letters * 9;
+    // Whether that is how these nibbles are written.
+    let above = ((nibbles + EACH * 6) >> 4) & EACH;
+    if nibbles & (EACH * 0xf0) != 0 || nibbles + EACH * 0x30 + above * 39 != text {
+        return None;
+    }
+    let pairs = (nibbles | (nibbles >> 4)) & 0x00ff_00ff_00ff_00ff;
+    let quads = (pairs | (pairs >> 8)) & 0x0000_ffff_0000_ffff;
+    Some((quads | (quads >> 16)) as u32)
+}
+
+/// The number that lower-case hexadecimal digits are; nothing if one is none.
+fn unhex(digits: &[u8]) -> Option<u128> {
+    let mut number = 0;
+    let (eights, rest) = digits.as_chunks::<8>();
+    for eight in eights {
+        number = (number << 32) | u128::from(unhex8(eight)?);
+    }
+    for &digit in rest {
+        let value = match class(digit) {
+            1 => digit - b'0',
+            2 => digit - b'a' + 10,
+            _ => return None,
         };
-        (number << 4) | u128::from(value)
-    })
+        number = (number << 4) | u128::from(value);
+    }
+    Some(number)
 }
 
 /// The UUID at `start`, if there is one with nothing of a word after it.
 fn uuid(text: &[u8], start: usize) -> Option<u128> {
-    let digits = text.get(start..start + 36)?;
+    let digits: &[u8; 36] = text.get(start..)?.first_chunk()?;
     if text.get(start + 36).is_some_and(|&next| class(next) != 0) {
         return None;
     }
-    let mut number = 0;
-    for (at, &digit) in digits.iter().enumerate() {
-        match (at, class(digit)) {
-            (8 | 13 | 18 | 23, _) if digit == b'-' => {}
-            (8 | 13 | 18 | 23, _) => return None,
-            (_, 1) => number = (number << 4) | u128::from(digit - b'0'),
-            (_, 2) => number = (number << 4) | u128::from(digit - b'a' + 10),
-            _ => return None,
-        }
+    if [8, 13, 18, 23].iter().any(|&at| digits[at] != b'-') {
+        return None;
     }
-    Some(number)
+    let halves = |one: usize, other: usize| {
+        let mut eight = [0; 8];
+        eight[..4].copy_from_slice(&digits[one..one + 4]);
+        eight[4..].copy_from_slice(&digits[other..other + 4]);
+        unhex8(&eight)
+    };
+    let quarters = [
+        unhex8(&digits[..8])?,
+        halves(9, 14)?,
+        halves(19, 24)?,
+        unhex8(&digits[28..])?,
+    ];
+    let quarters = quarters.iter();
+    Some(quarters.fold(0, |number, &quarter| (number << 32) | u128::from(quarter)))
 }
 
 /// Reads a pattern; nothing if it is none.
@@ -287,14 +318,23 @@ fn put_decimal(mut number: u64, width: u8, out: &mut Vec<u8>) {
 }
 
 fn put_hex(bytes: u128, digits: u32, out: &mut Vec<u8>) {
-    out.extend((0..digits).rev().map(|digit| {
-        let value = (bytes >> (4 * digit)) as u8 & 15;
-        if value < 10 {
-            b'0' + value
-        } else {
-            b'a' + value - 10
-        }
-    }));
+    let mut all = [0; 32];
+    for (eight, at) in all.as_chunks_mut::<8>().0.iter_mut().rev().zip(0..) {
+        *eight = hex8((bytes >> (32 * at)) as u32);
+    }
+    out.extend_from_slice(&all[32 - digits.min(32) as usize..]);
+}
+
+/// A number as eight hexadecimal digits.
+#[inline]
+fn hex8(number: u32) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let quads = u64::from(number);
+    let quads = (quads | (quads << 16)) & 0x0000_ffff_0000_ffff;
+    let pairs = (quads | (quads << 8)) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (pairs | (pairs << 4)) & (EACH * 15);
+    let above = ((nibbles + EACH * 6) >> 4) & EACH;
+    (nibbles + EACH * 0x30 + above * 39).to_be_bytes()
 }
 
 #[cfg(test)]

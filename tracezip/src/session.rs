@@ -186,7 +186,7 @@ impl<'a, B: Book> Session<'a, B> {
         if kind == Kind::Leaf {
             // A leaf names its template, which has to be there first.
             let template = if C::ENCODES {
-                self.book.dict().leaf(id)?.template_id
+                self.book.dict().leaf(id)?.head.template_id
             } else {
                 0
             };

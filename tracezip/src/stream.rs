@@ -13,7 +13,7 @@ use crate::frame::{self, Frame};
 use crate::limits::{ENTRIES, SNAPSHOTS};
 use crate::models::Models;
 use crate::pattern::{ANYTHING, Parameter};
-use crate::session::{Book, Buffers, Session};
+use crate::session::{Book, Buffers, NO_LEAF, Session};
 use crate::shape::Backwards;
 use crate::text::TextDecompressor;
 
@@ -215,17 +215,14 @@ impl Stream {
         for _ in 0..total {
             let coded = session.span(&mut reader, 0, 0, &[])?;
             let end = shop.spans.written();
-            match coded.leaf {
-                Some(leaf) => {
-                    let buffers = &session.buffers;
-                    shop.spans
-                        .span(&leaf.compiled, &buffers.values, &buffers.scratch)?;
-                }
-                None => {
-                    let (start, len) = coded.text;
-                    shop.spans
-                        .put(&session.buffers.scratch[start..start + len])?;
-                }
+            let buffers = &session.buffers;
+            if coded.leaf == NO_LEAF {
+                let (start, len) = coded.text;
+                shop.spans.put(&buffers.scratch[start..start + len])?;
+            } else {
+                let leaf = session.book.dict().leaf(coded.leaf)?;
+                let (values, scratch) = (&buffers.values, &buffers.scratch);
+                shop.spans.span(&leaf.compiled, values, scratch)?;
             }
             session.buffers.scratch.truncate(kept);
             let scope = &envelope.scopes[coded.group];

@@ -39,6 +39,8 @@ pub(crate) struct Trace {
     pub(crate) leaf: u16,
     pub(crate) start: u64,
     pub(crate) end: u64,
+    /// The block of the counter that its latest new span id came from.
+    pub(crate) block: u64,
     /// Named by children and not seen yet; the latest last.
     pub(crate) pending: Vec<Relative>,
     pub(crate) seen: Vec<Relative>,
@@ -61,6 +63,7 @@ impl Trace {
     fn reset(&mut self, id: u128) {
         self.id = id;
         self.leaf = 0;
+        self.block = u64::MAX;
         self.pending.clear();
         self.seen.clear();
         self.integers = [0; MEMORY];
@@ -117,6 +120,7 @@ impl Traces {
     }
 
     /// How many other traces came up since the trace did.
+    #[inline]
     pub(crate) fn rank(&self, index: usize) -> Option<usize> {
         self.order
             .iter()
@@ -128,9 +132,10 @@ impl Traces {
     /// The trace of a rank, which it now loses.
     pub(crate) fn take_rank(&mut self, rank: usize) -> Option<usize> {
         let at = self.order.len().checked_sub(rank + 1)?;
-        let index = self.order.remove(at);
-        self.order.push(index);
-        Some(index as usize)
+        if rank > 0 {
+            self.order[at..].rotate_left(1);
+        }
+        self.order.last().map(|&index| index as usize)
     }
 
     /// A trace comes up that was far away.

@@ -10,6 +10,8 @@ use crate::error::Result;
 pub(crate) struct Writer {
     /// Lower bound << 16 | frequency of each symbol: they are coded at the end, from the last to the first.
     ranges: Vec<u32>,
+    /// The words of the symbols, from the last to the first.
+    words: Vec<u32>,
     symbols: Vec<u8>,
     word: u64,
     filled: u32,
@@ -29,30 +31,35 @@ impl Writer {
     /// Ends the streams: symbols, bits, text. Whoever has read all symbols is left with the hash.
     pub(crate) fn finish(&mut self, hash: u64) -> (&[u8], &[u8], &[u8]) {
         // A symbol takes less than sixteen bits; each write is of a whole word, needed or not.
-        let most = 2 * self.ranges.len() + 32;
-        if self.symbols.len() < most {
-            self.symbols.resize(most, 0);
+        let most = self.ranges.len() / 2 + 4;
+        if self.words.len() < most {
+            self.words.resize(most, 0);
         }
-        let mut at = self.symbols.len();
+        let mut at = self.words.len() - 1;
         let (mut next, mut other) = (LEAST | (hash & (LEAST - 1)), LEAST | (hash >> WORD_BITS));
         for &range in self.ranges.iter().rev() {
             let (start, size) = (u64::from(range >> 16), u64::from(range & 0xffff));
-            let mut state = other;
+            let state = other;
             other = next;
-            self.symbols[at - 4..at].copy_from_slice(&(state as u32).to_le_bytes());
             let is_full = state >= size << (64 - SCALE_BITS);
-            at -= 4 * usize::from(is_full);
-            state = select_unpredictable(is_full, state >> WORD_BITS, state);
+            if let Some(word) = self.words.get_mut(at) {
+                *word = state as u32;
+            }
+            at -= usize::from(is_full);
+            let state = select_unpredictable(is_full, state >> WORD_BITS, state);
             next = ((state / size) << SCALE_BITS) + state % size + start;
         }
-        for state in [other, next] {
-            self.symbols[at - 8..at].copy_from_slice(&state.to_le_bytes());
-            at -= 8;
+        self.symbols.clear();
+        for state in [next, other] {
+            self.symbols.extend_from_slice(&state.to_le_bytes());
         }
+        let words = self.words[at + 1..].iter();
+        self.symbols
+            .extend(words.flat_map(|word| word.to_le_bytes()));
         let rest = self.filled.div_ceil(8) as usize;
         self.bits
             .extend_from_slice(&self.word.to_le_bytes()[..rest]);
-        (&self.symbols[at..], &self.bits, &self.text)
+        (&self.symbols, &self.bits, &self.text)
     }
 }
 

@@ -11,6 +11,15 @@ pub(super) fn above(model: &Model, target: u16) -> u32 {
     scalar::above(model, target)
 }
 
+/// A bit for each number that equals `wanted`.
+#[inline]
+pub(crate) fn equal(numbers: &[u16; 16], wanted: u16) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    return sse2::equal(numbers, wanted);
+    #[cfg(not(target_arch = "x86_64"))]
+    scalar::equal(numbers, wanted)
+}
+
 /// Moves each frequency to its target by a part of the distance; the first becomes `seen`.
 #[inline]
 pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8, seen: u16) {
@@ -25,9 +34,9 @@ pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8, seen: u16) 
 #[expect(unsafe_code, reason = "aligned loads and stores of vectors")]
 mod sse2 {
     use core::arch::x86_64::{
-        __m128i, _mm_add_epi16, _mm_cmpgt_epi16, _mm_cvtsi32_si128, _mm_insert_epi16,
-        _mm_load_si128, _mm_movemask_epi8, _mm_packs_epi16, _mm_set1_epi16, _mm_sra_epi16,
-        _mm_store_si128, _mm_sub_epi16,
+        __m128i, _mm_add_epi16, _mm_cmpeq_epi16, _mm_cmpgt_epi16, _mm_cvtsi32_si128,
+        _mm_insert_epi16, _mm_load_si128, _mm_loadu_si128, _mm_movemask_epi8, _mm_packs_epi16,
+        _mm_set1_epi16, _mm_sra_epi16, _mm_store_si128, _mm_sub_epi16,
     };
 
     use crate::coder::Model;
@@ -36,6 +45,24 @@ mod sse2 {
     pub(super) fn above(model: &Model, target: u16) -> u32 {
         // SAFETY: every x86-64 has SSE2.
         unsafe { above_sse2(model, target) }
+    }
+
+    #[inline]
+    pub(super) fn equal(numbers: &[u16; 16], wanted: u16) -> u32 {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { equal_sse2(numbers, wanted) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn equal_sse2(numbers: &[u16; 16], wanted: u16) -> u32 {
+        let at = numbers.as_ptr().cast::<__m128i>();
+        // SAFETY: sixteen numbers are two vectors; loads need no alignment.
+        let (low, high) = unsafe { (_mm_loadu_si128(at), _mm_loadu_si128(at.add(1))) };
+        let wanted = _mm_set1_epi16(wanted as i16);
+        let low = _mm_cmpeq_epi16(low, wanted);
+        let high = _mm_cmpeq_epi16(high, wanted);
+        _mm_movemask_epi8(_mm_packs_epi16(low, high)) as u32
     }
 
     #[inline]
@@ -92,6 +119,12 @@ mod scalar {
             .sum()
     }
 
+    pub(super) fn equal(numbers: &[u16; 16], wanted: u16) -> u32 {
+        let bits = numbers.iter().enumerate();
+        bits.map(|(at, &number)| u32::from(number == wanted) << at)
+            .sum()
+    }
+
     pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8, seen: u16) {
         for (bound, target) in model.0.iter_mut().zip(&targets.0) {
             let now = *bound as i16;
@@ -122,6 +155,8 @@ mod tests {
                 scalar::approach(&mut twin, &goal, 3, 7);
                 approach(&mut model, &goal, 3, 7);
                 prop_assert_eq!(model.0, twin.0);
+                let wanted = model.0[symbol];
+                prop_assert_eq!(equal(&model.0, wanted), scalar::equal(&model.0, wanted));
                 model.learn(symbol);
             }
         }

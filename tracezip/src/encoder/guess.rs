@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::book::{EncoderBook, Seeded};
-use crate::dict::Leaf;
+use crate::dict::LeafHead;
 use crate::session::Book;
 use crate::shape::peek_name;
 
@@ -102,16 +102,25 @@ fn is_of(
         return Some(false);
     }
     let leaf = book.dict().leaf(id).ok()?;
-    let slots = leaf.template.slots.len();
+    let slots = usize::from(leaf.head.slots);
     // Those of the leaf are written by a match.
     values.resize(slots, 0);
-    Some(leaf.compiled.matches(input, start, end, values) && fits(leaf, values))
+    Some(leaf.compiled.matches(input, start, end, values) && fits(&leaf.head, values))
 }
 
 /// Whether the times are multiples of the leaf's units.
-fn fits(leaf: &Leaf, values: &[u64]) -> bool {
-    let is_multiple = |slot: Option<usize>, unit: u64| {
-        unit == 1 || slot.is_none_or(|slot| values[slot].is_multiple_of(unit))
+fn fits(leaf: &LeafHead, values: &[u64]) -> bool {
+    let is_multiple = |slot: Option<u16>, unit: u32| {
+        let Some(slot) = slot.map(usize::from) else {
+            return true;
+        };
+        // Constants, so that nothing is divided by a variable.
+        match unit {
+            1 => true,
+            100 => values[slot].is_multiple_of(100),
+            1_000 => values[slot].is_multiple_of(1_000),
+            _ => values[slot].is_multiple_of(1_000_000),
+        }
     };
     is_multiple(leaf.start, leaf.start_unit) && is_multiple(leaf.end, leaf.end_unit)
 }

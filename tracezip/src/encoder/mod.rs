@@ -5,7 +5,9 @@ mod guess;
 mod plan;
 mod receivers;
 
-use std::collections::VecDeque;
+use core::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
+use std::collections::{BinaryHeap, VecDeque};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -358,7 +360,7 @@ impl Encoder {
             if let Some(found) = self.guesser.find(session.book, before, place, values) {
                 leaf = found;
                 if let Ok(leaf) = session.book.dict().leaf(leaf) {
-                    self.planner.count(leaf.template_id);
+                    self.planner.count(leaf.head.template_id);
                 }
             } else if self.parsed.span(request, start, end)
                 && let Some(found) = self.planner.leaf(session.book, &self.parsed, request)
@@ -447,7 +449,8 @@ impl Encoder {
 /// group, since what ends together belongs together.
 fn order(envelope: &Envelope, request: &[u8], order: &mut Vec<(u32, u32)>) {
     order.clear();
-    let mut groups: Vec<(usize, usize, u64)> = Vec::new();
+    // What comes next of each group, the earliest on top; of those that end together, the first group's.
+    let mut groups = BinaryHeap::new();
     let end_of = |span: usize| {
         let (start, end) = envelope.spans[span];
         peek_end(&request[start as usize..end as usize])
@@ -467,29 +470,18 @@ fn order(envelope: &Envelope, request: &[u8], order: &mut Vec<(u32, u32)>) {
         }
         return;
     }
-    for scope in scopes {
-        let first = scope.inner.start;
-        let end = if scope.inner.is_empty() {
-            0
-        } else {
-            end_of(first)
-        };
-        groups.push((first, scope.inner.end, end));
+    for (group, scope) in scopes.enumerate() {
+        if let Some(first) = scope.inner.clone().next() {
+            groups.push(Reverse((end_of(first), group, first, scope.inner.end)));
+        }
     }
-    loop {
-        let next = groups
-            .iter()
-            .enumerate()
-            .filter(|(_, (first, end, _))| first < end)
-            .min_by_key(|(_, group)| group.2);
-        let Some((at, &(span, last, _))) = next else {
-            return;
-        };
-        order.push((at as u32, span as u32));
-        let following = span + 1;
-        groups[at].0 = following;
-        if following < last {
-            groups[at].2 = end_of(following);
+    while let Some(mut next) = groups.peek_mut() {
+        let Reverse((_, group, span, last)) = *next;
+        order.push((group as u32, span as u32));
+        if span + 1 < last {
+            *next = Reverse((end_of(span + 1), group, span + 1, last));
+        } else {
+            PeekMut::pop(next);
         }
     }
 }

@@ -101,7 +101,7 @@ impl Known {
                 }
                 _ => continue,
             };
-            while !value.is_multiple_of(UNITS[*unit]) {
+            while !value.is_multiple_of(u64::from(UNITS[*unit])) {
                 *unit -= 1;
             }
         }

@@ -1,10 +1,8 @@
 //! Attribute values: integers, doubles, strings by their patterns.
 
-use std::sync::Arc;
-
 use super::{Book, Session};
 use crate::coder::{Coder, Column};
-use crate::dict::{Kind, Leaf};
+use crate::dict::Kind;
 use crate::error::{DecodeError, Result};
 use crate::models::{ParameterModels, cheapest, cost, follow, slot_for_new};
 use crate::pattern::{self, Kind as ParameterKind, Parameter, Part};
@@ -190,14 +188,18 @@ impl<B: Book> Session<'_, B> {
         c: &mut C,
         trace: usize,
         models: usize,
-        (leaf, slot): (&Arc<Leaf>, usize),
+        (template, slot): (u16, usize),
         value: u64,
     ) -> Result<u64> {
-        let (from, len) = ((value >> 32) as usize, value as u32 as usize);
+        let (from, len) = if C::ENCODES {
+            ((value >> 32) as usize, value as u32 as usize)
+        } else {
+            (0, 0)
+        };
         let (mut id, mut parameters) = (0, core::mem::take(&mut self.buffers.parameters));
         let input = self.input;
         if C::ENCODES {
-            let column = (usize::from(leaf.template_id) << 16) | slot;
+            let column = (usize::from(template) << 16) | slot;
             id = self
                 .book
                 .choose_text(column, &input[from..from + len], &mut parameters);
@@ -205,7 +207,7 @@ impl<B: Book> Session<'_, B> {
         let place = self.models.recent_place(self.models.slots[models].recent);
         self.models.slots[models].recent = place;
         let id = self.entry(c, place, Kind::Text, id)?;
-        c.at(Column::Slot(leaf.template_id, slot as u16));
+        c.at(Column::Slot(template, slot as u16));
         let text = self.book.dict().text(id)?;
         let start = self.buffers.scratch.len();
         if text.parameters.is_empty() {
@@ -223,21 +225,23 @@ impl<B: Book> Session<'_, B> {
             self.spend(len)?;
             return Ok(((start as u64) << 32) | len as u64);
         }
-        let text = Arc::clone(text);
+        let (literal, count) = (text.literal, text.parameters.len());
         if !C::ENCODES {
-            self.spend(text.literal)?;
+            self.spend(literal)?;
         }
-        let first = self.models.text(id, text.parameters.len());
+        let first = self.models.text(id, count);
         let mut index = 0;
-        for part in &text.parts {
-            let kind = match part {
-                Part::Literal(literal) => {
+        // One at a time, so that the text need not be shared.
+        for at in 0.. {
+            let kind = match self.book.dict().text(id)?.parts.get(at) {
+                None => break,
+                Some(Part::Literal(literal)) => {
                     if !C::ENCODES {
                         self.buffers.scratch.extend_from_slice(literal);
                     }
                     continue;
                 }
-                Part::Parameter(kind) => *kind,
+                Some(Part::Parameter(kind)) => *kind,
             };
             let models = first.map_or(0, |first| first + index);
             if kind == ParameterKind::Text {

@@ -42,6 +42,7 @@ impl<B: Book> Session<'_, B> {
         &mut self,
         c: &mut C,
         whose: usize,
+        trace: usize,
         id: u64,
     ) -> Result<u64> {
         let mut counter = 0;
@@ -59,7 +60,10 @@ impl<B: Book> Session<'_, B> {
             return c.bits(id, 64);
         }
         let key = Arc::clone(self.key(source)?);
-        let counter = self.counter(c, source - 1, 0, counter)?;
+        // A trace's spans of a process mostly come from one thread.
+        let held = self.buffers.traces.get(trace).block;
+        let counter = self.counter(c, source - 1, whose, held, counter)?;
+        self.buffers.traces.get(trace).block = counter / BLOCK;
         Ok(u64::from_le_bytes(key.span_id(counter)))
     }
 
@@ -81,7 +85,7 @@ impl<B: Book> Session<'_, B> {
         }
         let key = Arc::clone(self.key(source)?);
         let nonce = self.nonce(c, source - 1, nonce)?;
-        let counter = self.counter(c, source - 1, 1, counter)?;
+        let counter = self.counter(c, source - 1, TRACE, u64::MAX, counter)?;
         Ok(u128::from_le_bytes(key.trace_id(nonce, counter)))
     }
 
@@ -132,17 +136,38 @@ impl<B: Book> Session<'_, B> {
         Ok(nonce)
     }
 
-    /// A counter, by its block and by what came last in the block.
-    fn counter<C: Coder>(&mut self, c: &mut C, key: usize, of: usize, counter: u64) -> Result<u64> {
+    /// A counter, by its block and by what came last in the block. One of the blocks may be the likeliest.
+    fn counter<C: Coder>(
+        &mut self,
+        c: &mut C,
+        key: usize,
+        whose: usize,
+        likeliest: u64,
+        counter: u64,
+    ) -> Result<u64> {
+        const LIKELIEST: usize = 1;
         let (block, low) = (counter / BLOCK, counter % BLOCK);
-        let rank = self.models.blocks[key][of].rank(block);
-        let place = self.models.number_place(self.models.common.block[of]);
-        self.models.common.block[of] = place;
-        let rank = self.models.number(c, place, rank as u64)? as usize;
+        // Spans and parents share a counter.
+        let of = usize::from(whose == TRACE);
+        let blocks = &self.models.blocks[key][of];
+        let rank = match blocks.rank(block) {
+            0 => 0,
+            _ if block == likeliest => LIKELIEST,
+            rank => rank + 1,
+        };
+        let place = self.models.number_place(self.models.common.block[whose]);
+        self.models.common.block[whose] = place;
+        let rank = match self.models.number(c, place, rank as u64)? as usize {
+            0 => 0,
+            LIKELIEST => self.models.blocks[key][of].rank(likeliest).max(1),
+            rank => rank - 1,
+        };
         let (block, last) = if rank == 0 {
             let newest = self.models.blocks[key][of].newest;
-            let place = self.models.number_place(self.models.common.new_block[of]);
-            self.models.common.new_block[of] = place;
+            let place = self
+                .models
+                .number_place(self.models.common.new_block[whose]);
+            self.models.common.new_block[whose] = place;
             let step = self.models.signed(c, place, block.wrapping_sub(newest))?;
             (newest.wrapping_add(step), 0)
         } else {
@@ -150,8 +175,9 @@ impl<B: Book> Session<'_, B> {
                 .get(rank)
                 .ok_or(DecodeError::Corrupt("a block that was not there"))?
         };
-        let place = self.models.number_place(self.models.common.in_block[of]);
-        self.models.common.in_block[of] = place;
+        let which = whose + if block == likeliest { 3 } else { 0 };
+        let place = self.models.number_place(self.models.common.in_block[which]);
+        self.models.common.in_block[which] = place;
         let step = self.models.signed(c, place, low.wrapping_sub(last))?;
         let low = last.wrapping_add(step);
         self.models.blocks[key][of].put(rank, block, low);

@@ -1,10 +1,8 @@
 //! A span: its trace, its leaf, its group, its ids, and what is its own.
 
-use std::sync::Arc;
-
 use super::{Book, NO_LEAF, Session};
 use crate::coder::{Coder, Column};
-use crate::dict::{Kind, Leaf};
+use crate::dict::{Kind, LeafHead};
 use crate::error::{DecodeError, Result};
 use crate::models::ensure_model;
 use crate::shape::Slot;
@@ -38,11 +36,11 @@ mod parent {
 }
 
 /// What a decoded or encoded span is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Coded {
     pub(crate) group: usize,
-    /// Nothing if the span is text of this length at the scratch's end.
-    pub(crate) leaf: Option<Arc<Leaf>>,
+    /// No leaf if the span is text of this length at this place of the scratch.
+    pub(crate) leaf: u16,
     pub(crate) text: (usize, usize),
 }
 
@@ -55,13 +53,13 @@ impl<B: Book> Session<'_, B> {
         group: usize,
         odd: &[u8],
     ) -> Result<Coded> {
-        let leaf = if C::ENCODES && leaf_id != NO_LEAF {
-            Some(Arc::clone(self.book.dict().leaf(leaf_id)?))
+        let trace_id = if C::ENCODES && leaf_id != NO_LEAF {
+            self.book.dict().leaf(leaf_id)?.head.trace_id
         } else {
             None
         };
         c.at(Column::Trace);
-        let trace = self.trace(c, leaf.as_deref())?;
+        let trace = self.trace(c, trace_id)?;
         let before = self.buffers.traces.get(trace).leaf;
         let next = if before == NO_LEAF {
             let place = self.models.recent_place(self.models.common.first_leaf);
@@ -84,30 +82,27 @@ impl<B: Book> Session<'_, B> {
             let text = self.long_text(c, odd)?;
             return Ok(Coded {
                 group,
-                leaf: None,
+                leaf: NO_LEAF,
                 text,
             });
         }
-        let leaf = match leaf {
-            Some(leaf) => leaf,
-            None => Arc::clone(self.book.dict().leaf(leaf_id)?),
-        };
+        let leaf = self.book.dict().leaf(leaf_id)?.head;
         if !C::ENCODES {
             // What is not charged by its own length has a length that the template knows.
-            self.spend(leaf.min_len)?;
-            self.buffers.values.clear();
-            self.buffers.values.resize(leaf.template.slots.len(), 0);
-            self.trace_id(trace, &leaf)?;
+            self.spend(leaf.min_len as usize)?;
+            // Those of its own are written before they are read.
+            self.buffers.values.resize(usize::from(leaf.slots), 0);
+            self.trace_id(trace, leaf.trace_id)?;
         }
         let models = self.models.leaf(leaf_id);
         c.at(Column::SpanId);
         let mut own = match leaf.span_id {
-            Some(slot) => self.span_id(c, trace, models, slot)?,
+            Some(slot) => self.span_id(c, trace, models, slot.into())?,
             None => Relative::default(),
         };
         c.at(Column::ParentId);
         let parent = match leaf.parent_id {
-            Some(slot) => Some(self.parent_id(c, trace, models, own.has_children, slot)?),
+            Some(slot) => Some(self.parent_id(c, trace, models, own.has_children, slot.into())?),
             None => None,
         };
         self.times(c, trace, models, &leaf, &own, parent)?;
@@ -124,23 +119,23 @@ impl<B: Book> Session<'_, B> {
             own.end = end;
             traces::push(&mut trace_state.seen, own);
         }
-        self.rest(c, trace, &leaf)?;
+        self.rest(c, trace, leaf_id, &leaf)?;
         Ok(Coded {
             group,
-            leaf: Some(leaf),
+            leaf: leaf_id,
             text: (0, 0),
         })
     }
 
     /// The index of the span's trace.
-    fn trace<C: Coder>(&mut self, c: &mut C, leaf: Option<&Leaf>) -> Result<usize> {
+    fn trace<C: Coder>(&mut self, c: &mut C, slot: Option<u16>) -> Result<usize> {
         let at = self.models.leaf(self.leaf);
         let model = ensure_model!(self.models, leaves[at].trace);
         let (mut symbol, mut id, mut index, mut rank) = (trace::NONE, 0, 0, 0);
         if C::ENCODES
-            && let Some(slot) = leaf.and_then(|leaf| leaf.trace_id)
+            && let Some(slot) = slot
         {
-            id = self.wide(self.buffers.values[slot]);
+            id = self.wide(self.buffers.values[usize::from(slot)]);
             symbol = trace::NEW;
             if let Some(known) = self.book.find_trace(id) {
                 index = known;
@@ -199,11 +194,11 @@ impl<B: Book> Session<'_, B> {
     }
 
     /// Decoders: puts the trace's id into its slot.
-    fn trace_id(&mut self, trace: usize, leaf: &Leaf) -> Result<()> {
-        match leaf.trace_id {
+    fn trace_id(&mut self, trace: usize, slot: Option<u16>) -> Result<()> {
+        match slot {
             Some(slot) if trace > 0 => {
                 let id = self.buffers.traces.get(trace).id;
-                self.put_wide(slot, id);
+                self.put_wide(slot.into(), id);
                 Ok(())
             }
             None if trace == 0 => Ok(()),
@@ -282,7 +277,7 @@ impl<B: Book> Session<'_, B> {
             0..id::RANKS => symbol,
             id::RANK => self.far(c, rank.unwrap_or(0) as u64)? as usize,
             _ => {
-                let own = self.new_span_id(c, super::ids::OWN, own)?;
+                let own = self.new_span_id(c, super::ids::OWN, trace, own)?;
                 self.buffers.values[slot] = own;
                 return Ok(Relative {
                     id: own,
@@ -343,7 +338,7 @@ impl<B: Book> Session<'_, B> {
                 false
             }
             _ => {
-                let id = self.new_span_id(c, super::ids::PARENT, wanted)?;
+                let id = self.new_span_id(c, super::ids::PARENT, trace, wanted)?;
                 self.buffers.values[slot] = id;
                 let new = Relative {
                     id,
@@ -377,19 +372,28 @@ impl<B: Book> Session<'_, B> {
     }
 
     /// The slots without a rule of their own.
-    fn rest<C: Coder>(&mut self, c: &mut C, trace: usize, leaf: &Arc<Leaf>) -> Result<()> {
-        let slots = leaf.template.slots.len();
-        let first = self.models.template(leaf.template_id, slots);
+    fn rest<C: Coder>(
+        &mut self,
+        c: &mut C,
+        trace: usize,
+        leaf_id: u16,
+        leaf: &LeafHead,
+    ) -> Result<()> {
+        let first = self.models.template(leaf.template_id, leaf.slots.into());
         let mut event = self.start;
-        for &slot in &leaf.rest {
+        // One at a time, since the entries change meanwhile.
+        for at in 0.. {
+            let Some(&(slot, kind)) = self.book.dict().leaf(leaf_id)?.rest.get(at) else {
+                break;
+            };
             let slot = usize::from(slot);
             let models = first.map_or(0, |first| first + slot);
             c.at(Column::Slot(leaf.template_id, slot as u16));
             let value = self.buffers.values[slot];
-            self.buffers.values[slot] = match leaf.template.slots[slot] {
+            self.buffers.values[slot] = match kind {
                 Slot::Varint(_) | Slot::Fixed32 => self.integer(c, trace, models, value)?,
                 Slot::Fixed64 => self.double(c, trace, models, value)?,
-                Slot::Bytes(_) => self.string(c, trace, models, (leaf, slot), value)?,
+                Slot::Bytes(_) => self.string(c, trace, models, (leaf.template_id, slot), value)?,
                 Slot::EventTime | Slot::Start | Slot::End => {
                     event = self.event_time(c, models, event, value)?;
                     event

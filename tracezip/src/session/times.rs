@@ -6,7 +6,7 @@
 use super::span::Parent;
 use super::{Book, Session};
 use crate::coder::{Coder, Column};
-use crate::dict::Leaf;
+use crate::dict::LeafHead;
 use crate::error::Result;
 use crate::models::{ENDS, STARTS, cheapest, cost, follow};
 use crate::traces::Relative;
@@ -31,7 +31,7 @@ impl<B: Book> Session<'_, B> {
         c: &mut C,
         trace: usize,
         models: usize,
-        leaf: &Leaf,
+        leaf: &LeafHead,
         own: &Relative,
         parent: Option<Parent>,
     ) -> Result<()> {
@@ -69,7 +69,7 @@ impl<B: Book> Session<'_, B> {
         let mut start = before_start;
         c.at(Column::Start);
         if let Some(slot) = leaf.start {
-            start = self.start(c, models, situation, &starts, leaf.start_unit, slot)?;
+            start = self.start(c, models, situation, &starts, leaf.start_unit, slot.into())?;
             self.start = start;
         }
         let ends: [u64; ENDS] = if own.has_children {
@@ -81,7 +81,7 @@ impl<B: Book> Session<'_, B> {
         };
         c.at(Column::End);
         if let Some(slot) = leaf.end {
-            self.end = self.end(c, models, situation, &ends, leaf.end_unit, slot)?;
+            self.end = self.end(c, models, situation, &ends, leaf.end_unit, slot.into())?;
         }
         self.duration = self.end.wrapping_sub(start);
         Ok(())
@@ -93,7 +93,7 @@ impl<B: Book> Session<'_, B> {
         models: usize,
         situation: usize,
         guesses: &[u64; STARTS],
-        unit: u64,
+        unit: u32,
         slot: usize,
     ) -> Result<u64> {
         let value = self.buffers.values[slot];
@@ -116,7 +116,7 @@ impl<B: Book> Session<'_, B> {
         models: usize,
         situation: usize,
         guesses: &[u64; ENDS],
-        unit: u64,
+        unit: u32,
         slot: usize,
     ) -> Result<u64> {
         let value = self.buffers.values[slot];
@@ -139,16 +139,32 @@ impl<B: Book> Session<'_, B> {
         c: &mut C,
         place: u32,
         guess: u64,
-        unit: u64,
+        unit: u32,
         value: u64,
     ) -> Result<u64> {
-        if unit == 1 {
-            let difference = self.models.signed(c, place, value.wrapping_sub(guess))?;
-            return Ok(guess.wrapping_add(difference));
+        // Constants, so that nothing is divided by a variable.
+        match unit {
+            1 => {
+                let difference = self.models.signed(c, place, value.wrapping_sub(guess))?;
+                Ok(guess.wrapping_add(difference))
+            }
+            100 => self.time_in::<100, C>(c, place, guess, value),
+            1_000 => self.time_in::<1_000, C>(c, place, guess, value),
+            _ => self.time_in::<1_000_000, C>(c, place, guess, value),
         }
-        let (value, guess) = (value / unit, guess / unit);
+    }
+
+    #[inline]
+    fn time_in<const UNIT: u64, C: Coder>(
+        &mut self,
+        c: &mut C,
+        place: u32,
+        guess: u64,
+        value: u64,
+    ) -> Result<u64> {
+        let (value, guess) = (value / UNIT, guess / UNIT);
         let difference = self.models.signed(c, place, value.wrapping_sub(guess))?;
-        Ok(guess.wrapping_add(difference).wrapping_mul(unit))
+        Ok(guess.wrapping_add(difference).wrapping_mul(UNIT))
     }
 
     /// The time of an event, or a second start or end.

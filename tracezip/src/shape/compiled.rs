@@ -29,16 +29,23 @@ pub(crate) struct Compiled {
     pub(super) bytes: Box<[u8]>,
     /// Messages that are open at once.
     pub(super) depth: usize,
-    /// Bytes that every span has at least.
+    /// Bytes that every span has at least, and whether none has more.
     least: usize,
+    is_fixed: bool,
+    /// The longest literal of the first run, which tells most other spans: where it is in a span, its place, its
+    /// length.
+    probe: [u32; 3],
 }
 
 /// A step of reading or writing a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Literals and slots of fixed size: where its parts begin and end, and its length.
+    /// Literals and slots of fixed size: its length, and where its literals begin, then its slots of eight bytes,
+    /// then others, and where those end.
     Run {
         first: u16,
+        eights: u16,
+        others: u16,
         end: u16,
         len: u32,
     },
@@ -54,15 +61,19 @@ pub(super) enum Step {
 pub(super) struct Part {
     /// Where in the run it is.
     pub(super) offset: u32,
-    pub(super) what: What,
+    /// Bytes that it takes.
+    pub(super) len: u32,
+    /// Of a literal, where its bytes are; else the slot.
+    pub(super) at: u32,
+    kind: PartKind,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
-    Literal { at: u32, len: u32 },
-    Sixteen(u16),
-    Eight(u16),
-    Four(u16),
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum PartKind {
+    Literal,
+    Eight,
+    /// Sixteen bytes or four.
+    Other,
 }
 
 /// Bytes that short literals are copied by: so many come after all of them.
@@ -113,6 +124,8 @@ impl Compiled {
         Self {
             depth: deepest(&steps),
             least: steps.iter().map(Step::least).sum(),
+            is_fixed: matches!(steps[..], [] | [Step::Run { .. }]),
+            probe: probe(&steps, &parts),
             steps: steps.into(),
             parts: parts.into(),
             bytes: compiler.bytes.into(),
@@ -127,7 +140,12 @@ impl Compiled {
         end: usize,
         values: &mut [u64],
     ) -> bool {
-        if end - start < self.least {
+        let len = end - start;
+        if len < self.least || (self.is_fixed && len > self.least) {
+            return false;
+        }
+        let [offset, at, len] = self.probe.map(|number| number as usize);
+        if !equal(&input[start + offset..], &self.bytes[at..], len) {
             return false;
         }
         if self.depth < SHALLOW {
@@ -149,14 +167,35 @@ impl Compiled {
         let (mut at, mut depth) = (start, 0);
         for step in &self.steps {
             match *step {
-                Step::Run { first, end, len } => {
+                Step::Run {
+                    first,
+                    eights,
+                    others,
+                    end,
+                    len,
+                } => {
                     let run_end = at + len as usize;
-                    let Some(run) = span.get(at..run_end) else {
+                    if run_end > span.len() {
                         return false;
-                    };
-                    let parts = &self.parts[usize::from(first)..usize::from(end)];
-                    if !self.run(parts, run, at, values) {
-                        return false;
+                    }
+                    // To the end of the input, for literals are compared by more bytes than they have.
+                    let run = &input[at..];
+                    for part in &self.parts[usize::from(first)..usize::from(eights)] {
+                        let (offset, from) = (part.offset as usize, part.at as usize);
+                        if !equal(&run[offset..], &self.bytes[from..], part.len as usize) {
+                            return false;
+                        }
+                    }
+                    for part in &self.parts[usize::from(eights)..usize::from(others)] {
+                        values[part.at as usize] = eight(run, part.offset as usize);
+                    }
+                    for part in &self.parts[usize::from(others)..usize::from(end)] {
+                        let offset = part.offset as usize;
+                        values[part.at as usize] = if part.len == 16 {
+                            (((at + offset) as u64) << 32) | 16
+                        } else {
+                            four(run, offset)
+                        };
                     }
                     at = run_end;
                 }
@@ -201,56 +240,34 @@ impl Compiled {
         }
         at == end
     }
-
-    #[inline]
-    fn run(&self, parts: &[Part], run: &[u8], at: usize, values: &mut [u64]) -> bool {
-        for part in parts {
-            let bytes = &run[part.offset as usize..];
-            let (index, value) = match part.what {
-                What::Literal { at, len } => {
-                    let (at, len) = (at as usize, len as usize);
-                    if !equal(&bytes[..len], &self.bytes[at..at + len]) {
-                        return false;
-                    }
-                    continue;
-                }
-                What::Sixteen(index) => {
-                    (index, (((at as u64) + u64::from(part.offset)) << 32) | 16)
-                }
-                What::Eight(index) => {
-                    let Some(bytes) = bytes.first_chunk() else {
-                        return false;
-                    };
-                    (index, u64::from_le_bytes(*bytes))
-                }
-                What::Four(index) => {
-                    let Some(bytes) = bytes.first_chunk() else {
-                        return false;
-                    };
-                    (index, u64::from(u32::from_le_bytes(*bytes)))
-                }
-            };
-            values[usize::from(index)] = value;
-        }
-        true
-    }
 }
 
-/// Whether two strings of one length are equal: most are too short for a call to pay.
+fn eight(bytes: &[u8], at: usize) -> u64 {
+    let bytes = bytes[at..].first_chunk();
+    bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+fn four(bytes: &[u8], at: usize) -> u64 {
+    let bytes = bytes[at..].first_chunk();
+    bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)))
+}
+
+/// Whether two strings begin with the same `len` bytes: most are too short for a call to pay.
 #[inline]
-fn equal(one: &[u8], other: &[u8]) -> bool {
-    fn ends<const N: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
-        Some((bytes.first_chunk()?, bytes.last_chunk()?))
+fn equal(one: &[u8], other: &[u8], len: usize) -> bool {
+    if len <= 16
+        && let (Some(one), Some(other)) = (one.first_chunk(), other.first_chunk())
+    {
+        let differences = u128::from_le_bytes(*one) ^ u128::from_le_bytes(*other);
+        return len == 0 || differences << (128 - 8 * len) == 0;
     }
-    match one.len() {
-        0 => true,
-        1 => one[0] == other[0],
-        2..4 => ends::<2>(one) == ends(other),
-        4..8 => ends::<4>(one) == ends(other),
-        8..16 => ends::<8>(one) == ends(other),
-        16..=32 => ends::<16>(one) == ends(other),
-        _ => one.first_chunk::<16>() == other.first_chunk() && one == other,
+    let (one, other) = (&one[..len], &other[..len]);
+    if len <= 32 {
+        return one.first_chunk::<16>() == other.first_chunk()
+            && one.last_chunk::<16>() == other.last_chunk()
+            && (len >= 16 || one == other);
     }
+    one == other
 }
 
 /// Puts what has a fixed size together.
@@ -258,10 +275,12 @@ fn steps(pieces: &[Piece]) -> (Vec<Step>, Vec<Part>) {
     let (mut steps, mut parts) = (Vec::new(), Vec::new());
     let (mut first, mut len) = (0, 0);
     for piece in pieces {
-        let (what, size) = match *piece {
-            Piece::Literal { at, len } => (What::Literal { at, len }, len),
-            Piece::Slot(Slot::TraceId | Slot::LinkTraceId, index) => (What::Sixteen(index), 16),
-            Piece::Slot(Slot::Fixed32, index) => (What::Four(index), 4),
+        let (kind, at, size) = match *piece {
+            Piece::Literal { at, len } => (PartKind::Literal, at, len),
+            Piece::Slot(Slot::TraceId | Slot::LinkTraceId, index) => {
+                (PartKind::Other, index.into(), 16)
+            }
+            Piece::Slot(Slot::Fixed32, index) => (PartKind::Other, index.into(), 4),
             Piece::Slot(Slot::Varint(width), index) => {
                 end_run(&mut steps, &mut parts, &mut first, &mut len);
                 steps.push(Step::Varint(width, index));
@@ -272,7 +291,7 @@ fn steps(pieces: &[Piece]) -> (Vec<Step>, Vec<Part>) {
                 steps.push(Step::Bytes(width, index));
                 continue;
             }
-            Piece::Slot(_, index) => (What::Eight(index), 8),
+            Piece::Slot(_, index) => (PartKind::Eight, index.into(), 8),
             Piece::Open(width) => {
                 end_run(&mut steps, &mut parts, &mut first, &mut len);
                 steps.push(Step::Open(width));
@@ -284,11 +303,26 @@ fn steps(pieces: &[Piece]) -> (Vec<Step>, Vec<Part>) {
                 continue;
             }
         };
-        parts.push(Part { offset: len, what });
+        parts.push(Part {
+            offset: len,
+            len: size,
+            at,
+            kind,
+        });
         len += size;
     }
     end_run(&mut steps, &mut parts, &mut first, &mut len);
     (steps, parts)
+}
+
+fn probe(steps: &[Step], parts: &[Part]) -> [u32; 3] {
+    let Some(&Step::Run { first, eights, .. }) = steps.first() else {
+        return [0; 3];
+    };
+    let literals = parts[usize::from(first)..usize::from(eights)].iter();
+    // Of the first that has the most, and no more than is compared at once.
+    let probes = literals.map(|part| [part.offset, part.at, part.len.min(16)]);
+    probes.rev().max_by_key(|probe| probe[2]).unwrap_or([0; 3])
 }
 
 fn end_run(steps: &mut Vec<Step>, parts: &mut [Part], first: &mut usize, len: &mut u32) {
@@ -296,10 +330,15 @@ fn end_run(steps: &mut Vec<Step>, parts: &mut [Part], first: &mut usize, len: &m
     if *first == end {
         return;
     }
+    let parts = &mut parts[*first..];
     // Stable: literals are written in their order, each over what the one before wrote too much.
-    parts[*first..].sort_by_key(|part| !matches!(part.what, What::Literal { .. }));
+    parts.sort_by_key(|part| part.kind);
+    let eights = parts.partition_point(|part| part.kind < PartKind::Eight);
+    let others = parts.partition_point(|part| part.kind < PartKind::Other);
     steps.push(Step::Run {
         first: *first as u16,
+        eights: (*first + eights) as u16,
+        others: (*first + others) as u16,
         end: end as u16,
         len: *len,
     });

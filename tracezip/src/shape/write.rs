@@ -2,7 +2,7 @@
 //! written.
 
 use super::DEEPEST;
-use super::compiled::{Compiled, PADDING, Part, SHALLOW, Step, What};
+use super::compiled::{Compiled, PADDING, SHALLOW, Step};
 use crate::error::{DecodeError, Result};
 use crate::wire::minimal_len;
 
@@ -115,10 +115,30 @@ impl Backwards {
         let mut depth = 0;
         for step in leaf.steps.iter().rev() {
             match *step {
-                Step::Run { first, end, len } => {
-                    let parts = &leaf.parts[usize::from(first)..usize::from(end)];
-                    let room = self.room(len as usize)?;
-                    put_run(room, parts, &leaf.bytes, values, scratch);
+                Step::Run {
+                    first,
+                    eights,
+                    others,
+                    end,
+                    len,
+                } => {
+                    let run = self.room(len as usize)?;
+                    for part in &leaf.parts[usize::from(first)..usize::from(eights)] {
+                        let to = &mut run[part.offset as usize..];
+                        put_literal(to, &leaf.bytes[part.at as usize..], part.len as usize);
+                    }
+                    for part in &leaf.parts[usize::from(eights)..usize::from(others)] {
+                        let at = part.offset as usize;
+                        run[at..at + 8].copy_from_slice(&values[part.at as usize].to_le_bytes());
+                    }
+                    for part in &leaf.parts[usize::from(others)..usize::from(end)] {
+                        let (value, at) = (values[part.at as usize], part.offset as usize);
+                        if part.len == 16 {
+                            run[at..at + 16].copy_from_slice(place(scratch, value));
+                        } else {
+                            run[at..at + 4].copy_from_slice(&(value as u32).to_le_bytes());
+                        }
+                    }
                 }
                 Step::Close => {
                     ends[depth] = self.written();
@@ -144,32 +164,15 @@ impl Backwards {
 }
 
 #[inline]
-fn put_run(run: &mut [u8], parts: &[Part], literals: &[u8], values: &[u64], scratch: &[u8]) {
-    for part in parts {
-        let to = &mut run[part.offset as usize..];
-        match part.what {
-            What::Literal { at, len } => {
-                let (from, len) = (&literals[at as usize..], len as usize);
-                if len <= PADDING
-                    && let Some(to) = to.first_chunk_mut::<PADDING>()
-                    && let Some(from) = from.first_chunk()
-                {
-                    // More than is needed, and in one go: what is too much is written over by the parts to come.
-                    *to = *from;
-                } else {
-                    to[..len].copy_from_slice(&from[..len]);
-                }
-            }
-            What::Sixteen(index) => {
-                to[..16].copy_from_slice(place(scratch, values[usize::from(index)]));
-            }
-            What::Eight(index) => {
-                to[..8].copy_from_slice(&values[usize::from(index)].to_le_bytes());
-            }
-            What::Four(index) => {
-                to[..4].copy_from_slice(&(values[usize::from(index)] as u32).to_le_bytes());
-            }
-        }
+fn put_literal(to: &mut [u8], from: &[u8], len: usize) {
+    if len <= PADDING
+        && let Some(to) = to.first_chunk_mut::<PADDING>()
+        && let Some(from) = from.first_chunk()
+    {
+        // More than is needed, and in one go: what is too much is written over by the parts to come.
+        *to = *from;
+    } else {
+        to[..len].copy_from_slice(&from[..len]);
     }
 }
 
