@@ -144,9 +144,6 @@ impl OutputMetrics {
             Delivery::Rejected { .. } => self.rejected_spans.add(spans),
             Delivery::Busy { .. } | Delivery::Unavailable { .. } => {}
         }
-        if delivery.is_ambiguous() {
-            self.ambiguous.add(1);
-        }
     }
 }
 

@@ -29,7 +29,7 @@ impl Files {
         })
     }
 
-    pub(super) async fn deliver(&self, batch: &Batch) -> (Delivery, usize) {
+    pub(super) async fn deliver(&self, batch: &Batch) -> (Delivery, usize, bool) {
         let message = batch.protobuf();
         let away = |message| Delivery::Unavailable {
             retry_after: Some(WAIT),
@@ -38,11 +38,15 @@ impl Files {
         };
         if self.store.length() + message.len() as u64 > self.max_size {
             let message = format!("the file has reached its {} bytes", self.max_size);
-            return (away(message), 0);
+            return (away(message), 0, false);
         }
         match self.store.append(message.clone()).await {
-            Ok(()) => (Delivery::Accepted, message.len()),
-            Err(error) => (away(format!("the file cannot be written: {error}")), 0),
+            Ok(()) => (Delivery::Accepted, message.len(), false),
+            Err(error) => (
+                away(format!("the file cannot be written: {error}")),
+                0,
+                false,
+            ),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::config::{Level, OutputConfig};
 use crate::delivery::Delivery;
 use crate::link::TlsError;
 use crate::log;
-use crate::metrics::OutputMetrics;
+use crate::metrics::{Counter, OutputMetrics};
 
 /// How often an outage is logged, and how often outages are that come and go.
 const LOG_EVERY: Duration = Duration::from_secs(30);
@@ -128,11 +128,15 @@ impl Output {
         // It is never closed.
         let _slot = self.slots.acquire().await;
         let _under_way = Gauge::enter(&self.metrics.under_way);
-        let (delivery, wire_bytes) = match &self.target {
+        let doubt = Doubt(&self.metrics.ambiguous);
+        let (delivery, wire_bytes, doubtful) = match &self.target {
             Target::Otlp(otlp) => otlp.deliver(batch).await,
             Target::Tracezip(tracezip) => tracezip.deliver(batch).await,
             Target::File(file) => file.deliver(batch).await,
         };
+        if !doubtful && !delivery.is_ambiguous() {
+            doubt.settle();
+        }
         self.metrics.bytes.add(batch.body.len() as u64);
         self.metrics.wire_bytes.add(wire_bytes as u64);
         self.metrics.delivered(&delivery, batch.spans);
@@ -186,6 +190,22 @@ impl Output {
                 }
             }
         }
+    }
+}
+
+/// A batch of which it is not known what became of it, unless that is settled: when the sender goes away, it is
+/// dropped on its way.
+struct Doubt<'a>(&'a Counter);
+
+impl Doubt<'_> {
+    fn settle(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        self.0.add(1);
     }
 }
 

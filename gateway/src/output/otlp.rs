@@ -19,7 +19,7 @@ impl Otlp {
         })
     }
 
-    pub(super) async fn deliver(&self, batch: &Batch) -> (Delivery, usize) {
+    pub(super) async fn deliver(&self, batch: &Batch) -> (Delivery, usize, bool) {
         let answer = match batch.content_type {
             ContentType::Json if self.link.takes_json() => {
                 self.link.send(Kind::Json, &batch.body, &batch.tenant).await
@@ -29,6 +29,6 @@ impl Otlp {
                 self.link.send(Kind::Protobuf, message, &batch.tenant).await
             }
         };
-        (answer.delivery, answer.wire_bytes)
+        (answer.delivery, answer.wire_bytes, false)
     }
 }

@@ -14,7 +14,7 @@ use crate::delivery::Delivery;
 use crate::link::{Answer, Coding, Kind, Link, TlsError};
 use crate::log;
 use crate::metrics::TracezipMetrics;
-use crate::speaker::{Carrier, Heard, Negotiation, Route, Stream};
+use crate::speaker::{Carrier, Heard, Negotiation, Route, Sent, Stream};
 
 #[derive(Debug)]
 pub(super) struct Tracezip {
@@ -85,7 +85,8 @@ impl Tracezip {
         Some(stream)
     }
 
-    pub(super) async fn deliver(&self, batch: &Batch) -> (Delivery, usize) {
+    /// What became of the batch, and whether it may have arrived besides.
+    pub(super) async fn deliver(&self, batch: &Batch) -> (Delivery, usize, bool) {
         let carried = Carried {
             link: &self.link,
             batch,
@@ -93,14 +94,18 @@ impl Tracezip {
         };
         let Some(stream) = self.stream(&batch.tenant) else {
             let delivery = carried.otlp().await;
-            return (delivery, carried.wire_bytes.into_inner());
+            return (delivery, carried.wire_bytes.into_inner(), false);
         };
-        let (delivery, route) = stream
+        let Sent {
+            delivery,
+            route,
+            doubtful,
+        } = stream
             .deliver(&self.negotiation, &carried, batch.protobuf())
             .await;
         self.account(&stream, route);
         self.tell();
-        (delivery, carried.wire_bytes.into_inner())
+        (delivery, carried.wire_bytes.into_inner(), doubtful)
     }
 
     fn account(&self, stream: &Stream, route: Route) {

@@ -9,7 +9,7 @@ mod negotiation;
 mod stream;
 
 pub(crate) use negotiation::{Memory, Negotiation};
-pub(crate) use stream::{Route, Stream};
+pub(crate) use stream::{Route, Sent, Stream};
 
 use std::future::Future;
 

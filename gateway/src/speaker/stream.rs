@@ -27,6 +27,16 @@ pub(crate) enum Route {
     Nowhere,
 }
 
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sent<D> {
+    pub(crate) delivery: D,
+    pub(crate) route: Route,
+    /// A frame of it got no answer, or was answered by lost state: it may have been delivered all the same, perhaps
+    /// by a receiver that is no more.
+    pub(crate) doubtful: bool,
+}
+
 /// A stream, and what it did so far.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -110,21 +120,44 @@ impl Stream {
         negotiation: &Negotiation,
         carrier: &C,
         request: &[u8],
-    ) -> (C::Delivery, Route) {
+    ) -> Sent<C::Delivery> {
+        let mut doubtful = false;
+        let outcome = self
+            .try_frames(negotiation, carrier, request, &mut doubtful)
+            .await;
+        let (delivery, route) = match outcome {
+            Ok(done) => done,
+            Err(route) => (carrier.otlp().await, route),
+        };
+        Sent {
+            delivery,
+            route,
+            doubtful,
+        }
+    }
+
+    /// The error is why the request has to go as OTLP.
+    async fn try_frames<C: Carrier>(
+        &self,
+        negotiation: &Negotiation,
+        carrier: &C,
+        request: &[u8],
+        doubtful: &mut bool,
+    ) -> Result<(C::Delivery, Route), Route> {
         match negotiation.recall(Instant::now()) {
             Memory::Speaks => {}
-            Memory::NotUntil(_) => return (carrier.otlp().await, Route::NotSpoken),
+            Memory::NotUntil(_) => return Err(Route::NotSpoken),
             Memory::Unknown => match self.probe(carrier).await {
                 Heard::Answered { .. } => negotiation.speaks(),
                 Heard::NotSpoken | Heard::Malformed => {
                     negotiation.does_not(Instant::now());
-                    return (carrier.otlp().await, Route::NotSpoken);
+                    return Err(Route::NotSpoken);
                 }
-                Heard::Failed { delivery, .. } => return (delivery, Route::Nowhere),
+                Heard::Failed { delivery, .. } => return Ok((delivery, Route::Nowhere)),
             },
         }
         for _ in 0..ENCODINGS {
-            match self.send(carrier, request).await {
+            match self.send(carrier, request, doubtful).await {
                 Heard::Answered {
                     acknowledgement:
                         Some(Acknowledgement {
@@ -132,19 +165,21 @@ impl Stream {
                         }),
                     ..
                 } => {
+                    // Somebody in between may have sent the frame twice, and this is the second answer.
+                    *doubtful = true;
                     add(&self.counts.state_losses, 1);
                 }
                 Heard::Answered { delivery, .. } | Heard::Failed { delivery, .. } => {
-                    return (delivery, Route::Tracezip);
+                    return Ok((delivery, Route::Tracezip));
                 }
                 Heard::NotSpoken => {
                     negotiation.does_not(Instant::now());
-                    return (carrier.otlp().await, Route::NotSpoken);
+                    return Err(Route::NotSpoken);
                 }
                 Heard::Malformed => break,
             }
         }
-        (carrier.otlp().await, Route::Refused)
+        Err(Route::Refused)
     }
 
     async fn probe<C: Carrier>(&self, carrier: &C) -> Heard<C::Delivery> {
@@ -155,7 +190,12 @@ impl Stream {
     }
 
     /// Encodes the request and sends the frame, twice if no answer comes.
-    async fn send<C: Carrier>(&self, carrier: &C, request: &[u8]) -> Heard<C::Delivery> {
+    async fn send<C: Carrier>(
+        &self,
+        carrier: &C,
+        request: &[u8],
+        doubtful: &mut bool,
+    ) -> Heard<C::Delivery> {
         let (frame, pending) = self.encode(request);
         let mut sendings = 1;
         loop {
@@ -164,6 +204,7 @@ impl Stream {
                     unanswered: true, ..
                 } if sendings < SENDINGS => {
                     sendings += 1;
+                    *doubtful = true;
                     add(&self.counts.resent, 1);
                 }
                 heard => {

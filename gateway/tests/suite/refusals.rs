@@ -328,3 +328,29 @@ outputs: [{{ otlp: {{ endpoint: '{to}' }} }}]"
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_whose_sender_goes_away_is_dropped_and_counts_as_ambiguous() {
+    let receiver = plain_destination()
+        .with_handler(|_: Request| std::future::pending::<Outcome>())
+        .start()
+        .await
+        .unwrap();
+    let to = endpoint(&receiver, false);
+    let gateway = gateway(&format!("outputs: [{{ otlp: {{ endpoint: '{to}' }} }}]")).await;
+    let url = http_url(&gateway);
+    let sender = tokio::spawn(async move {
+        let client = crate::common::client();
+        crate::common::try_post(&client, &url, PROTOBUF, &[], &encoded(1, 1)).await
+    });
+    while receiver.stats().requests == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    sender.abort();
+    while metric(&gateway, "in_flight_requests").await > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(metric(&gateway, "output_ambiguous_requests_total").await, 1);
+    assert_eq!(metric(&gateway, "output_requests_under_way").await, 0);
+    assert_eq!(metric(&gateway, "in_flight_bytes").await, 0);
+}
