@@ -113,6 +113,7 @@ pub(crate) struct TracezipMetrics {
     pub(crate) epochs: Counter,
     pub(crate) probes: Counter,
     pub(crate) frames: Counter,
+    pub(crate) self_contained: Counter,
     pub(crate) frame_bytes: Counter,
     /// What was in the frames.
     pub(crate) framed_bytes: Counter,
@@ -444,6 +445,12 @@ fn tracezip(page: &mut Page, outputs: &[&OutputMetrics]) {
         "counter",
         "Frames sent.",
         |metrics| metrics.frames.get(),
+    );
+    each(
+        "tracezip_self_contained_frames_total",
+        "counter",
+        "Frames that stand for themselves, because state was lost too often.",
+        |metrics| metrics.self_contained.get(),
     );
     each(
         "tracezip_resent_frames_total",

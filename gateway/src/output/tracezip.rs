@@ -118,6 +118,7 @@ impl Tracezip {
         let done = stream.take_done();
         metrics.probes.add(done.probes);
         metrics.frames.add(done.frames);
+        metrics.self_contained.add(done.self_contained);
         metrics.resent.add(done.resent);
         metrics.frame_bytes.add(done.frame_bytes);
         metrics.framed_bytes.add(done.framed_bytes);
@@ -197,7 +198,8 @@ fn heard(answer: Answer) -> Heard<Delivery> {
         (Delivery::Accepted | Delivery::Partial { .. }, _) | (_, Coding::Unknown) => {
             Heard::NotSpoken
         }
-        (_, Coding::Malformed | Coding::StateLost) => Heard::Malformed,
+        (_, Coding::StateLost) => Heard::StateLost,
+        (_, Coding::Malformed) => Heard::Malformed,
         _ => Heard::Failed {
             unanswered: answer.coding == Coding::Broken,
             delivery,

@@ -5,6 +5,7 @@
 //! other side; a [`Stream`] turns requests into frames, one stream a tenant; a [`Negotiation`] is what is known
 //! of the other side, and shared by all streams to it.
 
+mod coder;
 mod negotiation;
 mod stream;
 
@@ -27,6 +28,8 @@ pub(crate) enum Heard<D> {
     },
     /// It took the frame for something else, or does not know the coding.
     NotSpoken,
+    /// It lacks what the frame builds on, and its acknowledgement got lost on the way.
+    StateLost,
     /// It says that the frame is broken, be it because it does not speak tracezip.
     Malformed,
     /// It was refused before it was decoded, or nothing is known of it. `unanswered`: no answer came at all, so

@@ -1,5 +1,6 @@
 //! What is known of the other side.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,12 @@ pub(crate) enum Memory {
 pub(crate) struct Negotiation {
     memory: Mutex<Memory>,
     ask_again: Duration,
+    /// Frames in a row that the other side could not read.
+    unread: AtomicU32,
 }
+
+/// So many, and it is asked anew.
+const UNREAD: u32 = 3;
 
 impl Negotiation {
     /// A destination that does not speak tracezip is asked again after `ask_again`.
@@ -27,6 +33,7 @@ impl Negotiation {
         Self {
             memory: Mutex::new(Memory::Unknown),
             ask_again,
+            unread: AtomicU32::new(0),
         }
     }
 
@@ -49,6 +56,20 @@ impl Negotiation {
     /// It speaks.
     pub(crate) fn speaks(&self) {
         *self.lock() = Memory::Speaks;
+        self.unread.store(0, Ordering::Relaxed);
+    }
+
+    /// A frame was read.
+    pub(crate) fn could_read(&self) {
+        self.unread.store(0, Ordering::Relaxed);
+    }
+
+    /// A frame could not be read: the request's fault, or somebody else sits there by now.
+    pub(crate) fn could_not_read(&self) {
+        if self.unread.fetch_add(1, Ordering::Relaxed) + 1 >= UNREAD {
+            *self.lock() = Memory::Unknown;
+            self.unread.store(0, Ordering::Relaxed);
+        }
     }
 
     /// It does not. Says whether that is news.
@@ -89,5 +110,21 @@ mod tests {
         negotiation.speaks();
         assert_eq!(negotiation.recall(later), Memory::Speaks);
         assert!(negotiation.does_not(later));
+    }
+
+    #[test]
+    fn who_could_not_read_several_frames_in_a_row_is_asked_anew() {
+        let negotiation = Negotiation::new(Duration::from_secs(60));
+        negotiation.speaks();
+        for _ in 0..2 {
+            negotiation.could_not_read();
+            negotiation.could_not_read();
+            negotiation.could_read();
+            assert_eq!(negotiation.known(), Some(true));
+        }
+        for _ in 0..3 {
+            negotiation.could_not_read();
+        }
+        assert_eq!(negotiation.known(), None);
     }
 }

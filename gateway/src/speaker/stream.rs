@@ -5,8 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use tracezip::{Acknowledgement, Encoder, StreamId};
+use tracezip::{Acknowledgement, StreamId};
 
+use super::coder::{Coder, Number};
 use super::{Carrier, Heard, Memory, Negotiation};
 
 /// How often a request is encoded anew because the other side lost the state that it built on.
@@ -40,7 +41,7 @@ pub(crate) struct Sent<D> {
 /// A stream, and what it did so far.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    encoder: Mutex<Encoder>,
+    coder: Mutex<Coder>,
     counts: Counts,
 }
 
@@ -48,6 +49,7 @@ pub(crate) struct Stream {
 struct Counts {
     probes: AtomicU64,
     frames: AtomicU64,
+    self_contained: AtomicU64,
     resent: AtomicU64,
     frame_bytes: AtomicU64,
     framed_bytes: AtomicU64,
@@ -59,6 +61,7 @@ struct Counts {
 pub(crate) struct Done {
     pub(crate) probes: u64,
     pub(crate) frames: u64,
+    pub(crate) self_contained: u64,
     pub(crate) resent: u64,
     pub(crate) frame_bytes: u64,
     pub(crate) framed_bytes: u64,
@@ -68,17 +71,12 @@ pub(crate) struct Done {
 /// A frame without an answer. Dropped, it is given up.
 struct Pending<'a> {
     stream: &'a Stream,
-    epoch: u64,
-    sequence: u64,
+    number: Number,
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        let mut encoder = self.stream.lock();
-        // In another epoch the number is another frame's.
-        if encoder.state_losses() == self.epoch {
-            encoder.lose(self.sequence);
-        }
+        self.stream.lock().give_up(self.number);
     }
 }
 
@@ -86,14 +84,14 @@ impl Stream {
     /// A stream of this id, which must be random.
     pub(crate) fn new(id: StreamId) -> Self {
         Self {
-            encoder: Mutex::new(Encoder::new(id)),
+            coder: Mutex::new(Coder::new(id)),
             counts: Counts::default(),
         }
     }
 
-    /// An encoder is as good as before if one call of it panicked: what it says next is checked by its hash.
-    fn lock(&self) -> MutexGuard<'_, Encoder> {
-        self.encoder.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A coder is as good as before if one call of it panicked: what it says next is checked by its hash.
+    fn lock(&self) -> MutexGuard<'_, Coder> {
+        self.coder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes of state.
@@ -107,6 +105,7 @@ impl Stream {
         Done {
             probes: take(&self.counts.probes),
             frames: take(&self.counts.frames),
+            self_contained: take(&self.counts.self_contained),
             resent: take(&self.counts.resent),
             frame_bytes: take(&self.counts.frame_bytes),
             framed_bytes: take(&self.counts.framed_bytes),
@@ -149,7 +148,7 @@ impl Stream {
             Memory::NotUntil(_) => return Err(Route::NotSpoken),
             Memory::Unknown => match self.probe(carrier).await {
                 Heard::Answered { .. } => negotiation.speaks(),
-                Heard::NotSpoken | Heard::Malformed => {
+                Heard::NotSpoken | Heard::Malformed | Heard::StateLost => {
                     negotiation.does_not(Instant::now());
                     return Err(Route::NotSpoken);
                 }
@@ -169,14 +168,23 @@ impl Stream {
                     *doubtful = true;
                     add(&self.counts.state_losses, 1);
                 }
-                Heard::Answered { delivery, .. } | Heard::Failed { delivery, .. } => {
+                Heard::Answered { delivery, .. } => {
+                    negotiation.could_read();
                     return Ok((delivery, Route::Tracezip));
                 }
+                Heard::Failed { delivery, .. } => return Ok((delivery, Route::Tracezip)),
                 Heard::NotSpoken => {
                     negotiation.does_not(Instant::now());
                     return Err(Route::NotSpoken);
                 }
-                Heard::Malformed => break,
+                Heard::StateLost => {
+                    *doubtful = true;
+                    add(&self.counts.state_losses, 1);
+                }
+                Heard::Malformed => {
+                    negotiation.could_not_read();
+                    break;
+                }
             }
         }
         Err(Route::Refused)
@@ -208,13 +216,14 @@ impl Stream {
                     add(&self.counts.resent, 1);
                 }
                 heard => {
-                    if let Heard::Answered {
-                        acknowledgement: Some(answer),
-                        ..
-                    } = &heard
-                    {
-                        // What is acknowledged is not lost any more.
-                        self.lock().acknowledge(answer);
+                    match &heard {
+                        // What is acknowledged is not given up any more.
+                        Heard::Answered {
+                            acknowledgement: Some(answer),
+                            ..
+                        } => self.lock().acknowledge(answer, Instant::now()),
+                        Heard::StateLost => self.lock().start_over(pending.number, Instant::now()),
+                        _ => {}
                     }
                     drop(pending);
                     return heard;
@@ -224,19 +233,19 @@ impl Stream {
     }
 
     fn encode(&self, request: &[u8]) -> (Bytes, Pending<'_>) {
-        let mut frame = Vec::new();
-        let mut encoder = self.lock();
-        let encoded = encoder.encode(request, &mut frame);
+        let mut coder = self.lock();
+        let made = coder.encode(request, Instant::now());
+        let alone = coder.is_self_contained();
+        drop(coder);
+        add(&self.counts.frames, 1);
+        add(&self.counts.self_contained, u64::from(alone));
+        add(&self.counts.frame_bytes, made.frame.len() as u64);
+        add(&self.counts.framed_bytes, request.len() as u64);
         let pending = Pending {
             stream: self,
-            epoch: encoder.state_losses(),
-            sequence: encoded.sequence,
+            number: made.number,
         };
-        drop(encoder);
-        add(&self.counts.frames, 1);
-        add(&self.counts.frame_bytes, frame.len() as u64);
-        add(&self.counts.framed_bytes, request.len() as u64);
-        (frame.into(), pending)
+        (made.frame.into(), pending)
     }
 }
 

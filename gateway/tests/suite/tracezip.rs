@@ -183,6 +183,33 @@ outputs: [{{ otlp: {{ endpoint: '{to}' }} }}]"
     assert_eq!(metric(&first, "tracezip_fallbacks_total").await, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn receiver_that_forgets_all_the_time_gets_frames_that_stand_alone() {
+    use otel_enhance_receiver::Tracezip;
+
+    // Every receiver has room for one stream, and two senders meet it.
+    let store = Store::new();
+    let receiver = plain_destination()
+        .with_handler(store.clone())
+        .with_tracezip(Tracezip::default().with_max_state_bytes(1).with_shards(1))
+        .start()
+        .await
+        .unwrap();
+    let (a, b) = (
+        compressing(&endpoint(&receiver, false)).await,
+        compressing(&endpoint(&receiver, true)).await,
+    );
+    for number in 0..20 {
+        send(&a, number..number + 1).await;
+        send(&b, number..number + 1).await;
+    }
+    assert_eq!(store.requests().len(), 40);
+    let alone = metric(&a, "tracezip_self_contained_frames_total").await;
+    assert!(alone > 5, "{alone}");
+    assert_eq!(metric(&a, "tracezip_fallbacks_total").await, 0);
+    assert_eq!(metric(&a, "tracezip_state_losses_total").await, 3);
+}
+
 /// Sends each request until it is acknowledged, several at once, and returns how often any was not.
 async fn insist(url: &str, numbers: std::ops::Range<u64>, at_once: usize) -> u64 {
     let url: Arc<str> = url.into();
