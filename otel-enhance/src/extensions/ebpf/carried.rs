@@ -21,8 +21,11 @@ pub(crate) fn load(span: &mut SpanData) {
     let (trace_id, span_id) = (context.trace_id().to_bytes(), context.span_id().to_bytes());
     let mut figures = Figures::NONE;
     if thread::ended(&trace_id, span_id, None, &mut figures) == Found::Figures {
-        let numbers = figures.to_numbers().to_vec();
-        let value = Value::Array(Array::I64(numbers));
+        // Most are as simple as that, and need no room on the heap.
+        let value = match figures.only_active() {
+            Some(nanos) => Value::I64(nanos),
+            None => Value::Array(Array::I64(figures.to_numbers().to_vec())),
+        };
         span.attributes
             .push(KeyValue::new(Key::from_static_str(KEY), value));
     }
@@ -36,10 +39,12 @@ pub(crate) fn unload(span: &mut SpanData) {
         return;
     };
     let carried = span.attributes.remove(at);
-    let Value::Array(Array::I64(numbers)) = &carried.value else {
-        return;
+    let figures = match &carried.value {
+        Value::I64(nanos) => Some(Figures::plain(nanos.cast_unsigned())),
+        Value::Array(Array::I64(numbers)) => Figures::from_numbers(numbers),
+        _ => None,
     };
-    let Some(figures) = Figures::from_numbers(numbers) else {
+    let Some(figures) = figures else {
         return;
     };
     let duration = span.end_time.duration_since(span.start_time);

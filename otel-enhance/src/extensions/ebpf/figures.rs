@@ -152,8 +152,13 @@ impl Figures {
         is_unsplit: false,
     };
 
-    /// Of a span that was active from its begin to its end, so many nanoseconds, on a CPU.
-    #[cfg(feature = "performance")]
+    /// For how long it was active, if it was on a CPU then, once and alone.
+    pub(super) fn only_active(&self) -> Option<i64> {
+        let plain = Self::plain(self.total.active);
+        (*self == plain).then(|| self.total.active.cast_signed())
+    }
+
+    /// Of a span that was active once, so many nanoseconds, on a CPU.
     pub(crate) const fn plain(duration: u64) -> Self {
         let sums = Sums::only_active(duration);
         Self {

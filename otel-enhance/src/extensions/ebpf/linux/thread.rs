@@ -72,6 +72,16 @@ struct Frame {
 }
 
 impl Frame {
+    /// Of all that it did, what was not nested. What is nothing is not read: it was written just now, in other pieces.
+    #[inline(always)]
+    const fn own_of(&self, all: Sums) -> Sums {
+        if self.is_alone {
+            all
+        } else {
+            all.minus(self.nested)
+        }
+    }
+
     const NONE: Self = Self {
         span_id: 0,
         trace_id: [0; 16],
@@ -624,7 +634,7 @@ impl Thread {
         {
             return Found::Plain;
         }
-        let own = total.minus(frame.nested);
+        let own = frame.own_of(total);
         frame.nested = Sums::ZERO;
         *figures = Figures {
             total,
@@ -745,7 +755,7 @@ fn park(frame: &Frame, all: Sums, now: u64) {
     };
     table.with(held, |entry| {
         entry.total = entry.total.plus(all);
-        entry.own = entry.own.plus(all.minus(frame.nested));
+        entry.own = entry.own.plus(frame.own_of(all));
         entry.activations = entry.activations.wrapping_add(1);
         entry.since = now;
     });
