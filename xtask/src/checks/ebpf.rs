@@ -66,23 +66,19 @@ fn kernel() -> Result<()> {
                 .to_owned(),
         ));
     }
-    // The extension's need the library's own features for tests.
-    for package in [
-        ["-p", "otel-enhance-ebpf", "--features", "kernel-tests"],
-        [
-            "-p",
-            "otel-enhance",
-            "--features",
-            "testing,ebpf-kernel-tests",
-        ],
+    for (package, features, test) in [
+        ("otel-enhance-ebpf", "kernel-tests", "kernel"),
+        ("otel-enhance", "testing,ebpf-kernel-tests", "kernel"),
+        ("otel-enhance-tests", "kernel", "ebpf_readers"),
     ] {
+        let one = ["-p", package, "--features", features, "--test", test];
         show(
             cargo()
-                .args(["clippy", "--all-targets"])
-                .args(package)
+                .arg("clippy")
+                .args(one)
                 .args(["--", "-D", "warnings"]),
         )?;
-        show(cargo().arg("test").args(package).args(["--test", "kernel"]))?;
+        show(cargo().arg("test").args(one))?;
     }
     Ok(())
 }
