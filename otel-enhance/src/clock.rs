@@ -26,6 +26,7 @@ pub(crate) mod ticks;
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Mutex, OnceLock, TryLockError};
+#[cfg(any(feature = "performance", test))]
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::ticks::{Machine, TimeSource};
@@ -449,11 +450,13 @@ fn read<S: TimeSource>(source: &S) -> Reading {
     best.1
 }
 
+#[cfg(any(feature = "performance", test))]
 /// Nanoseconds since 1970 as the official API has them.
 pub(crate) fn system_time(nanos: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(nanos)
 }
 
+#[cfg(any(feature = "performance", test))]
 /// The other way; `None` for what does not fit: before 1970 and after 2554.
 pub(crate) fn nanos_since_1970(time: SystemTime) -> Option<u64> {
     let since_1970 = time.duration_since(UNIX_EPOCH).ok()?;

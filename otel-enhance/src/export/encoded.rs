@@ -7,6 +7,7 @@ mod tests;
 
 use std::sync::Mutex;
 
+#[cfg(feature = "performance")]
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use opentelemetry_sdk::Resource;

@@ -188,6 +188,7 @@ fn with<R>(f: impl FnOnce(&mut Thread) -> R) -> R {
     })
 }
 
+#[cfg(feature = "performance")]
 /// The fast path has started a span, at this time.
 #[inline(always)]
 pub(crate) fn started(span_id: [u8; 8], time: u64) {
