@@ -14,7 +14,9 @@ use super::super::erased::Shared;
 use super::super::report::DropReason;
 use super::super::retry::{Backoff, Courier};
 use super::super::sink::{Failure, Outcome};
-use super::raw::{EXPORT_PROFILES, EXPORT_TRACES, RawGrpc};
+#[cfg(feature = "ebpf")]
+use super::raw::EXPORT_PROFILES;
+use super::raw::{EXPORT_TRACES, RawGrpc};
 use crate::InitError;
 use crate::config::{Compression, OtlpSettings};
 

@@ -51,7 +51,7 @@ pub(in crate::export) struct RawGrpc {
 
 impl RawGrpc {
     /// For spans. Must be called with our runtime entered, where the channel's worker is spawned.
-    #[cfg(feature = "performance")]
+    #[cfg(any(feature = "performance", feature = "tracezip"))]
     pub(in crate::export) fn new(
         settings: &OtlpSettings,
         connector: Connector,
