@@ -130,3 +130,41 @@ impl Hook for YesMan {
         Box::pin(std::future::ready(RawReply::Outcome(Outcome::Accepted)))
     }
 }
+
+/// A proxy for TCP that cuts every connection after so many bytes of answers, be it in the middle of one; the next
+/// one lives a little longer or shorter.
+pub(crate) async fn cutting(target: std::net::SocketAddr, after: usize) -> std::net::SocketAddr {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // It goes on until the runtime ends.
+    tokio::spawn(async move {
+        let mut connections = 0;
+        while let Ok((client, _)) = listener.accept().await {
+            connections += 1;
+            let mut left = after + connections * 37 % after;
+            tokio::spawn(async move {
+                let Ok(server) = TcpStream::connect(target).await else {
+                    return;
+                };
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                let up = tokio::spawn(async move {
+                    tokio::io::copy(&mut from_client, &mut to_server).await.ok();
+                });
+                let mut buffer = vec![0; 4096];
+                while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
+                    let passed = read.min(left);
+                    left -= passed;
+                    if to_client.write_all(&buffer[..passed]).await.is_err() || left == 0 {
+                        break;
+                    }
+                }
+                up.abort();
+            });
+        }
+    });
+    address
+}

@@ -12,7 +12,7 @@ use crate::common::{
     PROTOBUF, bodies, client, destination, encoded, endpoint, gateway, http_url, metric,
     plain_destination, post, try_post,
 };
-use crate::proxies::{Proxy, YesMan};
+use crate::proxies::{Proxy, YesMan, cutting};
 
 /// A gateway that restores OTLP, and where it goes.
 async fn restoring() -> (Gateway, Receiver, Store) {
@@ -346,4 +346,26 @@ async fn busy_destination_is_passed_on_and_the_state_goes_on() {
     assert_eq!(bodies(&store), expected(0..20));
     assert_eq!(metric(&first, "tracezip_state_losses_total").await, 0);
     assert_eq!(metric(&first, "tracezip_fallbacks_total").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_cut_in_the_middle_of_answers_lose_nothing() {
+    for grpc in [false, true] {
+        let (second, _receiver, store) = restoring().await;
+        let to = match grpc {
+            false => second.http_addr().unwrap(),
+            true => second.grpc_addr().unwrap(),
+        };
+        let proxy = cutting(to, 1000).await;
+        let scheme = if grpc { "grpc" } else { "http" };
+        let first = compressing(&format!("{scheme}://{proxy}")).await;
+        insist(&http_url(&first), 0..80, 6).await;
+        let duplicates = duplicates(&[&store], 0..80);
+        let counted = metric(&first, "output_ambiguous_requests_total").await;
+        assert!(
+            duplicates <= counted,
+            "{scheme}: {duplicates} duplicates, {counted} counted"
+        );
+        assert!(metric(&first, "tracezip_resent_frames_total").await > 0);
+    }
 }
