@@ -6,7 +6,9 @@
 use std::time::Instant;
 
 use crate::arguments::Options;
-use crate::checks::{ebpf, emulated, examples, fuzz, manifests, package, source, suites, weight};
+use crate::checks::{
+    ebpf, emulated, examples, fuzz, manifests, package, profiles, source, suites, weight,
+};
 use crate::error::{Error, Result};
 use crate::peers::Peers;
 use crate::report::Report;
@@ -106,6 +108,11 @@ const STAGES: &[Stage] = &[
         "peers",
         "the programs we test against are built",
         Peers::wait,
+    ),
+    peered(
+        "profiles",
+        "the profiles of spans, in pprof and in the Collector (as root)",
+        profiles::check,
     ),
     peered(
         "interop",

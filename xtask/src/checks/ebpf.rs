@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use crate::error::{Error, Result};
+use crate::features::LIBRARY;
 use crate::process::{cargo, program, read, show};
 use crate::targets::root;
 
@@ -80,7 +81,18 @@ fn kernel() -> Result<()> {
         )?;
         show(cargo().arg("test").args(one))?;
     }
-    Ok(())
+    // What reads samples is tested from within. One at a time: a session's samples are of the whole process.
+    show(
+        cargo()
+            .args([
+                "test",
+                "-p",
+                LIBRARY,
+                "--features",
+                "testing,ebpf-kernel-tests",
+            ])
+            .args(["--lib", "--", "profile::", "--ignored", "--test-threads=1"]),
+    )
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub(crate) mod examples;
 pub(crate) mod fuzz;
 pub(crate) mod manifests;
 pub(crate) mod package;
+pub(crate) mod profiles;
 pub(crate) mod source;
 pub(crate) mod suites;
 pub(crate) mod weight;

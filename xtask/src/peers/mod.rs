@@ -5,6 +5,7 @@ mod collector;
 mod go;
 mod jaeger;
 mod node;
+mod pprof;
 mod python;
 
 use std::path::PathBuf;
@@ -15,6 +16,10 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::tools;
 use cache::Cache;
+pub(crate) use pprof::VARIABLE as PPROF;
+
+/// Where the tests find the Collector.
+pub(crate) const COLLECTOR: &str = "OTEL_ENHANCE_PEER_COLLECTOR";
 
 struct Peer {
     name: &'static str,
@@ -36,8 +41,13 @@ const PEERS: &[Peer] = &[
         build: node::build,
     },
     Peer {
+        name: "pprof",
+        variable: PPROF,
+        build: pprof::build,
+    },
+    Peer {
         name: "collector",
-        variable: "OTEL_ENHANCE_PEER_COLLECTOR",
+        variable: COLLECTOR,
         build: collector::build,
     },
     Peer {

@@ -221,7 +221,6 @@ impl Writer<'_> {
         for &(name, file) in self.functions.entries() {
             dictionary.message(dictionary::FUNCTION, |out| {
                 out.number(1, name);
-                out.number(2, name);
                 out.number(3, file);
             });
         }

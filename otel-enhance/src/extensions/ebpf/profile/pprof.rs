@@ -101,7 +101,7 @@ impl Writer<'_> {
             self.out.message(field::FUNCTION, |function| {
                 function.number(1, number as u64);
                 function.number(2, name);
-                function.number(3, name);
+                // Without the name as the system has it: where both are equal, pprof takes it for C++ and cuts it down.
                 function.number(4, file);
             });
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use blazesym::symbolize::source::{Process, Source};
-use blazesym::symbolize::{Input, Symbolized, Symbolizer};
+use blazesym::symbolize::{Input, Sym, Symbolized, Symbolizer};
 use blazesym::{Addr, Pid};
 
 use super::stack;
@@ -70,25 +70,35 @@ impl Symbols {
         // The former takes a capability, the latter is for compilers at run time.
         process.map_files = false;
         process.perf_map = false;
+        // Debug information may lack paths (`line-tables-only`), of which symbols have the whole.
+        let symbols = Symbolizer::builder().enable_code_info(false).build();
+        process.debug_syms = false;
+        let source = Source::Process(process.clone());
+        let plain = symbols.symbolize(&source, Input::AbsAddr(&code));
+        let plain = plain.unwrap_or_default();
+        process.debug_syms = true;
         let source = Source::Process(process);
         let symbolizer = Symbolizer::new();
         let found = symbolizer.symbolize(&source, Input::AbsAddr(&code));
         let found = found.unwrap_or_default();
-        let mut found = found.iter();
+        let (mut plain, mut found) = (plain.iter(), found.iter());
         for address in code {
-            let frames = match found.next() {
-                Some(Symbolized::Sym(symbol)) => self.frames(symbol),
-                _ => Arc::from([self.nameless(&format!("{address:#x}"))]),
+            let name = plain.next().and_then(Symbolized::as_sym);
+            let frames = match (found.next().and_then(Symbolized::as_sym), name) {
+                (Some(symbol), name) => self.frames(symbol, name.map(|name| &*name.name)),
+                (None, Some(symbol)) => self.frames(symbol, None),
+                (None, None) => Arc::from([self.nameless(&format!("{address:#x}"))]),
             };
             self.known.insert(address, frames);
         }
     }
 
-    fn frames(&mut self, symbol: &blazesym::symbolize::Sym<'_>) -> Frames {
+    /// `name` is that of the function that has a frame of its own, if it is known better.
+    fn frames(&mut self, symbol: &Sym<'_>, name: Option<&str>) -> Frames {
         let count = symbol.inlined.len();
         let mut frames = Vec::with_capacity(count + 1);
         // From the outermost to the innermost; each one's place is where it is at, that is where it calls the next.
-        let own = (&*symbol.name, symbol.code_info.as_deref());
+        let own = (name.unwrap_or(&symbol.name), symbol.code_info.as_deref());
         let inlined = symbol.inlined.iter();
         let all = std::iter::once(own)
             .chain(inlined.map(|function| (&*function.name, function.code_info.as_ref())));
