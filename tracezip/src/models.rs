@@ -175,9 +175,9 @@ pub(crate) struct Models {
     pub(crate) leaves: Vec<LeafModels>,
     pub(crate) slots: Vec<SlotModels>,
     /// By the template's id: where its slots begin, and how many there are.
-    templates: Vec<(Place, u16)>,
+    templates: Vec<Listed>,
     /// By the text's id: where its parameters begin, and how many there are.
-    texts: Vec<(Place, u16)>,
+    texts: Vec<Listed>,
     pub(crate) parameters: Vec<ParameterModels>,
     pub(crate) common: Common,
     /// By key, of span ids and of trace ids.
@@ -234,10 +234,39 @@ impl Identifiers {
     };
 }
 
+/// What is allocated, and what it is charged as: part of the format, whatever a machine makes of it.
+trait Charged {
+    const CHARGE: usize;
+}
+
+/// An entry of a table that leads from ids to places.
+type Listed = (Place, u16);
+
+macro_rules! charged {
+    ($($type:ty: $charge:literal,)+) => {$(
+        impl Charged for $type {
+            const CHARGE: usize = $charge;
+        }
+        const _: () = assert!(size_of::<$type>() <= $charge);
+    )+};
+}
+
+charged! {
+    Model: 32,
+    Number: 96,
+    Recent: 64,
+    Integers: 160,
+    Identifiers: 192,
+    LeafModels: 136,
+    SlotModels: 20,
+    ParameterModels: 8,
+    Listed: 8,
+}
+
 /// Gives `place` an element of `array` if it has none and there is room.
-fn ensure<T>(array: &mut Vec<T>, left: &mut usize, place: &mut Place, new: T) -> usize {
-    if *place == 0 && *left >= size_of::<T>() {
-        *left -= size_of::<T>();
+fn ensure<T: Charged>(array: &mut Vec<T>, left: &mut usize, place: &mut Place, new: T) -> usize {
+    if *place == 0 && *left >= T::CHARGE {
+        *left -= T::CHARGE;
         *place = array.len() as Place;
         array.push(new);
     }
@@ -319,7 +348,7 @@ impl Models {
         let id = usize::from(id);
         if id >= self.leaves.len() {
             let missing = id + 1 - self.leaves.len();
-            let size = missing * size_of::<LeafModels>();
+            let size = missing * LeafModels::CHARGE;
             if self.left < size {
                 return 0;
             }
@@ -436,8 +465,8 @@ pub(crate) fn cheapest(costs: &[u16]) -> usize {
 }
 
 /// The first of an entry's several places: found by its id in a table that grows with the ids.
-fn several<T: Clone + Default>(
-    table: &mut Vec<(Place, u16)>,
+fn several<T: Clone + Default + Charged>(
+    table: &mut Vec<Listed>,
     array: &mut Vec<T>,
     left: &mut usize,
     id: u16,
@@ -450,7 +479,7 @@ fn several<T: Clone + Default>(
         return (usize::from(held) >= count).then_some(place as usize);
     }
     let missing = (id + 1).saturating_sub(table.len());
-    let size = missing * size_of::<(Place, u16)>() + count * size_of::<T>();
+    let size = missing * Listed::CHARGE + count * T::CHARGE;
     if *left < size {
         return None;
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::arguments::Options;
 use crate::checks::{
-    ebpf, emulated, examples, fuzz, manifests, package, profiles, source, suites, weight,
+    ebpf, emulated, examples, fuzz, manifests, package, profiles, source, suites, vectors, weight,
 };
 use crate::error::{Error, Result};
 use crate::peers::Peers;
@@ -113,6 +113,11 @@ const STAGES: &[Stage] = &[
         "profiles",
         "the profiles of spans, in pprof and in the Collector (as root)",
         profiles::check,
+    ),
+    peered(
+        "vectors",
+        "tracezip's frozen frames, by a second decoder in Python",
+        vectors::second_decoder,
     ),
     peered(
         "interop",

@@ -41,18 +41,18 @@ fn varint(mut value: u64, extra: usize, out: &mut Vec<u8>) {
     }
 }
 
-fn len_field(number: u64, contents: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn len_field(number: u64, contents: &[u8], out: &mut Vec<u8>) {
     varint(number << 3 | 2, 0, out);
     varint(contents.len() as u64, 0, out);
     out.extend_from_slice(contents);
 }
 
-fn fixed64(number: u64, value: u64, out: &mut Vec<u8>) {
+pub(crate) fn fixed64(number: u64, value: u64, out: &mut Vec<u8>) {
     varint(number << 3 | 1, 0, out);
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-fn number(number: u64, value: u64, out: &mut Vec<u8>) {
+pub(crate) fn number(number: u64, value: u64, out: &mut Vec<u8>) {
     varint(number << 3, 0, out);
     varint(value, 0, out);
 }

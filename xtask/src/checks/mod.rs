@@ -9,4 +9,5 @@ pub(crate) mod package;
 pub(crate) mod profiles;
 pub(crate) mod source;
 pub(crate) mod suites;
+pub(crate) mod vectors;
 pub(crate) mod weight;
