@@ -185,10 +185,17 @@ impl EnhancedPipeline {
         let ids: Option<Arc<dyn IdGenerator>> = self.id_generator.map(Arc::from);
         #[cfg(feature = "tracezip")]
         #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-        let ids = ids.or_else(|| {
-            let frames = writing.frames.as_ref()?;
-            Some(Arc::new(frames.ids.clone()?))
-        });
+        let counted = writing
+            .frames
+            .as_ref()
+            .and_then(|frames| frames.ids.clone());
+        #[cfg(feature = "tracezip")]
+        #[cfg(not(any(feature = "otlp-http", feature = "otlp-grpc")))]
+        let counted: Option<crate::extensions::tracezip::TracezipIdGenerator> = None;
+        let asked = ids.as_ref();
+        // The fast path need not ask for these.
+        #[cfg(feature = "tracezip")]
+        let asked = asked.filter(|_| counted.is_none());
         installed.path = SpanPath::choose(
             &self.slots,
             Parts {
@@ -197,7 +204,9 @@ impl EnhancedPipeline {
                 has_processors: !self.processors.is_empty(),
                 end_processors: &end_processors,
                 sampler: self.sampler.as_deref(),
-                ids: ids.as_ref(),
+                ids: asked,
+                #[cfg(feature = "tracezip")]
+                counted: counted.clone(),
                 queue: installed.queue.as_ref(),
                 red: &red,
             },
@@ -216,6 +225,8 @@ impl EnhancedPipeline {
             .with_resource(settings.resource.clone())
             .with_sampler(red.sampler(self.sampler.unwrap_or_else(|| sampler(&settings)), hides))
             .with_span_limits(settings.limits.into());
+        #[cfg(feature = "tracezip")]
+        let ids = ids.or_else(|| Some(Arc::new(counted?)));
         provider = match ids {
             Some(generator) => provider.with_id_generator(ForeignIds(generator)),
             None => provider.with_id_generator(ForkSafeIdGenerator),

@@ -62,6 +62,9 @@ pub(super) struct Parts<'a> {
     pub(super) end_processors: &'a [SharedProcessor],
     pub(super) sampler: Option<&'a dyn ShouldSample>,
     pub(super) ids: Option<&'a Arc<dyn IdGenerator>>,
+    /// Ids that receivers of tracezip count; then no other generator is asked.
+    #[cfg(feature = "tracezip")]
+    pub(super) counted: Option<crate::extensions::tracezip::TracezipIdGenerator>,
     pub(super) queue: Option<&'a SpanQueue>,
     pub(super) red: &'a Red,
 }
@@ -239,6 +242,8 @@ mod fast {
                 Some(ids) => Some(Box::new(ForeignIds(Arc::clone(ids)))),
                 None => None,
             },
+            #[cfg(feature = "tracezip")]
+            counted: parts.counted,
             limits: settings.limits.into(),
             sink: Box::new(Queued {
                 queue: parts.queue.cloned(),

@@ -67,6 +67,8 @@ mod fast {
         let provider = FastProvider::new(HubConfig {
             sampling: Sampling::AsParent { roots: true },
             ids: Some(Box::new(MarkingIds)),
+            #[cfg(feature = "tracezip")]
+            counted: None,
             limits: SpanLimits::default(),
             sink: Box::new(Router),
             // A test looks at its spans as soon as they have ended.

@@ -16,7 +16,9 @@ use super::super::retry::{Backoff, Courier};
 use super::super::sink::{Failure, Outcome};
 #[cfg(feature = "ebpf")]
 use super::raw::EXPORT_PROFILES;
-use super::raw::{EXPORT_TRACES, RawGrpc};
+#[cfg(any(feature = "simd", feature = "performance"))]
+use super::raw::EXPORT_TRACES;
+use super::raw::RawGrpc;
 use crate::InitError;
 use crate::config::{Compression, OtlpSettings};
 

@@ -13,7 +13,6 @@ use super::clock::clock;
 use super::contents::{Beginning, Contents};
 use super::desk;
 use super::hub::{Hub, Sampling};
-use super::ids;
 use super::provider::FastProvider;
 use super::span::{SpanHandle, put};
 use super::tracer::{Candidate, decide, parent_of};
@@ -93,15 +92,15 @@ fn start_plainly(
     let (trace_id, span_id, parent_span_id, parent_is_remote, parent_flags) = if active.is_valid() {
         (
             active.trace_id(),
-            ids::span_id(),
+            hub.span_id(),
             active.span_id(),
             active.is_remote(),
             active.trace_flags(),
         )
     } else {
         (
-            ids::trace_id(),
-            ids::span_id(),
+            hub.trace_id(),
+            hub.span_id(),
             SpanId::INVALID,
             false,
             TraceFlags::NOT_SAMPLED,

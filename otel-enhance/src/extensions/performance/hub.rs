@@ -9,15 +9,17 @@ use std::time::{Duration, Instant};
 use std::{cell::Cell, mem};
 
 use opentelemetry::Context;
-use opentelemetry::trace::{TraceContextExt as _, TraceFlags};
+use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceFlags, TraceId};
 use opentelemetry_sdk::trace::{IdGenerator, ShouldSample, SpanLimits};
 
 use super::contents::{Contents, Rules};
 use super::desk::{self, Shelf};
 use super::ended::Ended;
-use super::quick;
 use super::record::{FETCHED_AHEAD, Owned};
+use super::{ids, quick};
 use crate::config::UnsampledId;
+#[cfg(feature = "tracezip")]
+use crate::extensions::tracezip::TracezipIdGenerator;
 use crate::lifecycle::generation;
 
 /// What becomes of spans that have ended.
@@ -46,6 +48,9 @@ pub(crate) struct HubConfig {
     pub(crate) sampling: Sampling,
     /// `None`: random ids.
     pub(crate) ids: Option<Box<dyn IdGenerator>>,
+    /// Ids that receivers of tracezip count, which are made where random ones would be.
+    #[cfg(feature = "tracezip")]
+    pub(crate) counted: Option<TracezipIdGenerator>,
     pub(crate) limits: SpanLimits,
     pub(crate) sink: Box<dyn SpanSink>,
     /// `None`: the sink is told of each span by the thread that ends it.
@@ -178,6 +183,36 @@ impl Hub {
     #[inline(always)]
     pub(super) fn inherits(&self) -> bool {
         self.config.unsampled == UnsampledId::InheritParent
+    }
+
+    /// A span id that receivers count, where ids are such.
+    #[inline(always)]
+    pub(super) fn counted_span_id(&self) -> Option<SpanId> {
+        #[cfg(feature = "tracezip")]
+        return self.config.counted.as_ref().map(IdGenerator::new_span_id);
+        #[cfg(not(feature = "tracezip"))]
+        None
+    }
+
+    /// A trace id of that kind.
+    #[inline(always)]
+    pub(super) fn counted_trace_id(&self) -> Option<TraceId> {
+        #[cfg(feature = "tracezip")]
+        return self.config.counted.as_ref().map(IdGenerator::new_trace_id);
+        #[cfg(not(feature = "tracezip"))]
+        None
+    }
+
+    /// A span id, where no generator of the application's is asked.
+    #[inline(always)]
+    pub(super) fn span_id(&self) -> SpanId {
+        self.counted_span_id().unwrap_or_else(ids::span_id)
+    }
+
+    /// A trace id, where no generator of the application's is asked.
+    #[inline(always)]
+    pub(super) fn trace_id(&self) -> TraceId {
+        self.counted_trace_id().unwrap_or_else(ids::trace_id)
     }
 
     /// From now on no span starts here, and what ends is lost: nobody collects it.

@@ -119,6 +119,12 @@ impl Drop for Gathering {
     }
 }
 
+/// Ids that receivers count, where the hub has such; random ones are made where they are needed.
+struct Counted {
+    trace_id: Option<TraceId>,
+    span_id: Option<SpanId>,
+}
+
 /// The active span, as far as a child depends on it.
 struct Active {
     trace_id: TraceId,
@@ -146,6 +152,15 @@ impl Active {
             is_some: current.has_active_span(),
             is_special: current.is_telemetry_suppressed() || *ids.trace_state() != TraceState::NONE,
         }
+    }
+
+    /// The id of a trace that begins, where receivers count such ids.
+    #[inline(always)]
+    fn wants_trace_id(&self, hub: &Hub) -> Option<TraceId> {
+        if self.is_valid {
+            return None;
+        }
+        hub.counted_trace_id()
     }
 
     /// Whether a child of it that is not recorded is nothing but it.
@@ -222,11 +237,19 @@ fn start_at<const CALLER: u8>(
             return Started::Nowhere;
         }
         let inherits = hub.inherits() && active.is_valid;
-        let ids = silent_ids(desk, &active, inherits);
+        let counted = Counted {
+            trace_id: active.wants_trace_id(hub),
+            span_id: hub.counted_span_id().filter(|_| !inherits),
+        };
+        let ids = silent_ids(desk, &active, inherits, &counted);
         Context::map_current(|current| fill(context, current.with_remote_span_context(ids)));
         return Started::Here(None);
     }
     seat.count_started();
+    let counted = Counted {
+        trace_id: active.wants_trace_id(hub),
+        span_id: hub.counted_span_id(),
+    };
     let (hub, rules) = (hub.id, hub.rules);
     let (trace_id, parent_span_id, parent_is_remote, flags) = if active.is_valid {
         (
@@ -236,10 +259,10 @@ fn start_at<const CALLER: u8>(
             active.flags.with_sampled(true),
         )
     } else {
-        let trace_id = desk.rng().trace_id();
+        let trace_id = counted.trace_id.unwrap_or_else(|| desk.rng().trace_id());
         (trace_id, SpanId::INVALID, false, TraceFlags::SAMPLED)
     };
-    let span_id = desk.rng().span_id();
+    let span_id = counted.span_id.unwrap_or_else(|| desk.rng().span_id());
     let gathered = gathering.record.take();
     let count = gathered.as_ref().map(|_| gathering.count);
     let mut record = match gathered.or_else(|| desk.vacant()) {
@@ -299,16 +322,16 @@ fn fill(empty: &mut Context, context: Context) {
 
 /// All that a context needs of a span that does not record, which is nowhere on the heap.
 #[inline(always)]
-fn silent_ids(desk: &mut Desk, active: &Active, inherits: bool) -> SpanContext {
+fn silent_ids(desk: &mut Desk, active: &Active, inherits: bool, counted: &Counted) -> SpanContext {
     let trace_id = if active.is_valid {
         active.trace_id
     } else {
-        desk.rng().trace_id()
+        counted.trace_id.unwrap_or_else(|| desk.rng().trace_id())
     };
     let span_id = if inherits {
         active.span_id
     } else {
-        desk.rng().span_id()
+        counted.span_id.unwrap_or_else(|| desk.rng().span_id())
     };
     let flags = TraceFlags::NOT_SAMPLED;
     SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE)

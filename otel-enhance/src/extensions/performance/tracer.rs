@@ -14,7 +14,6 @@ use super::clock::clock;
 use super::contents::Beginning;
 use super::desk;
 use super::hub::{Hub, Sampling};
-use super::ids;
 use super::span::FastSpan;
 use crate::span::Scope;
 
@@ -107,7 +106,7 @@ pub(super) fn decide<'a>(
     }
     let config = &hub.config;
     let span_id = match &config.ids {
-        None => ids::span_id(),
+        None => hub.span_id(),
         Some(generator) => generator.new_span_id(),
     };
     let active = parent.span();
@@ -116,7 +115,7 @@ pub(super) fn decide<'a>(
         (active.trace_id(), active.trace_flags())
     } else {
         let trace_id = match &config.ids {
-            None => ids::trace_id(),
+            None => hub.trace_id(),
             Some(generator) => generator.new_trace_id(),
         };
         (trace_id, TraceFlags::default())

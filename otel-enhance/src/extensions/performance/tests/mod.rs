@@ -107,6 +107,8 @@ pub(super) fn config(told: &Told, batches: Option<Batches>) -> HubConfig {
     HubConfig {
         sampling: Sampling::AsParent { roots: true },
         ids: None,
+        #[cfg(feature = "tracezip")]
+        counted: None,
         limits: SpanLimits::default(),
         sink: Box::new(told.clone()),
         batches,
