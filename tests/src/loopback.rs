@@ -75,7 +75,12 @@ impl Loopback {
                 .with_client_ca(&read(certificates.authority()))
                 .expect("the authority is valid");
         }
-        Self::with(|builder| builder.with_tls(tls))
+        Self::with(|builder| {
+            builder
+                .with_tls(tls)
+                // What does not speak it does not notice.
+                .with_tracezip(Tracezip::default())
+        })
     }
 
     fn with(configure: impl FnOnce(ReceiverBuilder) -> ReceiverBuilder) -> Self {

@@ -16,7 +16,7 @@ use opentelemetry::trace::{
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{IdGenerator, SpanData, SpanEvents, SpanExporter, SpanLinks};
-use otel_enhance::config::Compression;
+use otel_enhance::config::{Compression, TlsSettings};
 use otel_enhance::export::Destination;
 use otel_enhance::extensions::simd::SimdSpanExporter;
 use otel_enhance::extensions::tracezip::{
@@ -25,6 +25,7 @@ use otel_enhance::extensions::tracezip::{
 use otel_enhance_receiver::{
     BoxFuture, Encoding, Hook, RawReply, RawRequest, RequestHead, Verdict,
 };
+use otel_enhance_tests::certificates::Certificates;
 use otel_enhance_tests::loopback::Loopback;
 use otel_enhance_tests::nuisance::dead;
 use otel_enhance_tests::proxy::{Fate, Proxy};
@@ -433,4 +434,31 @@ fn compression_that_is_switched_off_is_otlp() {
     let stats = stats(&exporter);
     assert_eq!((stats.frames, stats.otlp_requests, stats.probes), (0, 2, 0));
     assert_eq!(stats.mode, TracezipMode::Off);
+}
+
+#[test]
+fn frames_and_keys_of_ids_travel_over_tls() {
+    let certificates = Certificates::generate();
+    let loopback = Loopback::with_tls(&certificates, false);
+    let mut tls = TlsSettings::default();
+    tls.ca_file = Some(certificates.authority());
+    let ids = TracezipIdGenerator::new();
+    let https = loopback.http().replace("127.0.0.1", "localhost");
+    for destination in [
+        http(&https),
+        Destination::grpc(loopback.grpc().replace("127.0.0.1", "localhost")),
+    ] {
+        let exporter = TracezipSpanExporter::wrap(Unneeded)
+            .unwrap()
+            .with_id_generator(&ids)
+            .with_destination(&destination.with_tls(tls.clone()))
+            .unwrap();
+        for number in 0..4 {
+            export(&exporter, batch(number, 200, &ids));
+        }
+        let stats = stats(&exporter);
+        assert_eq!((stats.frames, stats.otlp_requests), (4, 0));
+        assert!(stats.frame_bytes < 800 * 8, "{stats:?}");
+    }
+    assert_eq!(loopback.store().span_count(), 1600);
 }

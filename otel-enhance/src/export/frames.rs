@@ -277,3 +277,27 @@ pub(super) fn carrier(
         way, settings, courier, frames, shared,
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_kept_over_tls_and_within_this_machine() {
+        for (url, kept) in [
+            ("https://gateway.example:4318/v1/traces", true),
+            ("HTTPS://10.0.0.1", true),
+            ("http://localhost:4318", true),
+            ("http://LOCALHOST", true),
+            ("http://127.8.8.8:4317", true),
+            ("http://[::1]:4318/v1/traces", true),
+            ("http://gateway:4318", false),
+            ("http://localhost.example:4318", false),
+            ("http://127.0.0.1.example:4318", false),
+            ("http://10.0.0.1:4318", false),
+            ("http://[2001:db8::1]:4318", false),
+        ] {
+            assert_eq!(keeps_secrets_at(&url.parse().unwrap()), kept, "{url}");
+        }
+    }
+}
