@@ -13,6 +13,8 @@ use super::super::ids::TracezipIdGenerator;
 
 /// So many losses of state within this time make frames stand alone.
 const LOSSES: usize = 3;
+/// Receivers that are told apart.
+const RECEIVERS: usize = 8;
 const WITHIN: Duration = Duration::from_secs(60);
 /// For so long; then it is tried again.
 const ALONE_FOR: Duration = Duration::from_secs(600);
@@ -39,6 +41,9 @@ pub(super) struct Coder {
     /// The version of the keys that the encoder has.
     keys: u64,
     losses: VecDeque<Instant>,
+    /// Receivers that answered in this stream, and such that were the only ones of a stream before.
+    answered: Vec<u64>,
+    replaced: VecDeque<u64>,
     alone_until: Option<Instant>,
 }
 
@@ -51,6 +56,8 @@ impl Coder {
             ids,
             keys: 0,
             losses: VecDeque::new(),
+            answered: Vec::new(),
+            replaced: VecDeque::new(),
             alone_until: None,
         }
     }
@@ -77,7 +84,7 @@ impl Coder {
         self.encoder = encoder(self_contained);
         self.stream += 1;
         self.keys = 0;
-        self.losses.clear();
+        self.answered.clear();
         self.alone_until = self_contained.then(|| Instant::now() + ALONE_FOR);
     }
 
@@ -121,6 +128,10 @@ impl Coder {
         self.encoder.acknowledge(answer);
         // Of frames under way together, the first tells all.
         if self.encoder.state_losses() == before {
+            if !answer.state_lost && !self.answered.contains(&answer.instance) {
+                self.answered.push(answer.instance);
+                self.answered.truncate(RECEIVERS);
+            }
             return;
         }
         let now = Instant::now();
@@ -128,7 +139,25 @@ impl Coder {
         self.losses
             .retain(|loss| now.saturating_duration_since(*loss) < WITHIN);
         if self.losses.len() >= LOSSES {
+            self.losses.clear();
             self.begin(true);
+        } else if let Some(replaced) = self.replaced_by(answer.instance) {
+            self.replaced.push_back(replaced);
+            if self.replaced.len() > RECEIVERS {
+                self.replaced.pop_front();
+            }
+            self.begin(false);
+        }
+    }
+
+    /// The receiver in whose place this one seems to be: the only one that answered so far. The encoder takes them for
+    /// two that take turns, and would not build on what one of them does not hold; a new stream knows nothing of the
+    /// first. Where they do take turns, the first one answers again, and is believed.
+    fn replaced_by(&self, instance: u64) -> Option<u64> {
+        let is_back = |receiver| self.replaced.contains(&receiver);
+        match self.answered[..] {
+            [only] if only != instance && !is_back(instance) && !is_back(only) => Some(only),
+            _ => None,
         }
     }
 
