@@ -7,6 +7,8 @@ mod times;
 
 use std::sync::Arc;
 
+use zeroize::Zeroize;
+
 use crate::coder::{Coder, Column};
 use crate::dict::{Dict, Kind, LONGEST};
 use crate::error::{DecodeError, Result};
@@ -217,7 +219,11 @@ impl<'a, B: Book> Session<'a, B> {
         let start = self.buffers.scratch.len();
         c.text(bytes, len, &mut self.buffers.scratch)?;
         if !C::ENCODES {
-            self.book.define(kind, id, &self.buffers.scratch[start..])?;
+            let defined = self.book.define(kind, id, &self.buffers.scratch[start..]);
+            if kind == Kind::Key {
+                self.buffers.scratch[start..].zeroize();
+            }
+            defined?;
             self.buffers.scratch.truncate(start);
         }
         Ok(())

@@ -123,6 +123,9 @@ impl Stream {
             }
             Ok(())
         });
+        if self.book.defined.iter().any(|(kind, _)| *kind == Kind::Key) {
+            shop.text.wipe();
+        }
         if let Err(error) = result {
             out.truncate(first);
             self.book.roll_back();

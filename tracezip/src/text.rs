@@ -3,6 +3,8 @@
 use core::fmt;
 use std::sync::LazyLock;
 
+use zeroize::Zeroize;
+
 use crate::error::{DecodeError, Result};
 use crate::frame::TEXT_COMPRESSED;
 
@@ -15,6 +17,15 @@ const LEVEL: i32 = 4;
 const WINDOW_LOG: u32 = 20;
 /// What every zstd frame begins with, and ours leave out.
 const MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
+/// Bits of what follows the magic bytes: a frame that states its size.
+const STATES_SIZE: u8 = 0xe0;
+/// Room that decompressed text gets at first, and for each byte of the compressed; more once it is seen to need it.
+const LIKELY_ROOM: usize = 64 * 1024;
+const LIKELY_RATIO: usize = 32;
+/// Room that is kept for the next text.
+const LARGEST: usize = 1 << 20;
+/// What zstd says then.
+const TOO_SMALL: &str = "Destination buffer is too small";
 /// Shorter text is left as it is.
 const SHORTEST: usize = 48;
 
@@ -49,6 +60,21 @@ impl TextCompressor {
             Ok(len) if len < text.len() => (&self.out[MAGIC.len()..], TEXT_COMPRESSED),
             _ => (text, 0),
         }
+    }
+}
+
+impl TextCompressor {
+    /// Forgets the text, which has a key in it.
+    pub(crate) fn wipe(&mut self) {
+        self.out.zeroize();
+    }
+}
+
+impl TextDecompressor {
+    /// Forgets the text, which has a key in it.
+    pub(crate) fn wipe(&mut self) {
+        self.frame.zeroize();
+        self.out.zeroize();
     }
 }
 
@@ -114,14 +140,28 @@ impl TextDecompressor {
         let Some(context) = &mut self.context else {
             return Err(DecodeError::Corrupt("no decompressor"));
         };
-        self.out.clear();
-        self.out.reserve(len);
+        // A stated size would be believed before anything is there to show for it.
+        if text.first().is_none_or(|flags| flags & STATES_SIZE != 0) {
+            return Err(DecodeError::Corrupt("the compressed text"));
+        }
         self.frame.clear();
         self.frame.extend_from_slice(&MAGIC);
         self.frame.extend_from_slice(text);
-        match context.decompress_to_buffer(&self.frame, &mut self.out) {
-            Ok(written) if written == len => Ok(&self.out),
-            _ => Err(DecodeError::Corrupt("the compressed text")),
+        let mut room = len.min(LIKELY_ROOM + LIKELY_RATIO * text.len());
+        loop {
+            if self.out.capacity() < room || self.out.capacity() > LARGEST.max(room) {
+                // Made anew, not moved: there is nothing in it to keep.
+                self.out = Vec::new();
+                self.out.reserve_exact(room);
+            }
+            self.out.clear();
+            match context.decompress_to_buffer(&self.frame, &mut self.out) {
+                Ok(written) if written == len => return Ok(&self.out),
+                Err(error) if room < len && error.to_string() == TOO_SMALL => {
+                    room = len.min(4 * room);
+                }
+                _ => return Err(DecodeError::Corrupt("the compressed text")),
+            }
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use core::hint::select_unpredictable;
 
+use zeroize::Zeroize;
+
 use super::{Coder, LEAST, Model, SCALE_BITS, Sink, WORD_BITS};
 use crate::error::Result;
 
@@ -26,6 +28,11 @@ impl Writer {
         self.filled = 0;
         self.bits.clear();
         self.text.clear();
+    }
+
+    /// Forgets the text, which has a key in it.
+    pub(crate) fn wipe(&mut self) {
+        self.text.zeroize();
     }
 
     /// Ends the streams: symbols, bits, text. Whoever has read all symbols is left with the hash.

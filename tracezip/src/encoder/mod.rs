@@ -387,6 +387,10 @@ impl Encoder {
         };
         let text_len = raw_text.len();
         frame::put(&head, &streams, text_len, hash, out);
+        if self.book.defined.iter().any(|(kind, _)| *kind == Kind::Key) {
+            sink.writer().wipe();
+            self.text.wipe();
+        }
         if !self.self_contained {
             self.keep(retained);
         }
