@@ -50,17 +50,20 @@ fn file(number: usize, path: &Path, bytes: &[u8], options: &Options) -> Result<(
         }
     }
     let per_span = |bytes: f64| bytes / spans.max(1) as f64;
-    println!(
+    say!(
         "{}: {spans} spans, {:.2} bytes each",
         path.display(),
         per_span(size as f64)
     );
-    println!(
+    say!(
         "{:>8} {:>8} {:>8} {:>8}  bytes and symbols a span",
-        "coded", "raw", "text", "symbols"
+        "coded",
+        "raw",
+        "text",
+        "symbols"
     );
     for column in inspection.columns() {
-        println!(
+        say!(
             "{:>8.3} {:>8.3} {:>8.3} {:>8.3}  {}",
             per_span(column.coded),
             per_span(column.raw),

@@ -5,6 +5,16 @@
     reason = "a command line tool"
 )]
 
+/// Prints a line. Whoever closed the pipe has read enough.
+macro_rules! say {
+    ($($line:tt)*) => {{
+        use std::io::Write;
+        if writeln!(std::io::stdout(), $($line)*).is_err() {
+            std::process::exit(0);
+        }
+    }};
+}
+
 mod arguments;
 mod corpus;
 mod files;

@@ -97,7 +97,7 @@ impl Figures {
     }
 
     fn print(&self, name: &str) {
-        println!(
+        say!(
             "{name:<32} {:>8} {:>8.1} {:>7.2} {:>7.2} {:>8.2} {:>8.0} {:>8.0} {:>8.0} {:>5} {:>8}",
             self.spans,
             self.per_span(self.raw),
@@ -120,7 +120,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let mut total = Figures::default();
     let mut files = Vec::new();
     if !options.json {
-        println!(
+        say!(
             "{:<32} {:>8} {:>8} {:>7} {:>7} {:>8} {:>8} {:>8} {:>8} {:>5} {:>8}",
             "bytes a span",
             "spans",
@@ -149,7 +149,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         total.add(&figures);
     }
     if options.json {
-        println!("{:#}", json!({ "files": files, "total": total.json() }));
+        say!("{:#}", json!({ "files": files, "total": total.json() }));
     } else {
         total.print("total");
     }
