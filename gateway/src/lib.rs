@@ -23,9 +23,9 @@ mod tenancy;
 
 pub use config::value::Endpoint;
 pub use config::{
-    Admin, Auth, Bounds, Certificates, Compression, Config, ConfigError, FileOutput, Format, Level,
-    Log, OtlpOutput, OutputConfig, OutputTls, PrivateKey, Receivers, SecretFile, ServerTlsConfig,
-    Shutdown, Sync, Token, TracezipOutput, value,
+    Admin, Auth, Bounds, Certificates, Compression, Config, ConfigError, FileOutput, Format,
+    KafkaOutput, Level, Log, OtlpOutput, OutputConfig, OutputTls, PrivateKey, Receivers, Sasl,
+    SecretFile, ServerTlsConfig, Shutdown, Sync, Token, TracezipOutput, value,
 };
 pub use gateway::{DEFAULT_FILE, Gateway, GatewayError, check};
 pub use link::TlsError;

@@ -92,6 +92,7 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     tested(RECEIVER, Features::Just("tls,tracezip")),
     linted(RECEIVER, Features::Nothing),
     tested(GATEWAY, Features::Default),
+    linted(GATEWAY, Features::Just("kafka")),
     tested(KERNELS, Features::Default),
     tested(TRACEZIP, Features::Default),
     linted(TRACEZIP, Features::Just("cli")),

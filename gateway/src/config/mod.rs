@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 pub use files::{Certificates, PrivateKey, SecretFile};
 pub use outputs::{
-    Compression, FileOutput, OtlpOutput, OutputConfig, OutputTls, Sync, TracezipOutput,
+    Compression, FileOutput, KafkaOutput, OtlpOutput, OutputConfig, OutputTls, Sasl, Sync,
+    TracezipOutput,
 };
 pub use text::ConfigError;
 use value::{Count, HeaderName, Listener, Secret, Size, Text, Time};

@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::files::{Certificates, PrivateKey};
-use super::value::{Count, Endpoint, FilePath, HeaderName, HeaderValue, Size, Text, Time};
+use super::value::{
+    Broker, Count, Endpoint, FilePath, HeaderName, HeaderValue, Secret, Size, Text, Time,
+};
 
 /// One output.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -19,6 +21,8 @@ pub enum OutputConfig {
     Tracezip(TracezipOutput),
     /// A file of length-delimited requests.
     File(FileOutput),
+    /// A topic of Kafka; with the feature `kafka`.
+    Kafka(KafkaOutput),
 }
 
 /// OTLP to a server.
@@ -269,4 +273,54 @@ pub enum Sync {
     Process,
     /// When the disk has it: outlives the machine's power.
     Machine,
+}
+
+/// A topic of Kafka, a record a request.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KafkaOutput {
+    /// Some of the cluster's brokers; the others are learnt from them.
+    pub brokers: Vec<Broker>,
+    /// Default: `otlp_spans`, as the Collector's Kafka receiver has it.
+    #[serde(default = "topic")]
+    pub topic: Text,
+    /// Of the records. Default: zstd.
+    #[serde(default = "zstd")]
+    pub compression: Compression,
+    /// Default: plain text.
+    pub tls: Option<OutputTls>,
+    /// SASL/PLAIN. Default: nobody logs in.
+    pub sasl: Option<Sasl>,
+    /// For a request, connecting included. Default: 10 s.
+    #[serde(default = "ten_seconds")]
+    pub timeout: Time,
+    /// Requests that are under way at once; others wait. Default: 64.
+    #[serde(default = "sixty_four")]
+    pub concurrency: Count,
+}
+
+fn topic() -> Text {
+    Text("otlp_spans".to_owned())
+}
+
+fn zstd() -> Compression {
+    Compression::Zstd
+}
+
+fn ten_seconds() -> Time {
+    Time(Duration::from_secs(10))
+}
+
+fn sixty_four() -> Count {
+    Count(64)
+}
+
+/// Who logs in, by SASL/PLAIN.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sasl {
+    /// The name.
+    pub username: Text,
+    /// The password.
+    pub password: Secret,
 }

@@ -77,6 +77,8 @@ leaves! {
     Time(Duration) by time;
     /// `HOST:PORT` to listen on.
     Listen(String) by listen;
+    /// `HOST:PORT` of a broker.
+    Broker(String) by broker;
     /// A number of at least 1.
     Count(usize) by count;
     /// A header's name.
@@ -98,7 +100,7 @@ macro_rules! shown {
         }
     )*};
 }
-shown!(Text FilePath Size Time Listen Count HeaderName);
+shown!(Text FilePath Size Time Listen Broker Count HeaderName);
 
 fn text(text: &str) -> Result<String, String> {
     if text.is_empty() {
@@ -181,6 +183,12 @@ pub fn listen(text: &str) -> Result<String, String> {
         ));
     }
     Ok(text.to_owned())
+}
+
+fn broker(text: &str) -> Result<String, String> {
+    listen(text)
+        .ok()
+        .ok_or_else(|| format!("`{text}` is no broker: write HOST:PORT, such as kafka:9092"))
 }
 
 fn count(text: &str) -> Result<usize, String> {

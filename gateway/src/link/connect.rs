@@ -111,7 +111,8 @@ impl Tls {
     }
 }
 
-fn client(config: &OutputTls) -> Result<ClientConfig, TlsError> {
+/// The configuration of a client, without protocols.
+pub(crate) fn client(config: &OutputTls) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = match &config.ca {
         Some(authorities) => authorities.roots()?,

@@ -20,6 +20,8 @@ use crate::delivery::Delivery;
 use compress::Compressors;
 use connect::Connector;
 pub use connect::TlsError;
+#[cfg(feature = "kafka")]
+pub(crate) use connect::client as tls_client;
 
 /// Answers are some bytes; what is longer than this is none.
 const MAX_ANSWER_BYTES: usize = 1 << 20;

@@ -1,6 +1,8 @@
 //! Where batches go.
 
 mod file;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod otlp;
 mod tracezip;
 
@@ -32,6 +34,9 @@ pub enum OutputError {
     /// A file cannot be used.
     #[error(transparent)]
     File(#[from] RecordError),
+    /// There is no Kafka in this build.
+    #[error("built without Kafka: build with the feature `kafka`")]
+    NoKafka,
 }
 
 /// One destination, with its account.
@@ -48,6 +53,8 @@ enum Target {
     Otlp(otlp::Otlp),
     Tracezip(tracezip::Tracezip),
     File(file::Files),
+    #[cfg(feature = "kafka")]
+    Kafka(Box<kafka::Kafka>),
 }
 
 /// What is to be said of failures, which is not each of them.
@@ -111,6 +118,15 @@ impl Output {
                 // One file is written by one at a time.
                 (Target::File(file::Files::open(config)?), 1)
             }
+            #[cfg(not(feature = "kafka"))]
+            OutputConfig::Kafka(_) => return Err(OutputError::NoKafka),
+            #[cfg(feature = "kafka")]
+            OutputConfig::Kafka(config) => {
+                metrics.name = format!("kafka:{}", config.topic.0);
+                metrics.kind = "kafka";
+                let target = Box::new(kafka::Kafka::new(config)?);
+                (Target::Kafka(target), config.concurrency.0)
+            }
         };
         if number > 1 {
             metrics.name = format!("{number}:{}", metrics.name);
@@ -133,6 +149,8 @@ impl Output {
             Target::Otlp(otlp) => otlp.deliver(batch).await,
             Target::Tracezip(tracezip) => tracezip.deliver(batch).await,
             Target::File(file) => file.deliver(batch).await,
+            #[cfg(feature = "kafka")]
+            Target::Kafka(kafka) => kafka.deliver(batch).await,
         };
         if !doubtful && !delivery.is_ambiguous() {
             doubt.settle();

@@ -203,3 +203,27 @@ async fn metrics_are_well_formed() {
     }
     assert!(series.len() > 50, "{text}");
 }
+
+const KAFKA: &str = "outputs: [{ kafka: { brokers: ['127.0.0.1:1'], timeout: 1s } }]";
+
+#[cfg(not(feature = "kafka"))]
+#[test]
+fn kafka_in_a_build_without_it_is_named_by_the_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.yaml");
+    std::fs::write(&path, KAFKA).unwrap();
+    let mut command = command();
+    let output = command.arg("--check").arg("--config").arg(&path).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("feature `kafka`"), "{said}");
+}
+
+#[cfg(feature = "kafka")]
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_that_is_away_is_503() {
+    let gateway = gateway(KAFKA).await;
+    let url = format!("http://{}", gateway.http_addr().unwrap());
+    assert_eq!(post(&url, PROTOBUF, &[], &encoded(1, 1)).await.status, 503);
+}
