@@ -162,7 +162,7 @@ impl Link {
             wire_bytes,
             coding: Coding::Unsaid,
         };
-        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+        match tokio::time::timeout(self.timeout, self.exchange(kind, request)).await {
             Err(_) => answer(Delivery::Unavailable {
                 retry_after: None,
                 message: format!("no answer within {:?}", self.timeout),
@@ -181,7 +181,7 @@ impl Link {
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Reply, Delivery> {
+    async fn exchange(&self, kind: Kind, request: Request<Full<Bytes>>) -> Result<Reply, Delivery> {
         let response =
             self.client
                 .request(request)
@@ -201,8 +201,8 @@ impl Link {
                     trailers,
                 })
             }
-            // The head of an answer over HTTP says all that matters.
-            Err(_) if !self.endpoint.grpc => Ok(Reply {
+            // The head of an answer over HTTP says all that matters, but to a frame.
+            Err(_) if !self.endpoint.grpc && kind != Kind::Frame => Ok(Reply {
                 response: Response::from_parts(parts, Bytes::new()),
                 trailers: HeaderMap::new(),
             }),

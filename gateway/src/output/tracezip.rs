@@ -195,9 +195,8 @@ fn heard(answer: Answer) -> Heard<Delivery> {
     }
     match (&delivery, answer.coding) {
         // Whoever takes anything and says nothing of the frame has not understood it.
-        (Delivery::Accepted | Delivery::Partial { .. }, _) | (_, Coding::Unknown) => {
-            Heard::NotSpoken
-        }
+        (Delivery::Accepted | Delivery::Partial { .. }, _) => Heard::NotSpoken { taken: true },
+        (_, Coding::Unknown) => Heard::NotSpoken { taken: false },
         (_, Coding::StateLost) => Heard::StateLost,
         (_, Coding::Malformed) => Heard::Malformed,
         _ => Heard::Failed {

@@ -26,8 +26,9 @@ pub(crate) enum Heard<D> {
         acknowledgement: Option<Acknowledgement>,
         delivery: D,
     },
-    /// It took the frame for something else, or does not know the coding.
-    NotSpoken,
+    /// It took the frame for something else, or does not know the coding. `taken`: it said that all was well, and
+    /// nothing of the frame.
+    NotSpoken { taken: bool },
     /// It lacks what the frame builds on, and its acknowledgement got lost on the way.
     StateLost,
     /// It says that the frame is broken, be it because it does not speak tracezip.

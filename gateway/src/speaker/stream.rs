@@ -148,7 +148,7 @@ impl Stream {
             Memory::NotUntil(_) => return Err(Route::NotSpoken),
             Memory::Unknown => match self.probe(carrier).await {
                 Heard::Answered { .. } => negotiation.speaks(),
-                Heard::NotSpoken | Heard::Malformed | Heard::StateLost => {
+                Heard::NotSpoken { .. } | Heard::Malformed | Heard::StateLost => {
                     negotiation.does_not(Instant::now());
                     return Err(Route::NotSpoken);
                 }
@@ -173,7 +173,9 @@ impl Stream {
                     return Ok((delivery, Route::Tracezip));
                 }
                 Heard::Failed { delivery, .. } => return Ok((delivery, Route::Tracezip)),
-                Heard::NotSpoken => {
+                Heard::NotSpoken { taken } => {
+                    // Whoever said so may have understood it, and the answer was cut out on the way.
+                    *doubtful |= taken;
                     negotiation.does_not(Instant::now());
                     return Err(Route::NotSpoken);
                 }
