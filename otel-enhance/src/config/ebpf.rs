@@ -37,6 +37,7 @@ pub struct EbpfSettings {
     pub(crate) page_faults: bool,
     pub(crate) publish: bool,
     pub(crate) pinned_map: Option<PathBuf>,
+    pub(crate) btf: Option<PathBuf>,
     pub(crate) profile_interval: Duration,
     pub(crate) profile_folder: Option<PathBuf>,
     pub(crate) otlp_profiles: bool,
@@ -54,6 +55,7 @@ impl Default for EbpfSettings {
             page_faults: true,
             publish: true,
             pinned_map: None,
+            btf: None,
             profile_interval: Duration::from_secs(60),
             profile_folder: None,
             otlp_profiles: false,
@@ -164,6 +166,14 @@ impl EbpfSettings {
     #[must_use]
     pub const fn with_profile_interval(mut self, interval: Duration) -> Self {
         self.profile_interval = interval;
+        self
+    }
+
+    /// Where the kernel's BTF is. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_btf(mut self, path: impl Into<PathBuf>) -> Self {
+        self.btf = Some(path.into());
         self
     }
 

@@ -54,6 +54,8 @@ mod hooks {
         _pool: crate::extensions::performance::PoolGuard,
         #[cfg(feature = "tracezip")]
         _ids: crate::extensions::tracezip::RingGuard,
+        #[cfg(feature = "ebpf")]
+        _ebpf: crate::extensions::ebpf::SessionGuard,
     }
 
     pub(super) extern "C" fn prepare() {
@@ -65,6 +67,8 @@ mod hooks {
                     _pool: crate::extensions::performance::PoolGuard::lock(),
                     #[cfg(feature = "tracezip")]
                     _ids: crate::extensions::tracezip::RingGuard::lock(),
+                    #[cfg(feature = "ebpf")]
+                    _ebpf: crate::extensions::ebpf::SessionGuard::lock(),
                 });
             }
         });

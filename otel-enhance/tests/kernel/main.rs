@@ -14,5 +14,6 @@ mod chaos;
 mod common;
 mod futures;
 mod law;
+mod pinned;
 mod shares;
 mod tiers;

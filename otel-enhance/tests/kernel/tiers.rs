@@ -64,6 +64,27 @@ fn without_capabilities_outermost_spans_have_the_kernels_own_accounts() {
 }
 
 #[test]
+fn without_btf_outermost_spans_have_the_kernels_own_accounts() {
+    let _alone = alone();
+    for path in BOTH {
+        let settings = EbpfSettings::new().with_btf("/nonexistent/btf");
+        let (guard, kept) = install_with(path, |pipeline| pipeline.with_ebpf_settings(settings));
+        let ebpf = guard.ebpf().unwrap();
+        assert_eq!(ebpf.tier(), Tier::Samples, "{}", ebpf.status());
+        assert!(ebpf.status().refusals[0].contains("ReadBtf"));
+        outer();
+        guard.shutdown().unwrap();
+        let spans = kept.take();
+        let outer = spans
+            .iter()
+            .find(|span| span.name.ends_with("outer"))
+            .unwrap();
+        let waiting = number(outer, "otel_enhance.waiting.time").unwrap();
+        assert!(waiting >= 9_000_000, "{waiting}");
+    }
+}
+
+#[test]
 fn capabilities_dropped_after_the_install_change_nothing() {
     const TEST: &str = "tiers::capabilities_dropped_after_the_install_change_nothing";
     if !is("drops") {

@@ -21,14 +21,18 @@ pub(crate) fn load(span: &mut SpanData) {
     let (trace_id, span_id) = (context.trace_id().to_bytes(), context.span_id().to_bytes());
     let mut figures = Figures::NONE;
     if thread::ended(&trace_id, span_id, None, &mut figures) == Found::Figures {
-        // Most are as simple as that, and need no room on the heap.
-        let value = match figures.only_active() {
-            Some(nanos) => Value::I64(nanos),
-            None => Value::Array(Array::I64(figures.to_numbers().to_vec())),
-        };
-        span.attributes
-            .push(KeyValue::new(Key::from_static_str(KEY), value));
+        span.attributes.push(fold(&figures));
     }
+}
+
+/// All figures in one attribute.
+pub(crate) fn fold(figures: &Figures) -> KeyValue {
+    // Most are as simple as that, and need no room on the heap.
+    let value = match figures.only_active() {
+        Some(nanos) => Value::I64(nanos),
+        None => Value::Array(Array::I64(figures.to_numbers().to_vec())),
+    };
+    KeyValue::new(Key::from_static_str(KEY), value)
 }
 
 /// Turns what a span carries into attributes.

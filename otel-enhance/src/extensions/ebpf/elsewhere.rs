@@ -27,6 +27,15 @@ pub(super) mod running {
         }
     }
 
+    /// There is nothing to lock.
+    pub(crate) struct SessionGuard;
+
+    impl SessionGuard {
+        pub(crate) const fn lock() -> Self {
+            Self
+        }
+    }
+
     /// Keeps nothing open.
     #[derive(Clone, Debug)]
     pub(crate) struct EbpfLease(Arc<Running>);

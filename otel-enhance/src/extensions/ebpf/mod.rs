@@ -68,6 +68,8 @@ mod processor;
 use system::{running, thread};
 
 pub use crate::config::{EbpfSettings, EbpfSpans};
+#[cfg(feature = "performance")]
+pub(crate) use carried::fold;
 pub(crate) use carried::unload;
 #[cfg(feature = "performance")]
 pub(crate) use figures::{ATTRIBUTES, Figures};
@@ -80,7 +82,7 @@ pub use processor::{EbpfSpanExporter, EbpfSpanProcessor, EbpfTracerExtension};
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 pub use profile::{Frame, Profile, ProfileAccount, ProfileKind, ProfileSample};
-pub(crate) use running::{EbpfLease, open};
+pub(crate) use running::{EbpfLease, SessionGuard, open};
 pub use status::{EbpfStatus, Tier};
 pub(crate) use thread::mark;
 #[cfg(feature = "performance")]

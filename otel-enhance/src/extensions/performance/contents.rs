@@ -571,6 +571,28 @@ impl Contents {
         &mut self,
         scope_of: impl FnOnce(Scope) -> InstrumentationScope,
     ) -> SpanData {
+        self.take_as(scope_of, false)
+    }
+
+    /// The same for an exporter of ours, which turns what the span did into attributes, behind the limits.
+    #[inline(always)]
+    pub(super) fn take_folded(
+        &mut self,
+        scope_of: impl FnOnce(Scope) -> InstrumentationScope,
+    ) -> SpanData {
+        self.take_as(scope_of, true)
+    }
+
+    #[cfg_attr(
+        not(feature = "ebpf"),
+        expect(unused_variables, reason = "there is nothing to fold")
+    )]
+    #[inline(always)]
+    fn take_as(
+        &mut self,
+        scope_of: impl FnOnce(Scope) -> InstrumentationScope,
+        is_folded: bool,
+    ) -> SpanData {
         let Cold {
             attributes: more,
             dropped_attributes,
@@ -604,9 +626,13 @@ impl Contents {
             };
             if let Some(figures) = self.figures(nanos) {
                 attributes.reserve(ebpf::ATTRIBUTES);
-                figures.each(nanos, |name, value| {
-                    attributes.push(KeyValue::new(Key::from_static_str(name), value));
-                });
+                if is_folded {
+                    attributes.push(ebpf::fold(&figures));
+                } else {
+                    figures.each(nanos, |name, value| {
+                        attributes.push(KeyValue::new(Key::from_static_str(name), value));
+                    });
+                }
             }
         }
         SpanData {

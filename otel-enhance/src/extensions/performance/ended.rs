@@ -76,7 +76,7 @@ impl Ended {
     #[inline(always)]
     pub(super) fn put_into(mut self, batch: &mut Vec<SpanData>) {
         if let Some(record) = self.0.as_mut() {
-            record.with(|contents| batch.push(contents.take(official)));
+            record.with(|contents| batch.push(contents.take_folded(official)));
         }
     }
 }

@@ -17,7 +17,7 @@ use super::ended::Ended;
 use super::engine::{Deliver, Engine};
 use super::written::{WrittenScope, WrittenSpan, WrittenSpans};
 use crate::config::{self, SpanLimits};
-use crate::encode::{EncodeSpan as _, SpanWriter, ValueRef};
+use crate::encode::{SpanWriter, ValueRef};
 use crate::export::ErasedExporter;
 use crate::export::encoded::EncodedSink;
 use crate::span::Scope;
@@ -142,7 +142,7 @@ impl Writer {
         contents.note_name();
         let view = contents.view(self.scopes[scope].official());
         let mut check = Check::new(limits);
-        view.attributes(|key, value| check.see(key, value));
+        view.given_attributes(&mut |key, value| check.see(key, value));
         if check.right && view.beside().all(|list| Check::of(list, limits)) {
             self.spans.write(&view);
         } else {

@@ -9,7 +9,7 @@
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::Resource;
@@ -47,6 +47,19 @@ struct Published {
 unsafe impl Send for Published {}
 
 static PUBLISHED: Mutex<Option<Published>> = Mutex::new(None);
+
+/// The lock on it.
+pub(super) struct PublishedGuard {
+    _lock: MutexGuard<'static, Option<Published>>,
+}
+
+impl PublishedGuard {
+    pub(super) fn lock() -> Self {
+        Self {
+            _lock: PUBLISHED.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
 
 /// Publishes what describes this process, or publishes it anew; says nothing where the kernel does not let it.
 pub(super) fn publish(resource: &Resource, epoch: u32) {

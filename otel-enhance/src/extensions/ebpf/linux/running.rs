@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
 
 use opentelemetry_sdk::Resource;
 use otel_enhance_ebpf::loader::{self, Options, PinnedContexts, Registrar, Session, ThreadSlot};
@@ -52,6 +52,9 @@ impl Running {
             .with_max_threads(settings.max_threads)
             .with_page_faults(settings.page_faults);
         options = profile::options(options, settings);
+        if let Some(btf) = &settings.btf {
+            options = options.with_btf(btf);
+        }
         let is_observing = observer::install();
         let (mut session, tier, refusals) = match Session::load(&options) {
             // Nobody would say which span is active, and samples alone are what others are for.
@@ -167,6 +170,21 @@ fn ahead() -> u64 {
         .map(|_| reading())
         .min()
         .map_or(0, |(_, ahead)| ahead)
+}
+
+/// The locks on what is open and published, which a fork holds so that the child finds them free.
+pub(crate) struct SessionGuard {
+    _current: RwLockWriteGuard<'static, Current>,
+    _published: process_context::PublishedGuard,
+}
+
+impl SessionGuard {
+    pub(crate) fn lock() -> Self {
+        Self {
+            _current: CURRENT.write().unwrap_or_else(PoisonError::into_inner),
+            _published: process_context::PublishedGuard::lock(),
+        }
+    }
 }
 
 /// What a thread needs of the session.

@@ -59,6 +59,36 @@ impl Contents {
 }
 
 impl<'a> View<'a> {
+    /// Those that limits are about: without what the span did.
+    #[inline(always)]
+    pub(in super::super) fn given_attributes<'b>(
+        &'b self,
+        visit: &mut impl FnMut(&'b str, ValueRef<'b>),
+    ) {
+        let (inline, more) = (self.contents.inline.as_slice(), &self.cold.attributes);
+        let inline = inline.iter().map(|attribute| match attribute.seen() {
+            Seen::Text(text) => (attribute.key(), ValueRef::String(text)),
+            Seen::Value(value) => (attribute.key(), ValueRef::from(value)),
+        });
+        let more = more
+            .iter()
+            .map(|attribute| (attribute.key.as_str(), ValueRef::from(&attribute.value)));
+        let mut code = self.contents.code;
+        let mut left = usize::from(self.contents.code_at);
+        for (key, value) in inline.chain(more) {
+            if left == 0
+                && let Some(code) = code.take()
+            {
+                visit_code(code, visit);
+            }
+            left = left.wrapping_sub(1);
+            visit(key, value);
+        }
+        if let Some(code) = code {
+            visit_code(code, visit);
+        }
+    }
+
     /// The attributes of each event and each link.
     pub(in super::super) fn beside(&self) -> impl Iterator<Item = &'a [KeyValue]> {
         let events = self.cold.events.iter().map(|event| &event.attributes[..]);
@@ -132,28 +162,7 @@ impl EncodeSpan for View<'_> {
 
     #[inline(always)]
     fn attributes<'a>(&'a self, mut visit: impl FnMut(&'a str, ValueRef<'a>)) {
-        let (inline, more) = (self.contents.inline.as_slice(), &self.cold.attributes);
-        let inline = inline.iter().map(|attribute| match attribute.seen() {
-            Seen::Text(text) => (attribute.key(), ValueRef::String(text)),
-            Seen::Value(value) => (attribute.key(), ValueRef::from(value)),
-        });
-        let more = more
-            .iter()
-            .map(|attribute| (attribute.key.as_str(), ValueRef::from(&attribute.value)));
-        let mut code = self.contents.code;
-        let mut left = usize::from(self.contents.code_at);
-        for (key, value) in inline.chain(more) {
-            if left == 0
-                && let Some(code) = code.take()
-            {
-                visit_code(code, &mut visit);
-            }
-            left = left.wrapping_sub(1);
-            visit(key, value);
-        }
-        if let Some(code) = code {
-            visit_code(code, &mut visit);
-        }
+        self.given_attributes(&mut visit);
         #[cfg(feature = "ebpf")]
         self.contents
             .each_figure(|name, value| visit(name, ValueRef::I64(value)));
