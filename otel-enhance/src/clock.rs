@@ -26,7 +26,7 @@ pub(crate) mod ticks;
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Mutex, OnceLock, TryLockError};
-#[cfg(any(feature = "performance", test))]
+#[cfg(feature = "performance")]
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::ticks::{Machine, TimeSource};
@@ -450,18 +450,18 @@ fn read<S: TimeSource>(source: &S) -> Reading {
     best.1
 }
 
-#[cfg(any(feature = "performance", test))]
 /// Nanoseconds since 1970 as the official API has them.
+#[cfg(feature = "performance")]
 pub(crate) fn system_time(nanos: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(nanos)
 }
 
-#[cfg(any(feature = "performance", test))]
 /// The other way; `None` for what does not fit: before 1970 and after 2554.
+#[cfg(feature = "performance")]
 pub(crate) fn nanos_since_1970(time: SystemTime) -> Option<u64> {
     let since_1970 = time.duration_since(UNIX_EPOCH).ok()?;
     u64::try_from(since_1970.as_nanos()).ok()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "performance"))]
 mod tests;

@@ -188,8 +188,8 @@ fn with<R>(f: impl FnOnce(&mut Thread) -> R) -> R {
     })
 }
 
-#[cfg(feature = "performance")]
 /// The fast path has started a span, at this time.
+#[cfg(feature = "performance")]
 #[inline(always)]
 pub(crate) fn started(span_id: [u8; 8], time: u64) {
     if EPOCH.load(Ordering::Relaxed) != 0 {
