@@ -97,24 +97,22 @@ pub(crate) fn table(truths: &[Truth], spans: &[SpanData]) -> String {
 }
 
 fn notes(truth: &Truth, span: &SpanData) -> String {
-    let mut notes = truth.note.to_owned();
-    if let Some(polls) = number(span, "otel_enhance.polls") {
-        let between = nanoseconds(span, "otel_enhance.between_polls.time").unwrap_or_default();
-        let _ = write!(
-            notes,
-            "{polls} polls, {:.1} ms of {:.1} between them",
-            between.as_secs_f64() * 1e3,
-            truth.wall.as_secs_f64() * 1e3
-        );
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let mut notes = Vec::new();
+    if !truth.note.is_empty() {
+        notes.push(truth.note.to_owned());
     }
     if let Some(waiting) = nanoseconds(span, "otel_enhance.waiting.time") {
-        let _ = write!(
-            notes,
-            "{:.1} ms blocked or in a run queue",
-            waiting.as_secs_f64() * 1e3
-        );
+        notes.push(format!("{:.1} ms blocked or in a run queue", ms(waiting)));
     }
-    notes
+    if let Some(polls) = number(span, "otel_enhance.polls") {
+        let between = nanoseconds(span, "otel_enhance.between_polls.time").unwrap_or_default();
+        let (between, wall) = (ms(between), ms(truth.wall));
+        notes.push(format!(
+            "{polls} polls, {between:.1} ms of {wall:.1} between them"
+        ));
+    }
+    notes.join("; ")
 }
 
 fn cell(time: Option<Duration>, width: usize) -> String {

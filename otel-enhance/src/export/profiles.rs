@@ -135,7 +135,30 @@ fn beside_traces(endpoint: &str) -> Result<String, InitError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::config::{Compression, TlsSettings};
+
+    /// Run by the test stage `profiles`, which starts a Collector.
+    #[test]
+    #[ignore = "needs a Collector: cargo xtask test --only profiles"]
+    fn the_collector_takes_profiles_over_grpc_and_answers() {
+        let endpoint = std::env::var("OTEL_ENHANCE_PROFILES_GRPC").unwrap();
+        let settings = OtlpSettings {
+            protocol: Protocol::Grpc,
+            endpoint,
+            headers: Vec::new(),
+            compression: Compression::None,
+            timeout: Duration::from_secs(10),
+            tls: TlsSettings::default(),
+        };
+        let sender = ProfileSender::new(settings, None, Log::with_handler(None)).unwrap();
+        // An empty group, in whose name no dictionary is needed.
+        sender.send(vec![0x0a, 0x00]).unwrap();
+        // The server reads it as a message: this is none.
+        sender.send(vec![0x0a, 0x7f]).unwrap_err();
+    }
 
     #[test]
     fn profiles_go_beside_traces_and_nowhere_by_guess() {

@@ -203,5 +203,17 @@ fn sender(
                 .to_owned(),
         });
     }
-    ProfileSender::new(settings.otlp.clone(), endpoint, log.clone()).map(Some)
+    match ProfileSender::new(settings.otlp.clone(), endpoint, log.clone()) {
+        Ok(sender) => Ok(Some(sender)),
+        // Said in code, it is a mistake there.
+        Err(error) if endpoint.is_some() => Err(error),
+        // Where spans go may come from the environment, which never stops a service.
+        Err(error) => {
+            log.report(
+                ReportKind::Diagnostic,
+                format!("profiles are not sent: {error}"),
+            );
+            Ok(None)
+        }
+    }
 }

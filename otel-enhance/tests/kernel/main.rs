@@ -15,5 +15,6 @@ mod common;
 mod futures;
 mod law;
 mod pinned;
+mod profiles;
 mod shares;
 mod tiers;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::features::EXAMPLES;
+use crate::features::{EXAMPLES, LIBRARY};
 use crate::peers::{COLLECTOR, PPROF, Peers};
 use crate::process::{cargo, program, read, show};
 use crate::targets::root;
@@ -119,17 +119,25 @@ impl Drop for Running {
     }
 }
 
-/// What the Collector received, over HTTP: each sample's link is a span that it received as well.
+/// An address that nobody listens at.
+fn address() -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0");
+    let address = listener.and_then(|listener| listener.local_addr());
+    let address = address.map_err(Error::io("bind", "127.0.0.1:0"))?;
+    Ok(address.to_string())
+}
+
+/// What the Collector received, over HTTP: each sample's link is a span that it received as well. And over gRPC, that
+/// it answers.
 fn collector(collector: &Path, example: &Path, folder: &Path) -> Result<()> {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map_err(Error::io("bind", "127.0.0.1:0"))?
-        .port();
-    let address = format!("127.0.0.1:{port}");
+    let (address, grpc) = (address()?, address()?);
     let file = |name: &str| folder.join(name);
     let exporter = |path: PathBuf| json!({ "path": path, "flush_interval": "100ms" });
     let config = json!({
-        "receivers": { "otlp": { "protocols": { "http": { "endpoint": address } } } },
+        "receivers": { "otlp": { "protocols": {
+            "http": { "endpoint": address },
+            "grpc": { "endpoint": grpc },
+        } } },
         "exporters": {
             "file/traces": exporter(file("traces.json")),
             "file/profiles": exporter(file("profiles.json")),
@@ -168,7 +176,20 @@ fn collector(collector: &Path, example: &Path, folder: &Path) -> Result<()> {
         found = linked(&file("traces.json"), &file("profiles.json"));
         found.is_ok()
     });
+    let over_grpc = show(
+        cargo()
+            .args([
+                "test",
+                "-p",
+                LIBRARY,
+                "--features",
+                "testing,ebpf,otlp-grpc",
+            ])
+            .args(["--lib", "--", "over_grpc_and_answers", "--ignored"])
+            .env("OTEL_ENHANCE_PROFILES_GRPC", format!("http://{grpc}")),
+    );
     drop(running);
+    over_grpc?;
     match (written, found) {
         (Ok(()), Ok(links)) => {
             println!("the Collector has profiles with links to {links} of its spans");
