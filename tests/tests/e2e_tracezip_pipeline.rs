@@ -90,7 +90,7 @@ fn init_with_tracezip_sends_frames_over_grpc_from_the_fast_path() {
                 exporter = otlp_grpc,
                 endpoint = loopback.grpc(),
                 performance,
-                tracezip,
+                tracezip(level = 12),
             )
             .unwrap();
             work(&guard, 1000);
@@ -173,6 +173,9 @@ fn tracezip_beside_what_has_no_protobuf_destination_is_an_error_that_says_so() {
                     .install_batch(),
                 new_enhanced_pipeline()
                     .with_tracezip_fleet_key("no key")
+                    .install_batch(),
+                new_enhanced_pipeline()
+                    .with_tracezip_level(23)
                     .install_batch(),
             ];
             for refused in refused {

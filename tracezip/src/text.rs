@@ -12,7 +12,7 @@ use crate::frame::TEXT_COMPRESSED;
 static DICTIONARY: &[u8] = include_bytes!("../dictionary/v1.bin");
 
 /// Level 7 would save a third of a percent of the bytes, and cost up to ten of the time.
-const LEVEL: i32 = 4;
+pub(crate) const LEVEL: i32 = 4;
 /// The largest window that a decoder accepts: 1 MiB.
 const WINDOW_LOG: u32 = 20;
 /// What every zstd frame begins with, and ours leave out.
@@ -29,10 +29,16 @@ const TOO_SMALL: &str = "Destination buffer is too small";
 /// Shorter text is left as it is.
 const SHORTEST: usize = 48;
 
-#[derive(Default)]
 pub(crate) struct TextCompressor {
+    level: i32,
     context: Option<zstd::bulk::Compressor<'static>>,
     out: Vec<u8>,
+}
+
+impl Default for TextCompressor {
+    fn default() -> Self {
+        Self::at(LEVEL)
+    }
 }
 
 impl fmt::Debug for TextCompressor {
@@ -42,13 +48,22 @@ impl fmt::Debug for TextCompressor {
 }
 
 impl TextCompressor {
+    /// At a level of zstd's.
+    pub(crate) const fn at(level: i32) -> Self {
+        Self {
+            level,
+            context: None,
+            out: Vec::new(),
+        }
+    }
+
     /// The text, compressed if that helps, and the flag that says so.
     pub(crate) fn compress<'a>(&'a mut self, text: &'a [u8]) -> (&'a [u8], u8) {
         if text.len() < SHORTEST {
             return (text, 0);
         }
         if self.context.is_none() {
-            self.context = context();
+            self.context = context(self.level);
         }
         let Some(context) = &mut self.context else {
             return (text, 0);
@@ -78,12 +93,16 @@ impl TextDecompressor {
     }
 }
 
-fn context() -> Option<zstd::bulk::Compressor<'static>> {
+fn context(level: i32) -> Option<zstd::bulk::Compressor<'static>> {
     use zstd::dict::EncoderDictionary;
     use zstd::zstd_safe::CParameter;
     static PREPARED: LazyLock<EncoderDictionary<'static>> =
         LazyLock::new(|| EncoderDictionary::copy(DICTIONARY, LEVEL));
-    let mut context = zstd::bulk::Compressor::with_prepared_dictionary(&PREPARED).ok()?;
+    let mut context = if level == LEVEL {
+        zstd::bulk::Compressor::with_prepared_dictionary(&PREPARED).ok()?
+    } else {
+        zstd::bulk::Compressor::with_dictionary(level, DICTIONARY).ok()?
+    };
     context
         .set_parameter(CParameter::WindowLog(WINDOW_LOG))
         .ok()?;

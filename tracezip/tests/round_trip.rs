@@ -42,6 +42,15 @@ proptest! {
     }
 
     #[test]
+    fn requests_at_any_level_come_back(seed in any::<u64>(), level in any::<u8>()) {
+        let (encoder, mut decoder) = pair();
+        let mut encoder = encoder.with_level(level);
+        for index in 0..4 {
+            round_trip(&mut encoder, &mut decoder, &request(seed ^ index));
+        }
+    }
+
+    #[test]
     fn mutated_requests_come_back(seed in any::<u64>()) {
         let (mut encoder, mut decoder) = pair();
         let random = &mut Random(seed);

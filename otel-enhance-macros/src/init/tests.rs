@@ -697,6 +697,11 @@ fn tracezip_with_settings_becomes_their_calls() {
         ),
     );
     assert_calls_that_require(
+        quote!(tracezip(level = 7)),
+        require.clone(),
+        quote!(.with_tracezip_level(7).with_tracezip_compression(true)),
+    );
+    assert_calls_that_require(
         quote!(tracezip(fleet_key = vault.key())),
         require,
         quote!(.with_tracezip_fleet_key(vault.key()).with_tracezip_compression(true)),
@@ -707,7 +712,7 @@ fn tracezip_with_settings_becomes_their_calls() {
 fn tracezip_settings_that_are_wrong_are_explained_where_they_stand() {
     assert_eq!(
         one_error(quote!(tracezip(key = "a"))),
-        "unknown setting `key` of `tracezip`: expected one of `endpoint`, `fleet_key`"
+        "unknown setting `key` of `tracezip`: expected one of `level`, `endpoint`, `fleet_key`"
     );
     assert_eq!(
         one_error(quote!(tracezip(fleet_key = "00ff"))),

@@ -9,14 +9,15 @@ use super::lists::{self, Setting, Value};
 use super::model::Pipeline;
 use crate::arguments::{self, Errors};
 
-const SETTINGS: [Setting; 2] = [
+const SETTINGS: [Setting; 3] = [
+    ("level", "with_tracezip_level", Value::Number),
     ("endpoint", "with_endpoint", Value::Text),
     ("fleet_key", "with_tracezip_fleet_key", Value::Secret),
 ];
 
 const EXAMPLE: &str = "fleet_key = env(\"TRACEZIP_FLEET_KEY\")";
 
-/// `tracezip`, `tracezip(endpoint = "https://gateway:4318", fleet_key = env("TRACEZIP_FLEET_KEY"))`.
+/// `tracezip`, `tracezip(level = 7, endpoint = "https://gateway:4318", fleet_key = env("TRACEZIP_FLEET_KEY"))`.
 pub(crate) fn tracezip(
     input: ParseStream<'_>,
     key: &Ident,

@@ -39,14 +39,17 @@ pub(crate) struct Frames {
     pub(crate) counts: Arc<Counts>,
     pub(crate) enabled: Arc<AtomicBool>,
     pub(crate) ids: Option<TracezipIdGenerator>,
+    /// `None`: the codec's.
+    pub(crate) level: Option<u8>,
 }
 
 impl Frames {
-    pub(crate) fn new(ids: Option<TracezipIdGenerator>) -> Self {
+    pub(crate) fn new(ids: Option<TracezipIdGenerator>, level: Option<u8>) -> Self {
         Self {
             counts: Arc::default(),
             enabled: Arc::new(AtomicBool::new(true)),
             ids,
+            level,
         }
     }
 
@@ -96,14 +99,18 @@ impl FrameCarrier {
         shared: &Shared,
     ) -> Self {
         let ids = frames.ids.clone().filter(|_| keeps_secrets(settings));
+        let session = Session::new(
+            Arc::clone(&frames.counts),
+            ids,
+            Arc::clone(&frames.enabled),
+            Some(shared.log.clone()),
+        );
+        if let Some(level) = frames.level {
+            session.set_level(level);
+        }
         Self {
             way,
-            session: Session::new(
-                Arc::clone(&frames.counts),
-                ids,
-                Arc::clone(&frames.enabled),
-                Some(shared.log.clone()),
-            ),
+            session,
             courier,
             settings: settings.clone(),
             strange: AtomicBool::new(false),

@@ -19,6 +19,7 @@ use crate::extensions::tracezip::TracezipIdGenerator;
 #[derive(Default)]
 pub(super) struct TracezipRequest {
     fleet_key: Option<FleetKey>,
+    level: Option<u8>,
     /// The generator given in code, if it is ours.
     #[cfg(feature = "tracezip")]
     pub(super) ids: Option<TracezipIdGenerator>,
@@ -33,6 +34,7 @@ impl fmt::Debug for TracezipRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TracezipRequest")
             .field("fleet_key", &self.fleet_key.as_ref().map(|_| "…"))
+            .field("level", &self.level)
             .finish_non_exhaustive()
     }
 }
@@ -71,6 +73,13 @@ impl EnhancedPipeline {
             Coding::Official
         };
         self
+    }
+
+    /// How hard the text of frames is compressed: a level of zstd's, 1 to 22. It implies
+    /// [`with_tracezip_compression`](Self::with_tracezip_compression). Default: 4.
+    pub fn with_tracezip_level(mut self, level: u8) -> Self {
+        self.tracezip.level = Some(level);
+        self.with_tracezip_compression(true)
     }
 
     /// A key that services share, 64 hexadecimal digits: ids that come from callers cost as little as one's own
@@ -131,6 +140,13 @@ impl EnhancedPipeline {
 
 impl TracezipRequest {
     fn check(&self) -> Result<(), InitError> {
+        if let Some(level) = self.level.filter(|level| !(1..=22).contains(level)) {
+            return Err(InitError::InvalidArgument {
+                argument: "tracezip(level)",
+                value: level.to_string(),
+                expected: "a level of zstd's, 1 to 22".to_owned(),
+            });
+        }
         let is_right = match &self.fleet_key {
             None => true,
             Some(FleetKey::Given(key)) => {
@@ -193,7 +209,7 @@ impl TracezipRequest {
             }
             None => Some(self.generator(env, diagnostics)),
         };
-        Some(Frames::new(ids))
+        Some(Frames::new(ids, self.level))
     }
 
     #[cfg(feature = "tracezip")]

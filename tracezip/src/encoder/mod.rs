@@ -156,6 +156,15 @@ impl Encoder {
         ids
     }
 
+    /// How hard the text of frames is compressed: a level of zstd's, 1 to 22, beyond which the nearest holds. What is
+    /// not text, most of a frame as a rule, does not depend on it, and neither do decoders. Default: 4; 7 saves a third
+    /// of a percent of the bytes, for up to a tenth of the time.
+    #[must_use]
+    pub fn with_level(mut self, level: u8) -> Self {
+        self.text = TextCompressor::at(i32::from(level.clamp(1, 22)));
+        self
+    }
+
     /// Has every frame stand for itself: for files, queues, and receivers that share no state.
     #[must_use]
     pub fn with_self_contained(mut self, self_contained: bool) -> Self {

@@ -91,6 +91,14 @@ impl TracezipHttpClient {
         Self::new(self.inner, self.ids, Some(handler))
     }
 
+    /// How hard the text of frames is compressed: a level of zstd's, 1 to 22, beyond which the nearest holds.
+    /// Default: 4.
+    #[must_use]
+    pub fn with_level(self, level: u8) -> Self {
+        self.session.set_level(level);
+        self
+    }
+
     /// Tells the destination how to count the ids of this generator, if it is reached over TLS or within this machine.
     /// Default: ids are as random as they are.
     #[must_use]

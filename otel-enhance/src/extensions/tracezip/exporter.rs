@@ -90,7 +90,7 @@ impl TracezipSpanExporter {
     ) -> Result<Self, InitError> {
         Ok(Self {
             wrapped: WrappedExporter::new(NAME, exporter, handler)?,
-            frames: Frames::new(None),
+            frames: Frames::new(None, None),
         })
     }
 
@@ -99,6 +99,14 @@ impl TracezipSpanExporter {
     pub fn with_compression(self, enabled: bool) -> Self {
         let switch: &AtomicBool = &self.frames.enabled;
         switch.store(enabled, Ordering::Relaxed);
+        self
+    }
+
+    /// How hard the text of frames is compressed: a level of zstd's, 1 to 22, beyond which the nearest holds. To be
+    /// called before [`with_destination`](Self::with_destination). Default: 4.
+    #[must_use]
+    pub fn with_level(mut self, level: u8) -> Self {
+        self.frames.level = Some(level);
         self
     }
 

@@ -125,6 +125,11 @@ impl Session {
         lock(&self.state).coder.tell_ids(ids);
     }
 
+    /// Of the text of frames, from a new stream on.
+    pub(crate) fn set_level(&self, level: u8) {
+        lock(&self.state).coder.set_level(level);
+    }
+
     pub(crate) fn counts(&self) -> &Arc<Counts> {
         &self.counts
     }

@@ -33,6 +33,8 @@ pub(super) struct Made {
 #[derive(Debug)]
 pub(super) struct Coder {
     encoder: Encoder,
+    /// `None`: the codec's.
+    level: Option<u8>,
     /// Counts the encoders.
     stream: u64,
     /// The epoch of the latest frame.
@@ -50,7 +52,8 @@ pub(super) struct Coder {
 impl Coder {
     pub(super) fn new(ids: Option<TracezipIdGenerator>) -> Self {
         Self {
-            encoder: encoder(false),
+            encoder: encoder(false, None),
+            level: None,
             stream: 0,
             epoch: 0,
             ids,
@@ -68,6 +71,12 @@ impl Coder {
         self.keys = 0;
     }
 
+    /// Nothing has been encoded yet, or a new stream begins.
+    pub(super) fn set_level(&mut self, level: u8) {
+        self.level = Some(level);
+        self.begin(self.is_self_contained());
+    }
+
     pub(super) fn stream(&self) -> u64 {
         self.stream
     }
@@ -81,7 +90,7 @@ impl Coder {
     }
 
     fn begin(&mut self, self_contained: bool) {
-        self.encoder = encoder(self_contained);
+        self.encoder = encoder(self_contained, self.level);
         self.stream += 1;
         self.keys = 0;
         self.answered.clear();
@@ -170,6 +179,11 @@ impl Coder {
 }
 
 /// An encoder of a new stream.
-fn encoder(self_contained: bool) -> Encoder {
-    Encoder::new(SmallRng::from_os_rng().random()).with_self_contained(self_contained)
+fn encoder(self_contained: bool, level: Option<u8>) -> Encoder {
+    let encoder =
+        Encoder::new(SmallRng::from_os_rng().random()).with_self_contained(self_contained);
+    match level {
+        Some(level) => encoder.with_level(level),
+        None => encoder,
+    }
 }
