@@ -485,6 +485,32 @@ fn extensions_to_come_with_and_without_settings_ask_the_facade() {
 }
 
 #[test]
+fn ebpf_with_and_without_settings_becomes_calls() {
+    let require = quote!(facade::__require_ebpf! {});
+    assert_calls_that_require(
+        quote!(ebpf),
+        require.clone(),
+        quote!(.with_ebpf_profiling(true)),
+    );
+    assert_calls_that_require(
+        quote!(ebpf(
+            sample_hz = 99,
+            off_cpu,
+            page_faults = false,
+            spans = "marked"
+        )),
+        require,
+        quote!(
+            .with_ebpf_profiling(true)
+            .with_ebpf_sample_hz(99)
+            .with_ebpf_off_cpu(true)
+            .with_ebpf_page_faults(false)
+            .with_ebpf_spans(facade::config::EbpfSpans::Marked)
+        ),
+    );
+}
+
+#[test]
 fn performance_with_and_without_settings_becomes_calls() {
     let require = quote!(facade::__require_performance! {});
     assert_calls_that_require(
