@@ -39,6 +39,15 @@ struct Seen {
 }
 
 impl Seen {
+    /// Whether a number was taken down; one that is too far back was not, as far as is known.
+    const fn has(&self, sequence: u64) -> bool {
+        match self.highest.checked_sub(sequence) {
+            None => false,
+            Some(0) => true,
+            Some(back) => back <= 128 && self.before & (1 << (back - 1)) != 0,
+        }
+    }
+
     /// Takes a number down; says whether it was there. One that is too far back is not.
     fn insert(&mut self, sequence: u64) -> bool {
         if sequence > self.highest {
@@ -183,6 +192,26 @@ impl Decoder {
                 state_lost: false,
             }),
             repeated,
+        })
+    }
+
+    /// Whether this frame was decoded before, though it no longer can be, because what it builds on made room for
+    /// newer things since: then what to answer to it. A late repetition must not pass for lost state.
+    #[must_use]
+    pub fn seen(&self, principal: u64, frame: &[u8]) -> Option<Acknowledgement> {
+        let head = frame::read(frame, &self.limits).ok()?.head;
+        if head.has(frame::SELF_CONTAINED) {
+            return None;
+        }
+        let handle = self.find(principal, &head).ok()?.1?;
+        let held = self.held.get(handle as usize)?.as_ref()?;
+        let is_seen = head.epoch == held.stream.epoch() && held.seen.has(head.sequence);
+        is_seen.then_some(Acknowledgement {
+            instance: self.instance,
+            handle,
+            epoch: head.epoch,
+            sequence: head.sequence,
+            state_lost: false,
         })
     }
 

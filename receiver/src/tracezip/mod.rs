@@ -45,6 +45,13 @@ impl Shared {
         };
         let decoded = shards.decode(principal, &frame, &self.limits)?;
         let answer = decoded.answer.clone();
+        if let (Some(lost), Some(key)) = (&decoded.lost, decoded.key) {
+            return match shards.arrives(key, decoded.repeated).await {
+                Arrival::Delivered(success) => Ok(success.with_answer(answer)),
+                // It is dropped, and the frame may come again in a way that can be decoded.
+                Arrival::Claimed(_) => Err(lost.clone()),
+            };
+        }
         let result = self
             .deliver(shards, head, &frame, decoded, &mut charge)
             .await;

@@ -72,6 +72,8 @@ pub(super) struct Undone {
     /// What names the frame among repetitions; none of a self-contained one.
     pub(super) key: Option<Key>,
     pub(super) repeated: bool,
+    /// It repeats a frame, and cannot be decoded any more: what it is told if that was not delivered.
+    pub(super) lost: Option<Refusal>,
 }
 
 impl Shards {
@@ -126,8 +128,24 @@ impl Shards {
                 let lost = (error == DecodeError::StateLost)
                     .then(|| shard.decoder.refusal(frame))
                     .flatten();
+                let seen = lost.as_ref().and(shard.decoder.seen(principal, frame));
                 drop(shard);
-                return Err(self.refused(error, lost));
+                let Some(seen) = seen else {
+                    return Err(self.refused(error, lost));
+                };
+                self.counts.repeated.fetch_add(1, Ordering::Relaxed);
+                let refusal = refusal(error);
+                let refusal = match &lost {
+                    Some(lost) => refusal.with_answer(field(Some(lost))),
+                    None => refusal,
+                };
+                return Ok(Undone {
+                    body: Vec::new(),
+                    answer: field(Some(&seen)),
+                    key: Some(key(place, &seen)),
+                    repeated: true,
+                    lost: Some(refusal),
+                });
             }
         };
         drop(shard);
@@ -144,6 +162,7 @@ impl Shards {
             answer: field(decoded.answer.as_ref()),
             key: decoded.answer.map(|answer| key(place, &answer)),
             repeated: decoded.repeated,
+            lost: None,
         })
     }
 

@@ -199,6 +199,29 @@ fn frame_that_builds_on_lost_state_is_told_so() {
 }
 
 #[test]
+fn late_repetition_of_what_was_delivered_is_no_lost_state() {
+    let store = Store::new();
+    let (receiver, address) = serve(store.clone());
+    let mut encoder = Encoder::new([5; 16]);
+    let mut frames = Vec::new();
+    for _ in 0..12 {
+        let next = frame(&mut encoder, &encoded(1));
+        encoder.acknowledge(&answer(&send(address, &next)));
+        frames.push(next);
+    }
+    // What these built on has made room for newer things.
+    for late in &frames[1..6] {
+        let reply = send(address, late);
+        assert_eq!(reply.status, 200);
+        assert!(!answer(&reply).state_lost);
+    }
+    assert_eq!(store.span_count(), 12);
+    let stats = receiver.tracezip_stats().unwrap();
+    assert_eq!(stats.state_losses, 0, "{stats:?}");
+    assert_eq!(stats.repeated_frames, 5, "{stats:?}");
+}
+
+#[test]
 fn what_is_no_frame_is_refused_without_an_answer() {
     let (receiver, address) = serve(Store::new());
     let mut broken = frame(&mut Encoder::new([4; 16]), &encoded(2));
