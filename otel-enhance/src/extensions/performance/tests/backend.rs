@@ -7,7 +7,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanLimits};
 
 use super::super::{FastBackend, Sampling};
-use super::{Told, close, provider};
+use super::{Told, alone, close, provider};
 use crate::span::private::{Callsite, SpanKind};
 use crate::span::{Backend, ProviderBackend};
 
@@ -23,6 +23,7 @@ fn callsite(name: &'static str) -> &'static Callsite {
 
 #[test]
 fn callsites_on_the_fast_path_nest_with_spans_by_hand() {
+    let _alone = alone();
     let told = Told::default();
     let provider = provider(&told, None);
     let registration = crate::span::install(Arc::new(FastBackend::new(provider.clone())));

@@ -7,7 +7,7 @@ mod quick;
 mod threads;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use opentelemetry::Context;
@@ -102,6 +102,12 @@ pub(super) const BATCHES: Batches = Batches {
     ring: 64,
     backlog: 1 << 20,
 };
+
+/// What is installed is the process's: whoever installs something does so alone.
+pub(super) fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 pub(super) fn config(told: &Told, batches: Option<Batches>) -> HubConfig {
     HubConfig {

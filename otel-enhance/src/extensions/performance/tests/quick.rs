@@ -7,7 +7,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SpanLimits;
 
 use super::super::{FastBackend, FastProvider, HubConfig, Sampling};
-use super::{BATCHES, Told, close, collect, config};
+use super::{BATCHES, Told, alone, close, collect, config};
 use crate::config::UnsampledId;
 use crate::span::private::{Callsite, SpanKind};
 use crate::span::{Parent, Registration, install};
@@ -51,6 +51,7 @@ fn enter_with(count: i64) {
 
 #[test]
 fn attributes_gathered_in_place_are_kept_in_order_and_within_the_limits() {
+    let _alone = alone();
     let told = Told::default();
     let limits = SpanLimits {
         max_attributes_per_span: 5,
@@ -79,6 +80,7 @@ fn attributes_gathered_in_place_are_kept_in_order_and_within_the_limits() {
 
 #[test]
 fn attributes_gathered_in_place_given_few_allowed_are_dropped() {
+    let _alone = alone();
     let told = Told::default();
     let limits = SpanLimits {
         max_attributes_per_span: 1,
@@ -102,6 +104,7 @@ fn attributes_gathered_in_place_given_few_allowed_are_dropped() {
 
 #[test]
 fn attributes_gathered_for_a_span_elsewhere_or_none_are_not_lost_and_not_another_spans() {
+    let _alone = alone();
     let told = Told::default();
     let (provider, registration) = installed(&told, config(&told, Some(BATCHES)));
     // Of no span: the function unwinds before it starts.
@@ -150,6 +153,7 @@ fn nested(parent: Option<SpanContext>) -> (SpanContext, SpanContext) {
 
 #[test]
 fn spans_that_are_not_recorded_have_new_ids_or_inherit_them() {
+    let _alone = alone();
     for (unsampled, inherits) in [
         (UnsampledId::New, false),
         (UnsampledId::InheritParent, true),
@@ -189,6 +193,7 @@ fn spans_that_are_not_recorded_have_new_ids_or_inherit_them() {
 
 #[test]
 fn span_that_ended_early_is_left_alone_by_its_guard() {
+    let _alone = alone();
     let told = Told::default();
     let (provider, registration) = installed(&told, config(&told, None));
     let guard = callsite().enter();
