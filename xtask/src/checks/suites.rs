@@ -2,7 +2,7 @@
 //!
 //! The files of the tests package say by their names where they belong: `ui*` hold what the
 //! macros must accept (what they must refuse is a package of its own), `interop_*` need the peers,
-//! all others are end to end.
+//! `ebpf_*` the real kernel and root, all others are end to end.
 
 use std::process::Command;
 
@@ -66,6 +66,8 @@ pub(crate) fn interop(peers: &Peers) -> Result<()> {
 enum Kind {
     Ui,
     Interop,
+    /// As root, on the real kernel: `ebpf.rs` names them.
+    Kernel,
     EndToEnd,
 }
 
@@ -74,6 +76,8 @@ fn kind(target: &str) -> Kind {
         Kind::Ui
     } else if target.starts_with("interop_") {
         Kind::Interop
+    } else if target.starts_with("ebpf_") {
+        Kind::Kernel
     } else {
         Kind::EndToEnd
     }
@@ -109,6 +113,7 @@ mod tests {
         assert_eq!(kind("ui"), Kind::Ui);
         assert_eq!(kind("trybuild"), Kind::Ui);
         assert_eq!(kind("interop_collector"), Kind::Interop);
+        assert_eq!(kind("ebpf_readers"), Kind::Kernel);
         assert_eq!(kind("traps"), Kind::EndToEnd);
     }
 }
