@@ -120,10 +120,11 @@ fn samples_name_the_span_and_the_functions_inlined_ones_too() {
         assert!(cut_off * 100 <= all, "{cut_off} of {all}");
     }
     let one = profile.of_span_name("one");
+    // Without its path where debug information is of lines alone.
     let inlined = one
         .samples()
         .flat_map(|sample| sample.frames())
-        .any(|frame| frame.inlined && frame.function.ends_with("::accomplice"));
+        .any(|frame| frame.inlined && frame.function.ends_with("accomplice"));
     assert!(inlined, "{}", text(&one, ProfileKind::Cpu));
     let threads: Vec<_> = one.samples().filter_map(|sample| sample.thread()).collect();
     assert!(
