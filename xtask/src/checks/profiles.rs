@@ -235,7 +235,10 @@ fn linked(traces: &Path, profiles: &Path) -> Result<usize> {
     let mut links = BTreeSet::new();
     let mut text = String::new();
     for request in lines(profiles)? {
-        text.push_str(&request["dictionary"]["stringTable"].to_string());
+        // Names are in the table of strings, values of attributes where those are.
+        for table in ["stringTable", "attributeTable"] {
+            text.push_str(&request["dictionary"][table].to_string());
+        }
         for link in request["dictionary"]["linkTable"]
             .as_array()
             .into_iter()
@@ -252,7 +255,7 @@ fn linked(traces: &Path, profiles: &Path) -> Result<usize> {
         "\"off_cpu\"",
         "profile::work::mix",
         "otel_enhance.span.name",
-        "async",
+        "\"async\"",
     ];
     expect("the strings of the profiles", &text, &names)?;
     let strangers: Vec<_> = links.difference(&spans).collect();
