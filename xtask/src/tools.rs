@@ -54,6 +54,14 @@ const TOOLS: &[Tool] = &[
         install: "on Debian: apt-get install python3-venv",
     },
     Tool {
+        name: "Graphviz",
+        // It says so on stderr.
+        version: &["sh", "-c", "dot -V 2>&1"],
+        least: (2, 40),
+        for_what: "draws what pprof shows",
+        install: "on Debian: apt-get install graphviz",
+    },
+    Tool {
         name: "QEMU",
         version: &["qemu-aarch64", "--version"],
         least: (7, 0),

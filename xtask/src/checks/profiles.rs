@@ -99,14 +99,8 @@ fn pprof(pprof: &Path, file: &Path) -> Result<()> {
         &ask(&["-top", &of_one])?,
         &["profile::work::"],
     )?;
-    match ask(&["-svg", "-output=/dev/stdout"]) {
-        Ok(svg) => expect("pprof -svg", &svg, &["</svg>"]),
-        Err(_) if Command::new("dot").arg("-V").output().is_err() => {
-            println!("pprof -svg NOT TRIED: it takes graphviz, which is not here");
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
+    let svg = ask(&["-svg", "-output=/dev/stdout"])?;
+    expect("pprof -svg", &svg, &["</svg>"])
 }
 
 /// Ends with its variable.
