@@ -72,7 +72,8 @@ fn a_thousand_threads_come_and_go_and_each_span_has_its_own() {
                 active + 2_000 >= wall && active <= most + 2_000,
                 "{active} is not within {wall} and {most}: {shares:?}"
             );
-            assert!(shares.cpu + 10_000 >= cpu, "{cpu}: {shares:?}");
+            // The thread's clock has switches too, which take tens of microseconds where the machine is a busy virtual one.
+            assert!(shares.cpu + 100_000 >= cpu, "{cpu}: {shares:?}");
             if n.is_multiple_of(3) {
                 assert!(shares.blocked >= 250_000, "{shares:?}");
             }
