@@ -285,9 +285,13 @@ impl<S: TimeSource> Clock<S> {
         }
     }
 
-    /// What no later reading may be below: the last time of the anchor that has run out.
+    /// What no later reading may be below: the last time of the anchor that has run out, or the time by the next one,
+    /// if that has been taken meanwhile.
     fn floor(&self) -> u64 {
-        self.anchor().map_or(0, |anchor| anchor.last())
+        self.anchor().map_or(0, |anchor| {
+            let ticks = self.source.ticks().wrapping_sub(anchor.ticks);
+            anchor.within(ticks).monotonic
+        })
     }
 }
 

@@ -110,9 +110,16 @@ impl Random {
 
 /// Everything that BPF has in the kernel, by kind and number.
 pub(crate) fn objects() -> BTreeSet<(&'static str, u32)> {
-    // Another process's may go away between its number and its name: once more, then.
+    // Another process's may come or go between its number and its name: once more, then, a little later.
+    let try_again = |_| {
+        let listed = listing().ok();
+        if listed.is_none() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        listed
+    };
     (0..100)
-        .find_map(|_| listing().ok())
+        .find_map(try_again)
         .unwrap_or_else(|| listing().expect("the kernel lists what it has"))
 }
 

@@ -218,6 +218,24 @@ fn reading_older_than_the_anchor_leaves_it() {
 }
 
 #[test]
+fn anchor_taken_while_a_thread_waited_for_it_is_no_time_to_come() {
+    let fake = Fake::new();
+    let clock = Clock::new(Arc::clone(&fake));
+    fake.pass(3 * INTERVAL_NANOS);
+    // Taken by another thread, just when this one has given up waiting.
+    let taken = clock.now();
+    let told = clock.while_another_asks();
+    let floor = clock.floor();
+    let now = clock.now();
+    for time in [told.monotonic, floor] {
+        assert!(
+            taken.monotonic <= time && time <= now.monotonic,
+            "{time} {now:?}"
+        );
+    }
+}
+
+#[test]
 fn watch_that_was_told_a_time_ahead_of_the_next_anchor_does_not_go_back() {
     let fake = Fake::new();
     let clock = Clock::new(Arc::clone(&fake));

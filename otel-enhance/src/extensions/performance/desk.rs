@@ -114,6 +114,11 @@ pub(crate) fn ask_again() {
 
 /// Until further notice the spans of this installation are those of `hub`.
 pub(super) fn prefer(hub: &Arc<Hub>, installation: u64) {
+    // A forked child takes no seat at its parent's: the lock that this takes may be held by a thread that was not
+    // forked.
+    if hub.is_foreign() {
+        return;
+    }
     let _ = with(|desk| {
         desk.seat(hub);
         desk.installation = installation;
@@ -124,7 +129,7 @@ pub(super) fn prefer(hub: &Arc<Hub>, installation: u64) {
 #[inline(always)]
 pub(super) fn take(hub: &Arc<Hub>, sampled: bool) -> Owned<Contents> {
     let taken = with(|desk| {
-        if sampled {
+        if sampled && !hub.is_foreign() {
             desk.seat(hub).count_started();
         }
         desk.vacant()
