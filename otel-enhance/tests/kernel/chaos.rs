@@ -10,7 +10,8 @@ use otel_enhance::enhanced_trace;
 
 use crate::again::{Kill, again, assert_gone, fork, is, objects, wait};
 use crate::common::{
-    BOTH, Path, Shares, alone, clock, cpu_clock, install, install_full, install_with, number, spin,
+    BOTH, Path, Shares, all_exported, alone, clock, cpu_clock, install, install_full, install_with,
+    number, spin,
 };
 
 #[enhanced_trace(fields(n = n))]
@@ -54,6 +55,7 @@ fn a_thousand_threads_come_and_go_and_each_span_has_its_own() {
                 }
             });
         }
+        all_exported(&guard, 2_000);
         guard.shutdown().unwrap();
         let spans = kept.take();
         assert_eq!(spans.len(), 2_000);

@@ -62,6 +62,18 @@ pub(crate) fn install_with(
     (guard, kept)
 }
 
+/// Waits until so many spans are exported: a scope ends when its closures have, which is before its threads are at
+/// their end and have handed over what they had.
+pub(crate) fn all_exported(guard: &TelemetryGuard, spans: u64) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while guard.delivery().exported < spans && std::time::Instant::now() < end {
+        guard.force_flush().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let report = guard.delivery();
+    assert_eq!(report.exported, spans, "{report:?}");
+}
+
 /// The same, where everything must be there.
 pub(crate) fn install_full(path: Path) -> (TelemetryGuard, Kept) {
     let installed = install(path);

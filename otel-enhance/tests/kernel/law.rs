@@ -9,7 +9,9 @@ use otel_enhance::enhanced_trace;
 use otel_enhance::trace::{TraceContextExt as _, Tracer as _};
 use otel_enhance::{Context, KeyValue, global};
 
-use crate::common::{BOTH, Path, Random, Shares, alone, clock, install_full, number, spin};
+use crate::common::{
+    BOTH, Path, Random, Shares, all_exported, alone, clock, install_full, number, spin,
+};
 
 /// How far two clocks may be apart.
 const TOLERANCE: u64 = 2_000;
@@ -170,6 +172,7 @@ fn law(path: Path, span: fn(&mut Work<'_>, u32, u64) -> Bounds) {
             });
         }
     });
+    all_exported(&guard, THREADS * SPANS);
     guard.shutdown().unwrap();
     check(&kept.take(), &truth, THREADS * SPANS);
 }

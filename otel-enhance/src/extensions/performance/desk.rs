@@ -440,11 +440,12 @@ impl Seat {
             }
             pool::give(records.drain(..));
         } else {
-            // Before the lock is given up, as above.
+            // Before the lock is given up, as above; and what has no room there, too: who joins a thread's closure
+            // and shuts down may be there before the thread itself is at its end.
             self.hub.hand_over(&mut records);
+            self.hub.hand_last(records);
         }
         drop(shelved);
-        self.hub.hand_now(records);
         self.hub.remove_shelf(&self.shelf);
     }
 }

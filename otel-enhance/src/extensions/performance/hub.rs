@@ -313,6 +313,15 @@ impl Hub {
         }
     }
 
+    /// The same while what a collection would wait for is held.
+    pub(super) fn hand_last(&self, records: Vec<Owned<Contents>>) {
+        if !records.is_empty() {
+            let was_collecting = COLLECTING.replace(true);
+            self.hand_now(records);
+            COLLECTING.set(was_collecting);
+        }
+    }
+
     fn tell(&self, records: impl Iterator<Item = Owned<Contents>>) {
         let mut spans = records.map(Ended::new);
         let mut tell = || self.config.sink.all_ended(&mut spans);
