@@ -294,9 +294,11 @@ impl Contents {
     pub(super) fn set_attribute(&mut self, attribute: KeyValue) {
         if self.attributes < self.rules.limits.max_attributes_per_span {
             self.attributes += 1;
-            let copies_texts = self.rules.copies_texts;
-            if let Err(attribute) = self.inline.push(Attribute::new(attribute, copies_texts)) {
-                self.cold().attributes.push(attribute.into());
+            if self.inline.is_full() {
+                self.cold().attributes.push(attribute);
+            } else {
+                let attribute = Attribute::new(attribute, self.rules.copies_texts);
+                let _fits = self.inline.push(attribute);
             }
         } else {
             self.drop_attributes(1);

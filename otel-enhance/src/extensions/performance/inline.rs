@@ -33,6 +33,11 @@ impl<T, const N: usize> Inline<T, N> {
         self.len = len + 1;
     }
 
+    #[inline(always)]
+    pub(super) const fn is_full(&self) -> bool {
+        self.len as usize == N
+    }
+
     /// Adds a value, or gives it back if there is no room.
     #[inline(always)]
     pub(super) fn push(&mut self, value: T) -> Result<(), T> {
