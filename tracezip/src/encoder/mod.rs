@@ -339,6 +339,8 @@ impl Encoder {
         request: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Encoded> {
+        // First, for it brings the request into the cache from its beginning to its end.
+        let hash = xxh3_64(request);
         self.envelope.scan(request);
         self.book.begin(self.self_contained, self.receivers.bits());
         sink.writer().reset();
@@ -385,7 +387,6 @@ impl Encoder {
         let retained =
             !self.self_contained && self.pending.iter().all(|pending| pending.models.is_none());
         let mut head = self.head(if retained { frame::RETAINED } else { 0 }, request.len());
-        let hash = xxh3_64(request);
         let (symbols, bits, raw_text) = sink.writer().finish(hash);
         let (text, flag) = self.text.compress(raw_text);
         head.flags |= flag;
