@@ -53,13 +53,15 @@ fn slot(session: &Session) {
     let ids = black_box(([1_u8; 16], [2_u8; 8]));
     let mut rounds: [Vec<f64>; 5] = Default::default();
     for _ in 0..60 {
-        rounds[0].push(each(100_000, |tag| thread.enter(ids.0, ids.1, tag.into())));
+        rounds[0].push(each(100_000, |tag| {
+            thread.enter(ids.0, ids.1, 1, tag.into())
+        }));
         rounds[1].push(each(100_000, |tag| {
-            thread.enter(ids.0, ids.1, tag.into());
+            thread.enter(ids.0, ids.1, 1, tag.into());
             thread.leave();
         }));
         rounds[2].push(each(100_000, |tag| {
-            thread.enter(ids.0, ids.1, tag.into());
+            thread.enter(ids.0, ids.1, 1, tag.into());
             black_box(thread.counters());
         }));
         rounds[3].push(each(100_000, |_| {

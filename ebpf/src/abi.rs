@@ -34,8 +34,8 @@ pub struct UserLine {
     pub span_id: [u8; 8],
     /// 1 while the ids are complete and a span is active, 0 while they are written and between spans.
     pub valid: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// The trace flags of W3C Trace Context, as the active span's context has them.
+    pub trace_flags: u8,
     /// Bytes of attributes that follow in the record of the OTEP: none.
     pub attrs_data_size: u16,
     /// Zero.
@@ -223,7 +223,7 @@ const _: () = {
     assert!(offset_of!(UserLine, trace_id) == 0);
     assert!(offset_of!(UserLine, span_id) == 16);
     assert!(offset_of!(UserLine, valid) == 24);
-    assert!(offset_of!(UserLine, reserved) == 25);
+    assert!(offset_of!(UserLine, trace_flags) == 25);
     assert!(offset_of!(UserLine, attrs_data_size) == 26);
     assert!(offset_of!(UserLine, stack_end) == 32);
     assert!(offset_of!(UserLine, tag) == 40);

@@ -15,7 +15,9 @@ use std::process::{Child, Command, Stdio};
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use otel_enhance::enhanced_trace;
-use otel_enhance::trace::TraceContextExt as _;
+use otel_enhance::trace::{
+    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+};
 use otel_enhance::{Context, init};
 use prost::Message as _;
 
@@ -39,17 +41,36 @@ fn publisher() {
     };
     #[enhanced_trace]
     fn active(say: &dyn Fn(String)) {
+        active_now(say);
+    }
+    fn active_now(say: &dyn Fn(String)) {
         let context = Context::current();
         let span = context.span();
         let ids = span.span_context();
         let thread = unsafe_gettid();
-        say(format!("{thread} {} {}", ids.trace_id(), ids.span_id()));
+        let flags = ids.trace_flags().to_u8();
+        say(format!(
+            "{thread} {} {} {flags}",
+            ids.trace_id(),
+            ids.span_id()
+        ));
     }
     active(&say);
     std::thread::scope(|scope| {
         scope.spawn(|| active(&say));
     });
-    say(format!("{} none none", unsafe_gettid()));
+    // Not sampled, and active all the same.
+    let unsampled = SpanContext::new(
+        TraceId::from_bytes([7; 16]),
+        SpanId::from_bytes([8; 8]),
+        TraceFlags::default(),
+        false,
+        TraceState::default(),
+    );
+    let attached = Context::new().with_remote_span_context(unsampled).attach();
+    active_now(&say);
+    drop(attached);
+    say(format!("{} none none 0", unsafe_gettid()));
     guard.shutdown().unwrap();
     say("over".to_owned());
 }
@@ -195,8 +216,8 @@ fn thread_pointer(thread: i32) -> u64 {
     }
 }
 
-/// OTEP 4947: trace and span of a thread, if its record is valid.
-fn thread_context(pid: i32, thread: i32) -> Option<(String, String)> {
+/// OTEP 4947: trace, span and trace flags of a thread, if its record is valid.
+fn thread_context(pid: i32, thread: i32) -> Option<(String, String, u8)> {
     let (offset, block) = symbol(pid);
     let at = thread_pointer(thread) - block + offset;
     let record = number::<8>(&read(pid, at, 8), 0);
@@ -207,7 +228,7 @@ fn thread_context(pid: i32, thread: i32) -> Option<(String, String)> {
     let record = read(pid, record, 28);
     assert_eq!(number::<2>(&record, 26), 0, "no attributes");
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    (record[24] == 1).then(|| (hex(&record[..16]), hex(&record[16..24])))
+    (record[24] == 1).then(|| (hex(&record[..16]), hex(&record[16..24]), record[25]))
 }
 
 #[test]
@@ -228,13 +249,15 @@ fn reader_in_another_process_finds_the_service_and_the_span_of_each_thread() {
         .lines()
         .map_while(Result::ok)
         .filter_map(|line| line.split_once("SAYS ").map(|(_, said)| said.to_owned()));
-    for _ in 0..2 {
+    for sampled in [1, 1, 0] {
         let said = lines.next().unwrap();
-        let [thread, trace, span] = said.split(' ').collect::<Vec<_>>()[..] else {
+        let [thread, trace, span, flags] = said.split(' ').collect::<Vec<_>>()[..] else {
             panic!("{said}");
         };
         let found = thread_context(pid, thread.parse().unwrap());
-        assert_eq!(found, Some((trace.to_owned(), span.to_owned())));
+        let flags: u8 = flags.parse().unwrap();
+        assert_eq!(flags & 1, sampled, "{said}");
+        assert_eq!(found, Some((trace.to_owned(), span.to_owned(), flags)));
         let (resource, attributes) = process_context(pid).expect("it is published");
         assert_eq!(text(&resource.attributes, "service.name"), "read-me");
         assert_eq!(text(&resource.attributes, "service.version"), "1.2.3");

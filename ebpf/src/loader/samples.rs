@@ -60,6 +60,14 @@ impl Samples {
             .load(Ordering::Relaxed)
     }
 
+    /// Sleeps within a span that were not looked at, because more threads slept than there was room for.
+    #[must_use]
+    pub fn sleeps_unwatched(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.shared.process().as_ptr()).unwatched) }
+            .load(Ordering::Relaxed)
+    }
+
     /// The thread of a sample as this process numbers it, in its own PID namespace; `None` if that is not known.
     #[must_use]
     pub fn thread(&self, sample: &Sample) -> Option<u32> {

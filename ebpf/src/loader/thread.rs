@@ -138,7 +138,7 @@ impl ThreadSlot {
                 trace_id: [0; 16],
                 span_id: [0; 8],
                 valid: 0,
-                reserved: 0,
+                trace_flags: 0,
                 attrs_data_size: 0,
                 padding: [0; 4],
                 stack_end: sys::stack_end(),
@@ -186,9 +186,10 @@ impl ThreadSlot {
         u64::from(process) << 32 | u64::from(thread)
     }
 
-    /// Says which span is active from now on.
+    /// Says which span is active from now on, by its ids and its trace flags as W3C Trace Context has them; samples
+    /// carry `tag` as well.
     #[inline]
-    pub fn enter(&self, trace_id: [u8; 16], span_id: [u8; 8], tag: u64) {
+    pub fn enter(&self, trace_id: [u8; 16], span_id: [u8; 8], trace_flags: u8, tag: u64) {
         // SAFETY: the slot is ours. The kernel reads on this CPU, between two instructions: the order of the
         // stores is all that it takes.
         unsafe {
@@ -197,6 +198,7 @@ impl ThreadSlot {
             compiler_fence(Ordering::SeqCst);
             (&raw mut (*user).trace_id).write(trace_id);
             (&raw mut (*user).span_id).write(span_id);
+            (&raw mut (*user).trace_flags).write(trace_flags);
             (&raw mut (*user).tag).write(tag);
             compiler_fence(Ordering::SeqCst);
             (&raw mut (*user).valid).write_volatile(1);

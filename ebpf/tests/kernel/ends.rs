@@ -34,7 +34,7 @@ fn nothing_is_left_though_threads_still_have_slots() {
     drop(session);
     assert_gone(&ours);
     // They harm nobody, and read nothing.
-    slot.enter([1; 16], [1; 8], 1);
+    slot.enter([1; 16], [1; 8], 1, 1);
     slot.leave();
     assert_eq!(slot.counters(), None);
     assert!(registrar.register().is_none());

@@ -97,7 +97,7 @@ fn without_btf_there_are_samples_and_the_reason_is_said() {
         (Step::ReadBtf, Some(libc::ENOENT))
     );
     let slot = session.register().unwrap();
-    slot.enter([7; 16], [8; 8], 9);
+    slot.enter([7; 16], [8; 8], 1, 9);
     crate::samples::burn(std::time::Duration::from_millis(100));
     slot.leave();
     let mut spans = 0;

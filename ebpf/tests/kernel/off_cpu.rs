@@ -23,7 +23,7 @@ fn a_sleep_is_one_sample(options: &Options) {
     let mut session = load(&options.clone().with_sleep_samples(1_000, 64));
     let slot = session.register().unwrap();
     let before = now(&slot);
-    slot.enter([3; 16], [4; 8], 5);
+    slot.enter([3; 16], [4; 8], 1, 5);
     let local = 0_u64;
     let local = std::hint::black_box(&raw const local) as u64;
     std::thread::sleep(Duration::from_millis(20));
@@ -56,12 +56,12 @@ fn sleeps_that_are_short_or_in_no_span_are_no_samples() {
     let _alone = alone();
     let mut session = load(&Options::new().with_sleep_samples(200_000, 64));
     let slot = session.register().unwrap();
-    slot.enter([3; 16], [4; 8], 5);
+    slot.enter([3; 16], [4; 8], 1, 5);
     std::thread::sleep(Duration::from_millis(2));
     slot.leave();
     std::thread::sleep(Duration::from_millis(300));
     session.set_sampling(false);
-    slot.enter([3; 16], [4; 8], 5);
+    slot.enter([3; 16], [4; 8], 1, 5);
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(sleeps(&mut session).len(), 0);
 }
@@ -74,14 +74,14 @@ fn sleeps_beyond_the_room_are_counted_and_those_within_go_on() {
     let spare = session.registrar();
     std::thread::spawn(move || {
         let slot = spare.register().unwrap();
-        slot.enter([1; 16], [1; 8], 1);
+        slot.enter([1; 16], [1; 8], 1, 1);
         std::thread::sleep(Duration::from_millis(5));
     })
     .join()
     .unwrap();
     assert!(session.sleeps_unwatched() > 0);
     assert_eq!(sleeps(&mut session).len(), 0);
-    first.enter([2; 16], [2; 8], 2);
+    first.enter([2; 16], [2; 8], 1, 2);
     std::thread::sleep(Duration::from_millis(5));
     let all = sleeps(&mut session);
     assert_eq!(all.len(), 1);
@@ -106,7 +106,7 @@ fn the_whole_of_a_wait_on_a_lock_is_in_its_samples() {
             });
             go.recv().unwrap();
             let before = now(&slot);
-            slot.enter([8; 16], [8; 8], round);
+            slot.enter([8; 16], [8; 8], 1, round);
             drop(lock.lock().unwrap());
             slot.leave();
             expected += now(&slot).since(before).blocked_ns;

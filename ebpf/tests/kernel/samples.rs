@@ -49,7 +49,7 @@ fn samples_name_the_span_that_was_active_and_bring_its_stack() {
                 .spawn(move || {
                     assert_ne!(thread, std::thread::current().id());
                     let slot = session.register().unwrap();
-                    slot.enter([number; 16], [number; 8], number.into());
+                    slot.enter([number; 16], [number; 8], 1, number.into());
                     let local = 0_u64;
                     burn(Duration::from_millis(200));
                     slot.leave();
@@ -113,7 +113,7 @@ fn no_span_is_charged_between_spans() {
     let mut session = load(&Options::new().with_sample_hz(2_000));
     let slot = session.register().unwrap();
     for _ in 0..50 {
-        slot.enter([5; 16], [5; 8], 5);
+        slot.enter([5; 16], [5; 8], 1, 5);
         slot.leave();
         burn(Duration::from_millis(2));
     }
@@ -171,7 +171,7 @@ fn system_calls_are_sampled_with_the_registers_they_were_entered_with() {
     let _alone = alone();
     let mut session = load(&Options::new().with_sample_hz(2_000));
     let slot = session.register().unwrap();
-    slot.enter([6; 16], [6; 8], 6);
+    slot.enter([6; 16], [6; 8], 1, 6);
     let file = std::fs::File::open("/dev/zero").unwrap();
     let mut buffer = vec![0_u8; 1 << 20];
     let end = cpu_clock() + 200_000_000;

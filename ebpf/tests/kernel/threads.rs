@@ -93,10 +93,10 @@ fn a_forked_child_has_no_slot_and_leaves_its_parents_alone() {
     let _alone = alone();
     let session = load(&Options::new());
     let slot = session.register().unwrap();
-    slot.enter([1; 16], [2; 8], 3);
+    slot.enter([1; 16], [2; 8], 1, 3);
     for _ in 0..200 {
         let child = fork(|| {
-            slot.enter([9; 16], [9; 8], 9);
+            slot.enter([9; 16], [9; 8], 1, 9);
             slot.counters().is_none()
                 && slot.counters_now().is_none()
                 && session.register().is_none()

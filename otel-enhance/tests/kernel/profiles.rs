@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use otel_enhance::enhanced_trace;
 use otel_enhance::extensions::ebpf::{Profile, ProfileKind};
+use otel_enhance::{Context, enhanced_trace};
 
 use crate::again::{assert_gone, fork, objects, wait};
 use crate::common::{BOTH, Path, alone, burn, install_with};
@@ -72,6 +72,40 @@ fn samples_are_of_the_exported_span_and_in_its_functions_on_both_paths() {
         }
         guard.shutdown().unwrap();
     }
+}
+
+#[test]
+fn sleeps_of_more_threads_than_are_looked_at_are_counted() {
+    const THREADS: u64 = 300;
+    let _alone = alone();
+    let (guard, _kept) = install_with(Path::Fast, |pipeline| pipeline.with_ebpf_off_cpu(true));
+    let unwatched = || {
+        let _ = guard.ebpf().unwrap().profile();
+        let account = guard.ebpf().unwrap().profile_account().unwrap();
+        account.sleeps_unwatched
+    };
+    waiting();
+    assert_eq!(unwatched(), 0);
+    let all_are_there = std::sync::Barrier::new(THREADS as usize);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                // By its first context a thread has a place.
+                let attached = Context::new().with_value(0_u8).attach();
+                all_are_there.wait();
+                drop(attached);
+                waiting();
+            });
+        }
+    });
+    let counted = unwatched();
+    assert!(
+        (THREADS - 255..=THREADS * 10).contains(&counted),
+        "{counted}"
+    );
+    let handle = guard.ebpf().unwrap();
+    guard.shutdown().unwrap();
+    assert_eq!(handle.profile_account().unwrap().sleeps_unwatched, counted);
 }
 
 #[test]

@@ -16,7 +16,7 @@
 //! | `otel_enhance.blocked.time` | asleep: waiting for something other than a CPU |
 //! | `otel_enhance.run_queue.time` | ready, waiting for a CPU |
 //! | `otel_enhance.context_switches.voluntary`, `.involuntary` | times it went to sleep, and was taken off its CPU |
-//! | `otel_enhance.page_faults` | minor and major |
+//! | `otel_enhance.page_faults` | minor and major together, as the metric `process.paging.faults` is where it names no type |
 //! | `otel_enhance.self.…` | the same without the spans that were active on top of it, if there were any |
 //! | `otel_enhance.polls` | times it became active, if more than once: of a future its polls |
 //! | `otel_enhance.between_polls.time` | of its duration, when it was not active; beside `polls` |

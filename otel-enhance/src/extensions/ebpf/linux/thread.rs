@@ -69,6 +69,8 @@ struct Frame {
     kind: Kind,
     /// Nothing was on top of it so far.
     is_alone: bool,
+    /// As the span's context has them, for whoever reads which span is active.
+    trace_flags: u8,
 }
 
 impl Frame {
@@ -92,6 +94,7 @@ impl Frame {
         again: 0,
         kind: Kind::Tracked,
         is_alone: false,
+        trace_flags: 0,
     };
 
     const fn is_measured(&self) -> bool {
@@ -126,7 +129,7 @@ const NO_SPAN: UserLine = UserLine {
     trace_id: [0; 16],
     span_id: [0; 8],
     valid: 0,
-    reserved: 0,
+    trace_flags: 0,
     attrs_data_size: 0,
     padding: [0; 4],
     stack_end: 0,
@@ -339,13 +342,13 @@ impl Thread {
 
     /// Says which span is active on the thread.
     #[inline(always)]
-    fn tell(&mut self, trace_id: [u8; 16], span_id: u64) {
+    fn tell(&mut self, trace_id: [u8; 16], span_id: u64, trace_flags: u8) {
         let span_id = span_id.to_le_bytes();
         if self.pinned.is_some() {
             self.tell_map(Some((trace_id, span_id)));
         }
         if let Some(slot) = self.slot() {
-            slot.enter(trace_id, span_id, 0);
+            slot.enter(trace_id, span_id, trace_flags, 0);
         } else if self.is_published {
             // Whoever reads it has stopped the thread: the order of the stores is all that it takes.
             // SAFETY: a field of ours.
@@ -353,6 +356,7 @@ impl Thread {
             compiler_fence(Ordering::SeqCst);
             self.record.trace_id = trace_id;
             self.record.span_id = span_id;
+            self.record.trace_flags = trace_flags;
             compiler_fence(Ordering::SeqCst);
             // SAFETY: a field of ours.
             unsafe { (&raw mut self.record.valid).write_volatile(1) };
@@ -446,9 +450,10 @@ impl Thread {
             return;
         }
         let trace_id = span.trace_id().to_bytes();
+        let trace_flags = span.trace_flags().to_u8();
         let is_here = is_span && span.is_valid() && !span.is_remote();
         if is_here {
-            self.tell(trace_id, span_id);
+            self.tell(trace_id, span_id, trace_flags);
         } else {
             self.tell_none();
         }
@@ -484,6 +489,7 @@ impl Thread {
         let frame = &mut self.frames[self.depth];
         frame.span_id = span_id;
         frame.trace_id = trace_id;
+        frame.trace_flags = trace_flags;
         frame.nested = Sums::ZERO;
         frame.entry = entry;
         frame.again = 0;
@@ -540,7 +546,9 @@ impl Thread {
             self.pop();
         }
         match self.frames[..self.depth].last() {
-            Some(top) if top.kind != Kind::Outside => self.tell(top.trace_id, top.span_id),
+            Some(top) if top.kind != Kind::Outside => {
+                self.tell(top.trace_id, top.span_id, top.trace_flags);
+            }
             _ => self.tell_none(),
         }
     }

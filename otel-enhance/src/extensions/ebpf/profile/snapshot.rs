@@ -54,6 +54,9 @@ pub struct ProfileAccount {
     pub spans_without_ids: u64,
     /// Of [`read`](Self::read), those whose thread is not kept, because there were too many.
     pub without_thread: u64,
+    /// Sleeps within a span that were not looked at, however long they were: of threads beyond the 255 that
+    /// [`with_off_cpu`](crate::config::EbpfSettings::with_off_cpu) looks at.
+    pub sleeps_unwatched: u64,
 }
 
 /// Where code is mapped.

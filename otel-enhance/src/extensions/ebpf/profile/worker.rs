@@ -278,6 +278,7 @@ impl State {
         }
         let mut collected = lock(&self.collected);
         collected.account.lost = samples.lost();
+        collected.account.sleeps_unwatched = samples.sleeps_unwatched();
         for (span, name) in ended.iter() {
             collected.aggregate.name(*span, name);
         }

@@ -75,7 +75,7 @@ fn samples_name_the_span_and_the_functions_inlined_ones_too() {
     let registrar = session.registrar();
     let work = |number: u8, run: fn(Duration)| {
         let slot = registrar.register().unwrap();
-        slot.enter([number; 16], [number; 8], 0);
+        slot.enter([number; 16], [number; 8], 1, 0);
         run(Duration::from_millis(400));
         slot.leave();
     };
@@ -141,7 +141,7 @@ fn sleeps_are_in_the_profile_with_their_length_and_their_function() {
     let _alone = alone();
     let (session, profiler) = start(&Options::new().with_sleep_samples(1_000, 64), 99);
     let slot = session.register().unwrap();
-    slot.enter([3; 16], [3; 8], 0);
+    slot.enter([3; 16], [3; 8], 1, 0);
     for _ in 0..5 {
         sleeper(Duration::from_millis(10));
     }
@@ -169,7 +169,7 @@ fn a_hot_span_is_seen_while_it_runs_and_news_are_told_once() {
     let _alone = alone();
     let (session, profiler) = start(&Options::new(), 997);
     let slot = session.register().unwrap();
-    slot.enter([4; 16], [4; 8], 0);
+    slot.enter([4; 16], [4; 8], 1, 0);
     guilty(Duration::from_millis(100));
     let first = profiler.news().unwrap();
     assert!(first.of_span([4; 8]).time(ProfileKind::Cpu) > Duration::from_millis(20));
@@ -223,7 +223,7 @@ fn limits_hold_and_everything_is_counted() {
     let profiler = Profiler::start(samples, 2_000, limits).unwrap();
     let slot = session.register().unwrap();
     for number in 1..=60_u8 {
-        slot.enter([number; 16], [number; 8], 0);
+        slot.enter([number; 16], [number; 8], 1, 0);
         guilty(Duration::from_millis(5));
         slot.leave();
         names::note(
