@@ -68,10 +68,11 @@ impl Samples {
             .load(Ordering::Relaxed)
     }
 
-    /// The thread of a sample as this process numbers it, in its own PID namespace; `None` if that is not known.
+    /// The thread of a sample as this process numbers it, in its own PID namespace; `None` if that is not known,
+    /// as of a thread that is gone.
     #[must_use]
     pub fn thread(&self, sample: &Sample) -> Option<u32> {
-        match self.shared.owner(sample.slot) {
+        match self.shared.owner(sample.slot, sample.tid) {
             Some(thread) => Some(thread),
             None => self.shared.is_initial_namespace().then_some(sample.tid),
         }

@@ -80,10 +80,19 @@ impl Shared {
         self.slot(PROCESS_SLOT).cast()
     }
 
-    /// The thread that has the slot, in its own PID namespace.
-    pub(crate) fn owner(&self, number: u32) -> Option<u32> {
-        let owner = self.owners.get(number as usize)?.load(Ordering::Relaxed);
-        (owner != 0).then_some(owner)
+    /// The thread that has the slot, in its own PID namespace, if that is the one which the kernel numbers so:
+    /// another may have the slot by now.
+    pub(crate) fn owner(&self, number: u32, tid: u32) -> Option<u32> {
+        let owner = self.owners.get(number as usize)?;
+        // SAFETY: the slot is within the mapping.
+        let is_its =
+            || unsafe { (&raw const (*self.slot(number).as_ptr()).kernel.tid).read_volatile() } == tid;
+        if !is_its() {
+            return None;
+        }
+        let owner = owner.load(Ordering::Acquire);
+        // The kernel takes the number away before the slot has another owner, and gives that one's afterwards.
+        (owner != 0 && is_its()).then_some(owner)
     }
 
     /// Whether the kernel's numbers are those that this process sees.

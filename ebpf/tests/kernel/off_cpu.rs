@@ -67,6 +67,29 @@ fn sleeps_that_are_short_or_in_no_span_are_no_samples() {
 }
 
 #[test]
+fn sample_of_a_thread_that_is_gone_is_not_taken_for_its_slots_next_owner() {
+    let _alone = alone();
+    let mut session = load(&Options::new().with_sleep_samples(1_000, 64));
+    let spare = session.registrar();
+    let gone = std::thread::spawn(move || {
+        let slot = spare.register().unwrap();
+        slot.enter([1; 16], [1; 8], 1, 1);
+        std::thread::sleep(Duration::from_millis(5));
+        slot.number()
+    })
+    .join()
+    .unwrap();
+    let slot = session.register().unwrap();
+    assert_eq!(slot.number(), gone);
+    let all = sleeps(&mut session);
+    assert_eq!(all.len(), 1);
+    // SAFETY: no condition.
+    let own = unsafe { libc::gettid() }.unsigned_abs();
+    let thread = session.samples().unwrap().thread(&all[0].0);
+    assert_ne!(thread, Some(own));
+}
+
+#[test]
 fn sleeps_beyond_the_room_are_counted_and_those_within_go_on() {
     let _alone = alone();
     let mut session = load(&Options::new().with_sleep_samples(1_000, 1));
