@@ -28,12 +28,15 @@ use otel_enhance::extensions::ebpf::{Profile, ProfileKind};
 
 use crate::kept::Kept;
 
-const USAGE: &str = "usage: profile [--out DIR] [--hz HZ] [--rounds N] [--endpoint URL]
+const USAGE: &str = "usage: profile [--out DIR] [--hz HZ] [--rounds N] [--endpoint URL] [--pinned-map FILE]
 
   --out DIR        where the files go; default: target/profile
   --hz HZ          samples a second; default: 499
   --rounds N       runs everything so often; default: 1
-  --endpoint URL   sends spans and profiles to an OTLP/HTTP backend instead of printing what spans did";
+  --endpoint URL   sends spans and profiles to an OTLP/HTTP backend instead of printing what spans did
+  --pinned-map FILE
+                   where the OpenTelemetry eBPF profiler looks for spans, such as
+                   /sys/fs/bpf/otel/traces_ctx_v1";
 
 #[derive(Debug)]
 struct Options {
@@ -41,6 +44,7 @@ struct Options {
     hz: u32,
     rounds: u32,
     endpoint: Option<String>,
+    pinned_map: Option<PathBuf>,
 }
 
 fn options() -> Result<Option<Options>, Box<dyn Error>> {
@@ -49,6 +53,7 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
         hz: 499,
         rounds: 1,
         endpoint: None,
+        pinned_map: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -58,6 +63,7 @@ fn options() -> Result<Option<Options>, Box<dyn Error>> {
             "--hz" => options.hz = value()?.parse()?,
             "--rounds" => options.rounds = value()?.parse()?,
             "--endpoint" => options.endpoint = Some(value()?),
+            "--pinned-map" => options.pinned_map = Some(value()?.into()),
             "--help" | "-h" => return Ok(None),
             other => return Err(format!("unknown argument {other}\n\n{USAGE}").into()),
         }
@@ -85,10 +91,13 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let kept = Kept::default();
-    let pipeline = otel_enhance::new_enhanced_pipeline()
+    let mut pipeline = otel_enhance::new_enhanced_pipeline()
         .with_service_name("profile")
         .with_ebpf_sample_hz(options.hz)
         .with_ebpf_off_cpu(true);
+    if let Some(map) = &options.pinned_map {
+        pipeline = pipeline.with_ebpf_pinned_map(map);
+    }
     let guard = match &options.endpoint {
         Some(endpoint) => pipeline
             .with_endpoint(endpoint.clone())

@@ -9,6 +9,7 @@ mod arguments;
 mod checks;
 mod error;
 mod features;
+mod memlock;
 mod peers;
 mod process;
 mod report;

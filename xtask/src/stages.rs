@@ -111,7 +111,7 @@ const STAGES: &[Stage] = &[
     ),
     peered(
         "profiles",
-        "the profiles of spans, in pprof and in the Collector (as root)",
+        "the profiles of spans, in pprof, the Collector and beside the eBPF profiler (as root)",
         profiles::check,
     ),
     peered(

@@ -17,7 +17,7 @@ const TOOLS: &[Tool] = &[
         name: "Go",
         version: &["go", "version"],
         least: (1, 26),
-        for_what: "builds the OpenTelemetry Collector and Jaeger",
+        for_what: "builds the OpenTelemetry Collector, its eBPF profiler, pprof and Jaeger",
         install: "follow go.dev/doc/install and put go/bin on the PATH",
     },
     Tool {

@@ -1,6 +1,8 @@
 //! What the stages do.
 
+mod collector;
 pub(crate) mod ebpf;
+mod ebpf_profiler;
 pub(crate) mod emulated;
 pub(crate) mod examples;
 pub(crate) mod fuzz;

@@ -1,23 +1,19 @@
-//! Profiles, in programs that we did not write: the example `profile` on the real kernel, its file in pprof, and
-//! what it sends in the Collector.
+//! Profiles, in programs that we did not write: the example `profile` on the real kernel, its file in pprof, what it
+//! sends in the Collector, and its spans in the OpenTelemetry eBPF profiler.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::collector::{Collector, wait_until};
+use super::ebpf_profiler;
 use crate::error::{Error, Result};
 use crate::features::{EXAMPLES, LIBRARY};
-use crate::peers::{COLLECTOR, PPROF, Peers};
+use crate::peers::{COLLECTOR, EBPF_PROFILER, PPROF, Peers};
 use crate::process::{cargo, program, read, show};
 use crate::targets::root;
-
-/// How long the Collector may take to listen, and to write what it got.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// As root, on a kernel with BTF.
 pub(crate) fn check(peers: &Peers) -> Result<()> {
@@ -45,7 +41,13 @@ pub(crate) fn check(peers: &Peers) -> Result<()> {
             .ok_or_else(|| Error::Check(format!("{wanted} was not built")))
     };
     pprof(&at(PPROF)?, &folder.join("profile.pb.gz"))?;
-    collector(&at(COLLECTOR)?, &example, &folder)
+    collector(&at(COLLECTOR)?, &example, &folder)?;
+    ebpf_profiler::links_to_our_spans(
+        &at(EBPF_PROFILER)?,
+        &at(COLLECTOR)?,
+        &example,
+        &folder.join("ebpf-profiler"),
+    )
 }
 
 fn expect(what: &str, text: &str, wanted: &[&str]) -> Result<()> {
@@ -103,63 +105,11 @@ fn pprof(pprof: &Path, file: &Path) -> Result<()> {
     expect("pprof -svg", &svg, &["</svg>"])
 }
 
-/// Ends with its variable.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// An address that nobody listens at.
-fn address() -> Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0");
-    let address = listener.and_then(|listener| listener.local_addr());
-    let address = address.map_err(Error::io("bind", "127.0.0.1:0"))?;
-    Ok(address.to_string())
-}
-
 /// What the Collector received, over HTTP: each sample's link is a span that it received as well. And over gRPC, that
 /// it answers.
-fn collector(collector: &Path, example: &Path, folder: &Path) -> Result<()> {
-    let (address, grpc) = (address()?, address()?);
-    let file = |name: &str| folder.join(name);
-    let exporter = |path: PathBuf| json!({ "path": path, "flush_interval": "100ms" });
-    let config = json!({
-        "receivers": { "otlp": { "protocols": {
-            "http": { "endpoint": address },
-            "grpc": { "endpoint": grpc },
-        } } },
-        "exporters": {
-            "file/traces": exporter(file("traces.json")),
-            "file/profiles": exporter(file("profiles.json")),
-        },
-        "service": {
-            "telemetry": { "metrics": { "level": "none" } },
-            "pipelines": {
-                "traces": { "receivers": ["otlp"], "exporters": ["file/traces"] },
-                "profiles": { "receivers": ["otlp"], "exporters": ["file/profiles"] },
-            },
-        },
-    });
-    let path = file("config.yaml");
-    fs::write(&path, config.to_string()).map_err(Error::io("write", &path))?;
-    let log = file("collector.log");
-    let said = fs::File::create(&log).map_err(Error::io("write", &log))?;
-    let mut command = Command::new(collector);
-    command
-        .arg("--config")
-        .arg(&path)
-        .arg("--feature-gates=+service.profilesSupport")
-        .stdout(Stdio::null())
-        .stderr(said);
-    let running = Running(command.spawn().map_err(Error::io("start", collector))?);
-    wait_until("the Collector listens", || {
-        std::net::TcpStream::connect(&address).is_ok()
-    })?;
-    let endpoint = format!("http://{address}");
+fn collector(program_of: &Path, example: &Path, folder: &Path) -> Result<()> {
+    let collector = Collector::start(program_of, &folder.join("collector"))?;
+    let endpoint = format!("http://{}", collector.http);
     show(
         program(example)
             .args(["--endpoint", &endpoint, "--out"])
@@ -167,8 +117,8 @@ fn collector(collector: &Path, example: &Path, folder: &Path) -> Result<()> {
     )?;
     let mut found = Err(Error::Check("nothing arrived".to_owned()));
     let written = wait_until("profiles are written", || {
-        found = linked(&file("traces.json"), &file("profiles.json"));
-        found.is_ok()
+        found = linked(&collector);
+        Ok(found.is_ok())
     });
     let over_grpc = show(
         cargo()
@@ -180,9 +130,13 @@ fn collector(collector: &Path, example: &Path, folder: &Path) -> Result<()> {
                 "testing,ebpf,otlp-grpc",
             ])
             .args(["--lib", "--", "over_grpc_and_answers", "--ignored"])
-            .env("OTEL_ENHANCE_PROFILES_GRPC", format!("http://{grpc}")),
+            .env(
+                "OTEL_ENHANCE_PROFILES_GRPC",
+                format!("http://{}", collector.grpc),
+            ),
     );
-    drop(running);
+    let said = collector.log();
+    drop(collector);
     over_grpc?;
     match (written, found) {
         (Ok(()), Ok(links)) => {
@@ -190,60 +144,28 @@ fn collector(collector: &Path, example: &Path, folder: &Path) -> Result<()> {
             Ok(())
         }
         (_, Err(error)) => {
-            print!("{}", fs::read_to_string(&log).unwrap_or_default());
+            print!("{said}");
             Err(error)
         }
         (Err(error), _) => Err(error),
     }
 }
 
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while !done() {
-        if Instant::now() > deadline {
-            return Err(Error::Check(format!("not within {PATIENCE:?}: {what}")));
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    Ok(())
-}
-
 /// How many spans samples are linked to; all of them must have arrived as spans.
-fn linked(traces: &Path, profiles: &Path) -> Result<usize> {
-    let lines = |path: &Path| -> Result<Vec<Value>> {
-        let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
-        let parsed = text
-            .lines()
-            .map(serde_json::from_str)
-            .collect::<serde_json::Result<_>>();
-        parsed.map_err(|error| Error::Check(format!("{}: {error}", path.display())))
-    };
-    let mut spans = BTreeSet::new();
-    for request in lines(traces)? {
-        collect(&request, "spans", &mut |list| {
-            for span in list.as_array().into_iter().flatten() {
-                spans.insert(span["spanId"].as_str().unwrap_or_default().to_owned());
-            }
-        });
-    }
+fn linked(collector: &Collector) -> Result<usize> {
+    let id = |value: &Value| value["spanId"].as_str().unwrap_or_default().to_owned();
+    let spans: BTreeSet<_> = collector.spans()?.iter().map(id).collect();
     let mut links = BTreeSet::new();
     let mut text = String::new();
-    for request in lines(profiles)? {
+    for request in collector.profiles()? {
         // Names are in the table of strings, values of attributes where those are.
         for table in ["stringTable", "attributeTable"] {
             text.push_str(&request["dictionary"][table].to_string());
         }
-        for link in request["dictionary"]["linkTable"]
-            .as_array()
-            .into_iter()
-            .flatten()
-        {
-            let id = link["spanId"].as_str().unwrap_or_default();
-            if !id.is_empty() {
-                links.insert(id.to_owned());
-            }
-        }
+        let table = request["dictionary"]["linkTable"].as_array();
+        links.extend(table.into_iter().flatten().map(id));
     }
+    links.remove("");
     let names = [
         "\"cpu\"",
         "\"off_cpu\"",
@@ -260,20 +182,4 @@ fn linked(traces: &Path, profiles: &Path) -> Result<usize> {
         )));
     }
     Ok(links.len())
-}
-
-/// Calls `visit` with each value of this name, however deep.
-fn collect(value: &Value, name: &str, visit: &mut impl FnMut(&Value)) {
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                if key == name {
-                    visit(value);
-                }
-                collect(value, name, visit);
-            }
-        }
-        Value::Array(list) => list.iter().for_each(|value| collect(value, name, visit)),
-        _ => {}
-    }
 }

@@ -2,6 +2,7 @@
 
 mod cache;
 mod collector;
+mod ebpf_profiler;
 mod go;
 mod jaeger;
 mod node;
@@ -16,6 +17,7 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::tools;
 use cache::Cache;
+pub(crate) use ebpf_profiler::VARIABLE as EBPF_PROFILER;
 pub(crate) use pprof::VARIABLE as PPROF;
 
 /// Where the tests find the Collector.
@@ -44,6 +46,11 @@ const PEERS: &[Peer] = &[
         name: "pprof",
         variable: PPROF,
         build: pprof::build,
+    },
+    Peer {
+        name: "ebpf-profiler",
+        variable: EBPF_PROFILER,
+        build: ebpf_profiler::build,
     },
     Peer {
         name: "collector",
