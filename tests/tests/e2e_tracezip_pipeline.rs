@@ -227,6 +227,8 @@ impl Blocking {
     fn new() -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            // A child must not go on with a connection of its parent's.
+            .max_idle_connections(0)
             .build();
         Self(config.new_agent())
     }
@@ -374,38 +376,119 @@ fn some_ids(ids: &TracezipIdGenerator) -> Vec<[u8; 8]> {
     (0..600).map(|_| ids.new_span_id().to_bytes()).collect()
 }
 
-#[test]
+/// What a child of this process writes.
 #[expect(unsafe_code, reason = "there is no safe way to fork")]
+fn in_a_child(fork: impl FnOnce() -> libc::pid_t, body: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
+    use std::io::{Read as _, Write as _};
+    let (mut reading, mut writing) = std::io::pipe().unwrap();
+    let child = fork();
+    if child == 0 {
+        let written = writing.write_all(&body());
+        // SAFETY: it does not return, and needs nothing.
+        unsafe { libc::_exit(i32::from(written.is_err())) };
+    }
+    drop(writing);
+    let mut made = Vec::new();
+    reading.read_to_end(&mut made).unwrap();
+    let mut status = 0;
+    // SAFETY: waits for the one child, and writes to what is ours.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0);
+    made
+}
+
+#[expect(unsafe_code, reason = "there is no safe way to fork")]
+fn fork() -> libc::pid_t {
+    // SAFETY: the child does what it is given and is gone by `_exit`, which runs nothing of the parent's.
+    unsafe { libc::fork() }
+}
+
+/// Asserts that no id of the child's is one of the parent's, before or after.
+fn assert_child_makes_its_own(ids: &TracezipIdGenerator, fork: impl FnOnce() -> libc::pid_t) {
+    let before = some_ids(ids);
+    let made = in_a_child(fork, || some_ids(ids).concat());
+    let mut ours = before;
+    ours.extend(some_ids(ids));
+    assert_eq!(made.len(), 600 * 8);
+    let theirs: std::collections::HashSet<&[u8]> = made.chunks(8).collect();
+    assert_eq!(theirs.len(), 600);
+    assert!(ours.iter().all(|id| !theirs.contains(&id[..])));
+}
+
+const FLEET: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef";
+
+#[test]
 fn forked_child_makes_ids_that_its_parent_does_not() {
     alone(
         "forked_child_makes_ids_that_its_parent_does_not",
         &[],
         || {
-            use std::io::{Read as _, Write as _};
-            let ids = TracezipIdGenerator::new();
-            let before = some_ids(&ids);
-            let (mut reading, mut writing) = std::io::pipe().unwrap();
-            // SAFETY: the child makes ids, writes them, and is gone by `_exit`, which runs nothing of the parent's.
-            let child = unsafe { libc::fork() };
-            if child == 0 {
-                let made = some_ids(&ids).concat();
-                let written = writing.write_all(&made);
-                // SAFETY: it does not return, and needs nothing.
-                unsafe { libc::_exit(i32::from(written.is_err())) };
-            }
-            drop(writing);
-            let mut after = before;
-            after.extend(some_ids(&ids));
-            let mut made = Vec::new();
-            reading.read_to_end(&mut made).unwrap();
-            assert_eq!(made.len(), 600 * 8);
-            let theirs: std::collections::HashSet<&[u8]> = made.chunks(8).collect();
-            assert_eq!(theirs.len(), 600);
-            assert!(after.iter().all(|id| !theirs.contains(&id[..])));
-            let mut status = 0;
-            // SAFETY: waits for the one child, and writes to what is ours.
-            unsafe { libc::waitpid(child, &raw mut status, 0) };
-            assert_eq!(status, 0);
+            assert_child_makes_its_own(&TracezipIdGenerator::new(), fork);
+            let fleet = TracezipIdGenerator::with_fleet_key(FLEET).unwrap();
+            assert_child_makes_its_own(&fleet, fork);
+        },
+    );
+}
+
+/// The kernel has wiped the key, which is how the child knows.
+#[cfg(target_os = "linux")]
+#[test]
+fn child_of_which_the_c_library_knows_nothing_makes_ids_that_its_parent_does_not() {
+    alone(
+        "child_of_which_the_c_library_knows_nothing_makes_ids_that_its_parent_does_not",
+        &[],
+        || {
+            assert_child_makes_its_own(&TracezipIdGenerator::new(), raw_fork);
+            let fleet = TracezipIdGenerator::with_fleet_key(FLEET).unwrap();
+            assert_child_makes_its_own(&fleet, raw_fork);
+        },
+    );
+}
+
+/// Past the hooks of the C library.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "there is no safe way to fork")]
+fn raw_fork() -> libc::pid_t {
+    // SAFETY: without a stack and without shared memory it is a fork; no other thread of this process is at work,
+    // whose locks the child would find taken.
+    unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t }
+}
+
+#[test]
+fn forked_child_and_its_parent_are_two_streams_to_the_receiver() {
+    alone(
+        "forked_child_and_its_parent_are_two_streams_to_the_receiver",
+        &[],
+        || {
+            let loopback = Loopback::with_tracezip();
+            let client = TracezipHttpClient::wrap(Blocking::new());
+            let watch = client.tracezip();
+            let exporter = SpanExporter::builder()
+                .with_http()
+                .with_http_client(client)
+                .with_retry_policy(RetryPolicy::disabled())
+                .with_endpoint(format!("{}/v1/traces", loopback.http()))
+                .build()
+                .unwrap();
+            // It exports on the thread that ends the span, which is the one that a child has.
+            let provider = SdkTracerProvider::builder()
+                .with_simple_exporter(exporter)
+                .build();
+            let end = |spans: usize| {
+                for _ in 0..spans {
+                    provider.tracer("by-hand").start("order").end();
+                }
+            };
+            end(3);
+            in_a_child(fork, || {
+                end(5);
+                Vec::new()
+            });
+            end(5);
+            // The numbers of the child's frames are none of the parent's: it is no repetition.
+            assert_eq!(loopback.store().span_count(), 13);
+            assert_eq!(loopback.tracezip().repeated_frames, 0);
+            assert_eq!((watch.stats().frames, watch.stats().state_losses), (8, 0));
         },
     );
 }

@@ -19,6 +19,7 @@ use encode::Coder;
 use super::ids::TracezipIdGenerator;
 use super::watch::{Counts, TracezipMode, add};
 use crate::export::log::{Log, ReportKind, lock};
+use crate::lifecycle::{self, generation};
 
 /// A receiver that does not speak tracezip is asked again after this time, give or take a quarter.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
@@ -95,6 +96,8 @@ struct State {
     knows: Knows,
     refused_in_a_row: u32,
     coder: Coder,
+    /// The process that the coder's stream belongs to.
+    generation: u32,
 }
 
 impl Session {
@@ -105,11 +108,14 @@ impl Session {
         enabled: Arc<AtomicBool>,
         log: Option<Log>,
     ) -> Self {
+        // Without the hook a forked child would go on with its parent's stream.
+        let _ = lifecycle::arm_fork();
         Self {
             state: Mutex::new(State {
                 knows: Knows::Nothing,
                 refused_in_a_row: 0,
                 coder: Coder::new(ids),
+                generation: generation(),
             }),
             asking: tokio::sync::Mutex::new(()),
             enabled,
@@ -350,6 +356,12 @@ impl Session {
             return frame;
         }
         let mut state = lock(&self.state);
+        if state.generation != generation() {
+            // The stream is the parent's, whose frames go on to be numbered as ours would be: a receiver would take
+            // them for repetitions.
+            state.generation = generation();
+            state.coder.start_over();
+        }
         let frame = state.coder.encode(batch.request());
         if frame.fallback {
             add(&self.counts.partly_raw, 1);

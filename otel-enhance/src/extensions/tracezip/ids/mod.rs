@@ -1,6 +1,7 @@
 //! Ids that whoever holds the key can count, and that are random to everybody else.
 
 mod ring;
+mod vault;
 
 use std::sync::Arc;
 
@@ -22,7 +23,9 @@ pub struct FleetKeyError;
 /// take a tenth of a byte, to everybody else they are random. Clones share key and counter.
 ///
 /// Keys are of fresh entropy, live for a million ids or ten minutes, are never logged, and are wiped from memory when
-/// they are dropped; a forked child makes its own. They travel to receivers over TLS or within this machine only, and
+/// they are dropped; a forked child makes its own. On Linux the generator keeps them in memory that core dumps leave
+/// out, and that a child finds empty; the codec's copies of those that a receiver is told are ordinary memory, wiped
+/// when they are dropped. They travel to receivers over TLS or within this machine only, and
 /// from exporters that are told of the generator. Whoever learns a key can tell from an id how many came before it.
 ///
 /// A pipeline with tracezip has one by itself. For providers built by hand:
@@ -55,8 +58,9 @@ impl TracezipIdGenerator {
     ///
     /// [`FleetKeyError`] if the text is anything else.
     pub fn with_fleet_key(key: &str) -> Result<Self, FleetKeyError> {
-        let bytes = Zeroizing::new(parse(key.trim()).ok_or(FleetKeyError)?);
-        Ok(Self(Arc::new(Ring::new(Some(IdKey::of_fleet(*bytes))))))
+        let ring = fleet_ring(key);
+        vault::scrub_stack();
+        Ok(Self(Arc::new(ring?)))
     }
 
     /// Goes on with fresh entropy: to be called when a snapshot of the process or its machine was restored, which
@@ -86,6 +90,13 @@ impl IdGenerator for TracezipIdGenerator {
     fn new_span_id(&self) -> SpanId {
         SpanId::from_bytes(self.0.span_id())
     }
+}
+
+/// Its frame has copies of the key when it returns.
+#[inline(never)]
+fn fleet_ring(key: &str) -> Result<Ring, FleetKeyError> {
+    let bytes = Zeroizing::new(parse(key.trim()).ok_or(FleetKeyError)?);
+    Ok(Ring::new(Some(IdKey::of_fleet(*bytes))))
 }
 
 fn parse(text: &str) -> Option<[u8; IdKey::LEN]> {
@@ -197,5 +208,54 @@ mod tests {
             !shown.contains("17") && !shown.contains("key: ["),
             "{shown}"
         );
+    }
+
+    /// Where in the memory that a core dump has the bytes are that, each with its bits turned, are `turned`.
+    #[cfg(target_os = "linux")]
+    fn in_a_core_dump(turned: &[u8]) -> Vec<String> {
+        use std::io::{Read as _, Seek as _, SeekFrom};
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
+        let (mut found, mut range, mut bytes) = (Vec::new(), "", Vec::new());
+        for line in maps.lines() {
+            let first = line.split(' ').next().unwrap();
+            if first.contains('-') {
+                range = line;
+            } else if let Some(flags) = line.strip_prefix("VmFlags:")
+                && flags.contains("wr")
+                && !flags.contains("dd")
+            {
+                let (start, end) = range.split(' ').next().unwrap().split_once('-').unwrap();
+                let at = |hex| u64::from_str_radix(hex, 16).unwrap();
+                memory.seek(SeekFrom::Start(at(start))).unwrap();
+                bytes.resize((at(end) - at(start)) as usize, 0);
+                // What cannot be read, or is not there any more, is in no dump either.
+                if memory.read_exact(&mut bytes).is_err() {
+                    continue;
+                }
+                let is_it = |window: &[u8]| window.iter().zip(turned).all(|(a, b)| *a == !b);
+                // Most pages are empty.
+                let pages = bytes.chunks(4096).filter(|page| *page != [0; 4096]);
+                if pages.flat_map(|page| page.windows(turned.len())).any(is_it) {
+                    found.push(range.to_owned());
+                }
+            }
+        }
+        found
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn fleet_key_of_a_generator_is_in_no_core_dump() {
+        let turned: Vec<u8> = (0..16).map(|byte| !(byte * 7 + 0x31)).collect();
+        let text: String = turned.iter().map(|byte| format!("{:02x}", !byte)).collect();
+        let ids = TracezipIdGenerator::with_fleet_key(&format!("{text}{text}")).unwrap();
+        ids.new_span_id();
+        ids.reseed();
+        ids.new_trace_id();
+        assert_eq!(in_a_core_dump(&turned), [""; 0]);
+        // It is one that would be found.
+        let shown: Vec<u8> = turned.iter().map(|byte| !byte).collect();
+        assert_ne!(in_a_core_dump(&turned), [""; 0], "{}", shown.len());
     }
 }

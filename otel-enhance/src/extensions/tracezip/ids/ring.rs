@@ -11,6 +11,7 @@ use rand::{RngCore as _, TryRngCore as _};
 use tracezip::{BLOCK, IdKey, IdPermutation};
 use zeroize::Zeroizing;
 
+use super::vault::{InChild, Vault};
 use crate::export::log::lock;
 use crate::lifecycle::{self, generation};
 
@@ -36,10 +37,20 @@ impl RingGuard {
     }
 }
 
-/// The time of one key.
-struct Period {
+/// What ids are made with.
+struct Secrets {
+    #[cfg_attr(
+        not(any(test, feature = "otlp-http", feature = "otlp-grpc")),
+        expect(dead_code, reason = "without a transport nobody is told the key")
+    )]
+    key: IdKey,
     ids: IdPermutation,
     nonce: u64,
+}
+
+/// The time of one key.
+struct Period {
+    secrets: Vault<Secrets>,
     /// The process that it belongs to.
     generation: u32,
     born: Instant,
@@ -49,10 +60,18 @@ struct Period {
     trace_blocks: AtomicU64,
 }
 
+impl Period {
+    /// Whether it is this process's: a child's is none of its own, whether the C library has told of the fork or the
+    /// kernel by wiping the key.
+    fn is_ours(&self) -> bool {
+        self.generation == generation() && self.secrets.get().is_some()
+    }
+}
+
 struct Current {
     period: Arc<Period>,
-    /// The latest first.
-    keys: Vec<IdKey>,
+    /// Those whose keys are told, the present one and the latest before it first.
+    told: Vec<Arc<Period>>,
 }
 
 /// The keys of one generator, of which the last one is in use.
@@ -60,7 +79,8 @@ pub(super) struct Ring {
     number: u64,
     /// Counts the periods; what threads have of an earlier one is not used any more.
     version: AtomicU64,
-    fleet: Option<IdKey>,
+    /// A child goes on with the fleet's key, which nobody else could tell it.
+    fleet: Option<Vault<IdKey>>,
     current: Mutex<Current>,
 }
 
@@ -92,42 +112,54 @@ thread_local! {
     static MINE: RefCell<Option<Mine>> = const { RefCell::new(None) };
 }
 
-fn period(fleet: Option<&IdKey>) -> (Period, IdKey) {
+fn period(fleet: Option<&IdKey>) -> Period {
     // As all random ids: without entropy there is nothing to go on with.
     let mut entropy = OsRng.unwrap_err();
-    let mut bytes = Zeroizing::new([0; IdKey::LEN]);
-    let (key, first) = match fleet {
-        Some(key) => (key.clone(), u64::from(entropy.next_u32()) << 32),
-        None => {
-            entropy.fill_bytes(&mut *bytes);
-            (IdKey::of_process(*bytes), 0)
-        }
-    };
-    let period = Period {
-        ids: IdPermutation::new(&key),
-        nonce: entropy.next_u64(),
+    let secrets = Vault::new(
+        || {
+            let mut bytes = Zeroizing::new([0; IdKey::LEN]);
+            let key = match fleet {
+                Some(key) => key.clone(),
+                None => {
+                    entropy.fill_bytes(&mut *bytes);
+                    IdKey::of_process(*bytes)
+                }
+            };
+            Secrets {
+                ids: IdPermutation::new(&key),
+                key,
+                nonce: entropy.next_u64(),
+            }
+        },
+        InChild::Wiped,
+    );
+    Period {
+        secrets,
         generation: generation(),
         born: Instant::now(),
-        first,
+        first: match fleet {
+            Some(_) => u64::from(entropy.next_u32()) << 32,
+            None => 0,
+        },
         // The first block is left out, as is the second part of a counter that is 0.
         span_blocks: AtomicU64::new(1),
         trace_blocks: AtomicU64::new(1),
-    };
-    (period, key)
+    }
 }
 
 impl Ring {
     pub(super) fn new(fleet: Option<IdKey>) -> Self {
         // Without the hook a forked child would go on with its parent's key and counter.
         let _ = lifecycle::arm_fork();
-        let (period, key) = period(fleet.as_ref());
+        let fleet = fleet.map(|key| Vault::new(|| key, InChild::Kept));
+        let period = Arc::new(period(fleet.as_ref().and_then(Vault::get)));
         Self {
             number: RINGS.fetch_add(1, Ordering::Relaxed),
             version: AtomicU64::new(1),
             fleet,
             current: Mutex::new(Current {
-                period: Arc::new(period),
-                keys: vec![key],
+                told: vec![Arc::clone(&period)],
+                period,
             }),
         }
     }
@@ -135,8 +167,8 @@ impl Ring {
     pub(super) fn span_id(&self) -> [u8; 8] {
         loop {
             let id = self.draw(|mine| {
-                let counter = mine.spans.take()?;
-                Some(mine.period.ids.span_id(counter))
+                let secrets = mine.period.secrets.get()?;
+                Some(secrets.ids.span_id(mine.spans.take()?))
             });
             if id != [0; 8] {
                 return id;
@@ -147,8 +179,8 @@ impl Ring {
     pub(super) fn trace_id(&self) -> [u8; 16] {
         loop {
             let id = self.draw(|mine| {
-                let counter = mine.traces.take()?;
-                Some(mine.period.ids.trace_id(mine.period.nonce, counter))
+                let secrets = mine.period.secrets.get()?;
+                Some(secrets.ids.trace_id(secrets.nonce, mine.traces.take()?))
             });
             if id != [0; 16] {
                 return id;
@@ -185,9 +217,7 @@ impl Ring {
             .filter(|mine| mine.ring == self.number)
             .unwrap_or_else(|| self.mine());
         loop {
-            if mine.version != self.version.load(Ordering::Relaxed)
-                || mine.period.generation != generation()
-            {
+            if mine.version != self.version.load(Ordering::Relaxed) || !mine.period.is_ours() {
                 mine = self.mine();
             }
             let period = &mine.period;
@@ -217,11 +247,7 @@ impl Ring {
     fn mine(&self) -> Mine {
         let _changing = RingGuard::lock();
         let mut current = lock(&self.current);
-        if current.period.generation != generation() {
-            self.next(&mut current);
-            // The parent's keys are none of the child's business.
-            current.keys.truncate(1);
-        }
+        self.own(&mut current);
         Mine {
             ring: self.number,
             version: self.version.load(Ordering::Relaxed),
@@ -244,13 +270,21 @@ impl Ring {
         self.next(&mut lock(&self.current));
     }
 
-    fn next(&self, current: &mut Current) {
-        let (period, key) = period(self.fleet.as_ref());
-        current.period = Arc::new(period);
-        if self.fleet.is_none() {
-            current.keys.insert(0, key);
-            current.keys.truncate(KEYS);
+    /// Begins a period of this process's, in a child.
+    fn own(&self, current: &mut Current) {
+        if !current.period.is_ours() {
+            // The parent's keys are none of the child's business.
+            current.told.clear();
+            self.next(current);
         }
+    }
+
+    fn next(&self, current: &mut Current) {
+        let fleet = self.fleet.as_ref().and_then(Vault::get);
+        current.period = Arc::new(period(fleet));
+        let kept = if fleet.is_some() { 0 } else { KEYS - 1 };
+        current.told.truncate(kept);
+        current.told.insert(0, Arc::clone(&current.period));
         self.version.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -258,12 +292,17 @@ impl Ring {
     pub(super) fn keys_since(&self, known: u64) -> Option<(u64, Vec<IdKey>)> {
         let _changing = RingGuard::lock();
         let mut current = lock(&self.current);
+        self.own(&mut current);
         // Threads that make few ids take a new block rarely.
         if current.period.born.elapsed() > LIFE {
             self.next(&mut current);
         }
         let version = self.version.load(Ordering::Relaxed);
-        (version != known).then(|| (version, current.keys.clone()))
+        let keys = current
+            .told
+            .iter()
+            .filter_map(|period| period.secrets.get());
+        (version != known).then(|| (version, keys.map(|secrets| secrets.key.clone()).collect()))
     }
 }
 
