@@ -1,6 +1,6 @@
 //! What a thread keeps for its spans: free records, and a ring to each hub that it ends spans for.
 //!
-//! Everything here belongs to the thread alone. The other end of a ring is in a [`Shelf`], which the hub
+//! Everything here belongs to the thread alone. The other end of a ring is on a [`Shelf`], which the hub
 //! knows; at the thread's end what is in the ring is handed over, and nothing is left behind.
 #![expect(
     unsafe_code,
@@ -8,8 +8,7 @@
 )]
 
 use std::cell::{RefCell, RefMut};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::clock::{Watch, clock};
 use super::contents::Contents;
@@ -17,7 +16,9 @@ use super::hub::{self, Hub};
 use super::ids::IdRng;
 use super::pool;
 use super::record::{Handle, Owned};
-use super::ring::{Consumer, Producer, ring};
+use super::ring::Producer;
+use super::shelves::{Left, Shelf};
+use super::sync;
 use crate::lifecycle::generation;
 
 /// The most free records that a thread keeps.
@@ -48,41 +49,22 @@ pub(super) struct Seat {
     /// Of the hub.
     id: u32,
     pub(super) hub: Arc<Hub>,
-    shelf: Arc<Shelf>,
+    shelf: sync::Arc<Shelf<Contents>>,
     producer: Producer<Contents>,
     /// A collector is woken when so many have been pushed.
     wake_at: usize,
 }
 
-/// What hub and thread share.
-pub(super) struct Shelf {
-    consumer: Mutex<Shelved>,
-    /// Sampled spans that the thread has started. It alone writes it.
-    started: AtomicU64,
-}
-
-/// The collector's side of a shelf.
-pub(super) struct Shelved {
-    pub(super) consumer: Consumer<Contents>,
-    /// Of the started spans, those that the hub knows of.
-    reported: u64,
-}
-
-impl Shelf {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Shelved> {
-        self.consumer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Spans that have started since this was asked last.
-    pub(super) fn newly_started(&self, shelved: &mut Shelved) -> u64 {
-        let started = self.started.load(Ordering::Relaxed);
-        started - std::mem::replace(&mut shelved.reported, started)
-    }
-}
-
 /// What is to be done outside of the desk: as a rule nothing, else this thread tells the hub's sink of
 /// these.
-type Next = Option<Box<(Arc<Hub>, Vec<Owned<Contents>>)>>;
+type Next = Option<Box<(Arc<Hub>, ToTell)>>;
+
+enum ToTell {
+    /// By a hub that has each span told by the thread that ends it.
+    One(Owned<Contents>),
+    /// For which the backlog has no room.
+    Left(Left<Contents>),
+}
 
 /// Calls `f` with the thread's desk, unless the thread is being torn down or is at its desk already.
 #[inline(always)]
@@ -139,7 +121,7 @@ pub(super) fn take(hub: &Arc<Hub>, sampled: bool) -> Owned<Contents> {
         // The thread is being torn down.
         None => {
             if sampled {
-                hub.started_elsewhere(1);
+                hub.shelves().started_elsewhere(1);
             }
             one_vacant()
         }
@@ -193,8 +175,10 @@ pub(super) fn deposit(record: Owned<Contents>) {
 #[cold]
 fn hand(next: Next) {
     if let Some(next) = next {
-        let (hub, records) = *next;
-        hub.hand_now(records);
+        match *next {
+            (hub, ToTell::One(record)) => hub.hand_now(record),
+            (hub, ToTell::Left(left)) => hub.hand_left(left),
+        }
     }
 }
 
@@ -202,7 +186,7 @@ fn hand(next: Next) {
 fn deposit_without_desk(mut record: Owned<Contents>) {
     let (hub, is_told) = record.with(|contents| (contents.hub, contents.is_told()));
     match hub::find(hub) {
-        Some(hub) if is_told && !hub.is_foreign() => hub.hand_now([record]),
+        Some(hub) if is_told && !hub.is_foreign() => hub.hand_now(record),
         _ => recycle(record),
     }
 }
@@ -352,7 +336,7 @@ impl Desk {
                 self.discard(record);
                 None
             }
-            Some(hub) if hub.is_immediate() => Some(Box::new((hub, vec![record]))),
+            Some(hub) if hub.is_immediate() => Some(Box::new((hub, ToTell::One(record)))),
             Some(hub) => {
                 let seat = self.seat(&hub);
                 match seat.push(record) {
@@ -371,15 +355,7 @@ impl Desk {
 
 impl Seat {
     fn take(hub: &Arc<Hub>) -> Self {
-        let (producer, consumer) = ring(hub.ring_capacity());
-        let shelf = Arc::new(Shelf {
-            consumer: Mutex::new(Shelved {
-                consumer,
-                reported: 0,
-            }),
-            started: AtomicU64::new(0),
-        });
-        hub.add_shelf(Arc::clone(&shelf));
+        let (shelf, producer) = hub.shelves().add(hub.ring_capacity());
         Self {
             id: hub.id,
             hub: Arc::clone(hub),
@@ -392,9 +368,7 @@ impl Seat {
     /// A sampled span starts.
     #[inline(always)]
     pub(super) fn count_started(&self) {
-        let started = &self.shelf.started;
-        // The thread's own: no read-modify-write is needed.
-        started.store(started.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.shelf.count_started();
     }
 
     #[inline(always)]
@@ -417,36 +391,19 @@ impl Seat {
     /// The ring is full: what is in it waits at the hub, and so does `record`.
     #[cold]
     fn hand_over(&mut self, record: Owned<Contents>) -> Next {
-        let mut records = Vec::with_capacity(self.hub.ring_capacity() + 1);
-        // Locked until they are handed over: a collector that finds the ring empty finds them there.
-        let mut shelved = self.shelf.lock();
-        shelved.consumer.drain(|record| records.push(record));
-        records.push(record);
-        self.hub.hand_over(&mut records);
-        drop(shelved);
-        (!records.is_empty()).then(|| Box::new((Arc::clone(&self.hub), records)))
+        let left = self.hub.shelves().hand_over(&self.shelf, Some(record));
+        self.hub.wake();
+        (!left.records.is_empty()).then(|| Box::new((Arc::clone(&self.hub), ToTell::Left(left))))
     }
 
     /// The thread, or the hub, is at its end.
     fn leave(&mut self) {
-        let mut records = Vec::new();
-        let mut shelved = self.shelf.lock();
-        shelved.consumer.drain(|record| records.push(record));
-        let started = self.shelf.newly_started(&mut shelved);
-        self.hub.started_elsewhere(started);
-        if self.hub.is_closed() {
-            for record in &mut records {
-                record.with(Contents::clear);
-            }
-            pool::give(records.drain(..));
-        } else {
-            // Before the lock is given up, as above; and what has no room there, too: who joins a thread's closure
-            // and shuts down may be there before the thread itself is at its end.
-            self.hub.hand_over(&mut records);
-            self.hub.hand_last(records);
-        }
-        drop(shelved);
-        self.hub.remove_shelf(&self.shelf);
+        let left = self.hub.shelves().leave(&self.shelf);
+        self.hub.wake();
+        self.hub.hand_left(left);
+        // Not before nothing of it is left: who joins a thread's closure and shuts down may be there before the
+        // thread itself is at its end.
+        self.hub.shelves().remove(&self.shelf);
     }
 }
 

@@ -1,22 +1,22 @@
 //! Where the spans of one provider come together, whichever thread ends them.
 
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
-use std::{cell::Cell, mem};
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceFlags, TraceId};
 use opentelemetry_sdk::trace::{IdGenerator, ShouldSample, SpanLimits};
 
 use super::contents::{Contents, Rules};
-use super::desk::{self, Shelf};
 use super::ended::Ended;
 use super::record::{FETCHED_AHEAD, Owned};
-use super::{ids, quick};
+use super::shelves::{Gathered, Left, Shelves, Teller};
+use super::{desk, ids, pool, quick};
 use crate::config::UnsampledId;
 #[cfg(feature = "tracezip")]
 use crate::extensions::tracezip::TracezipIdGenerator;
@@ -120,10 +120,7 @@ pub(super) struct Hub {
     pub(super) quick: Quick,
     pub(super) config: HubConfig,
     pub(super) rules: &'static Rules,
-    shelves: Mutex<Vec<Arc<Shelf>>>,
-    backlog: Mutex<Vec<Owned<Contents>>>,
-    /// Spans of threads that could not count them.
-    started: AtomicU64,
+    shelves: Shelves<Contents>,
     /// Held by whoever collects.
     collecting: Mutex<()>,
     collector: OnceLock<Thread>,
@@ -164,10 +161,8 @@ impl Hub {
                 limits: config.limits,
                 copies_texts: config.sink.writes_otlp(),
             }),
+            shelves: Shelves::new(config.batches.map_or(0, |batches| batches.backlog)),
             config,
-            shelves: Mutex::default(),
-            backlog: Mutex::default(),
-            started: AtomicU64::new(0),
             collecting: Mutex::new(()),
             collector: OnceLock::new(),
         });
@@ -215,13 +210,19 @@ impl Hub {
         self.counted_trace_id().unwrap_or_else(ids::trace_id)
     }
 
-    /// From now on no span starts here, and what ends is lost: nobody collects it.
+    /// From now on no span starts here, and what ends is lost. What has ended is still to be collected, up to
+    /// [`Hub::end`].
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         let mut open = OPEN.write().unwrap_or_else(PoisonError::into_inner);
         open.retain(|hub| hub.id != self.id);
         drop(open);
         self.wake();
+    }
+
+    /// What has not been collected by now is lost.
+    pub(super) fn end(&self) {
+        give_up(self.shelves.end());
     }
 
     #[inline(always)]
@@ -268,58 +269,28 @@ impl Hub {
         self.config.sink.forked();
     }
 
-    /// Spans of a thread that is being torn down.
-    pub(super) fn started_elsewhere(&self, spans: u64) {
-        self.started.fetch_add(spans, Ordering::Relaxed);
+    pub(super) fn shelves(&self) -> &Shelves<Contents> {
+        &self.shelves
     }
 
-    pub(super) fn add_shelf(&self, shelf: Arc<Shelf>) {
-        self.lock_shelves().push(shelf);
-    }
-
-    pub(super) fn remove_shelf(&self, shelf: &Arc<Shelf>) {
-        let mut shelves = self.lock_shelves();
-        if let Some(at) = shelves.iter().position(|other| Arc::ptr_eq(other, shelf)) {
-            shelves.swap_remove(at);
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn shelves(&self) -> usize {
-        self.lock_shelves().len()
-    }
-
-    fn lock_shelves(&self) -> MutexGuard<'_, Vec<Arc<Shelf>>> {
-        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Records that a thread has no place for wait here; those for which there is none here either
-    /// stay in `records`.
-    pub(super) fn hand_over(&self, records: &mut Vec<Owned<Contents>>) {
-        let most = self.config.batches.map_or(0, |batches| batches.backlog);
-        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = most.saturating_sub(backlog.len()).min(records.len());
-        backlog.extend(records.drain(..room));
-        drop(backlog);
-        self.wake();
-    }
-
-    /// Tells the sink of spans, on the thread that ended them.
-    pub(super) fn hand_now(&self, records: impl IntoIterator<Item = Owned<Contents>>) {
+    /// Tells the sink of a span, on the thread that ended it.
+    pub(super) fn hand_now(&self, record: Owned<Contents>) {
         if self.is_closed() {
-            records.into_iter().for_each(desk::recycle);
+            desk::recycle(record);
         } else {
-            self.tell(records.into_iter());
+            self.tell(std::iter::once(record));
         }
     }
 
-    /// The same while what a collection would wait for is held.
-    pub(super) fn hand_last(&self, records: Vec<Owned<Contents>>) {
-        if !records.is_empty() {
-            let was_collecting = COLLECTING.replace(true);
-            self.hand_now(records);
-            COLLECTING.set(was_collecting);
-        }
+    /// The same with spans for which the backlog has no room. They ended before the hub was closed, if it is.
+    pub(super) fn hand_left(&self, left: Left<Contents>) {
+        let Some(_telling) = &left.telling else {
+            return give_up(left.records);
+        };
+        // A sink that has everything collected would wait for itself.
+        let was_collecting = COLLECTING.replace(true);
+        self.tell(left.records.into_iter());
+        COLLECTING.set(was_collecting);
     }
 
     fn tell(&self, records: impl Iterator<Item = Owned<Contents>>) {
@@ -342,19 +313,35 @@ impl Hub {
         }
     }
 
-    /// Tells the sink of every span that has ended before this was called, and says how many there
-    /// were. What would take longer than until `deadline` is left for later. A sink that calls this
-    /// again, while it is told of a span, changes nothing; nor does whoever finds another thread
+    /// Tells the sink of every span that has ended before this was called, but for those that other threads tell it
+    /// of just now, and says how many there were. What would take longer than until `deadline` is left for later. A
+    /// sink that calls this again, while it is told of a span, changes nothing; nor does whoever finds another thread
     /// collecting until `deadline`.
     pub(super) fn collect(&self, deadline: Instant) -> usize {
+        self.collect_beside(deadline).0
+    }
+
+    /// The same, and waits for those other threads.
+    pub(super) fn collect_all(&self, deadline: Instant) {
+        let (_, mut tellers) = self.collect_beside(deadline);
+        loop {
+            tellers.retain(|teller| !teller.is_done());
+            if tellers.is_empty() || Instant::now() >= deadline {
+                return;
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+
+    fn collect_beside(&self, deadline: Instant) -> (usize, Vec<Teller<Contents>>) {
         if self.is_foreign() || COLLECTING.replace(true) {
-            return 0;
+            return Default::default();
         }
         let collected = self
             .alone_until(deadline)
             .map(|_alone| self.collect_alone(deadline));
         COLLECTING.set(false);
-        collected.unwrap_or(0)
+        collected.unwrap_or_default()
     }
 
     fn alone_until(&self, deadline: Instant) -> Option<MutexGuard<'_, ()>> {
@@ -368,27 +355,13 @@ impl Hub {
         }
     }
 
-    fn take_backlog(&self) -> Vec<Owned<Contents>> {
-        mem::take(&mut *self.backlog.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn collect_alone(&self, deadline: Instant) -> usize {
-        let mut started = self.started.swap(0, Ordering::Relaxed);
+    fn collect_alone(&self, deadline: Instant) -> (usize, Vec<Teller<Contents>>) {
         let mut collected = 0;
-        // What was handed over is older than what is in the rings.
-        let backlog = self.take_backlog();
-        let shelves = self.lock_shelves().clone();
-        let mut batches = vec![backlog];
-        for shelf in shelves {
-            let mut records = Vec::new();
-            let mut shelved = shelf.lock();
-            shelved.consumer.drain(|record| records.push(record));
-            started += shelf.newly_started(&mut shelved);
-            drop(shelved);
-            batches.push(records);
-        }
-        // What threads took out of their rings meanwhile.
-        batches.push(self.take_backlog());
+        let Gathered {
+            batches,
+            started,
+            tellers,
+        } = self.shelves.gather();
         if started > 0 {
             self.config.sink.started(started);
         }
@@ -412,25 +385,24 @@ impl Hub {
                 break;
             }
         }
-        // Older than what has been handed over meanwhile.
-        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
-        backlog.splice(0..0, records);
-        collected
+        self.shelves.put_back(records);
+        (collected, tellers)
     }
 }
 
 impl Drop for Hub {
     /// What a shutdown has left behind.
     fn drop(&mut self) {
-        let backlog = self
-            .backlog
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        for record in backlog.iter_mut() {
-            record.with(Contents::clear);
-        }
-        super::pool::give(backlog.drain(..));
+        self.end();
     }
+}
+
+/// Records of spans of which nobody will hear.
+fn give_up(mut records: Vec<Owned<Contents>>) {
+    for record in &mut records {
+        record.with(Contents::clear);
+    }
+    pool::give(records);
 }
 
 impl fmt::Debug for Hub {

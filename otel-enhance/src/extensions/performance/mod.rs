@@ -70,6 +70,7 @@ mod quick;
 mod record;
 mod ring;
 mod settings;
+mod shelves;
 mod span;
 mod store;
 mod sync;

@@ -56,13 +56,14 @@ impl FastProvider {
     /// Tells the sink of every span that has ended so far, unless another thread is busy with that
     /// until `deadline`.
     pub(crate) fn collect(&self, deadline: Instant) {
-        self.hub.collect(deadline);
+        self.hub.collect_all(deadline);
     }
 
     /// From now on no span starts, and what ends is lost. The sink is told of what has ended before.
     pub(crate) fn close(&self, deadline: Instant) {
         self.hub.close();
-        self.hub.collect(deadline);
+        self.hub.collect_all(deadline);
+        self.hub.end();
     }
 }
 

@@ -42,7 +42,7 @@ impl FastSpan {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(otel_enhance_loom)))]
     pub(super) fn handle(&self) -> Option<SpanHandle> {
         self.span.0.map(SpanHandle)
     }

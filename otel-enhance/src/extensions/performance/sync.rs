@@ -4,17 +4,19 @@
 pub(super) use loom::{
     cell::UnsafeCell,
     hint::spin_loop,
-    sync::Arc,
-    sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering},
+    sync::{Arc, Mutex, MutexGuard},
     thread::yield_now,
 };
+
+pub(super) use std::sync::PoisonError;
 
 #[cfg(not(otel_enhance_loom))]
 pub(super) use {
     cell::UnsafeCell,
     std::hint::spin_loop,
-    std::sync::Arc,
-    std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering},
+    std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering},
+    std::sync::{Arc, Mutex, MutexGuard},
     std::thread::yield_now,
 };
 

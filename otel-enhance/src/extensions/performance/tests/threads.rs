@@ -34,14 +34,47 @@ fn short_threads_lose_no_span_and_leave_nothing() {
     }
     // A scope is left before the thread-locals of its threads are gone.
     let deadline = Instant::now() + Duration::from_secs(10);
-    while provider.hub.shelves() > 0 && Instant::now() < deadline {
+    while provider.hub.shelves().len() > 0 && Instant::now() < deadline {
         std::thread::yield_now();
     }
-    assert_eq!(provider.hub.shelves(), 0);
+    assert_eq!(provider.hub.shelves().len(), 0);
     collect(&provider);
     assert_eq!(told.take().len(), 2 * THREADS);
     assert_eq!(told.started(), 2 * THREADS as u64);
     close(&provider);
+}
+
+/// `std::thread::scope` waits for the closures of its threads, not for the destructors of their thread-locals.
+#[test]
+fn shutdown_while_threads_are_torn_down_misses_no_span_that_has_ended() {
+    const ROUNDS: usize = 2_000;
+    const SPANS: usize = 30;
+    for bounds in [
+        BATCHES,
+        // What has no room is told by the thread itself, while the shutdown waits for that.
+        Batches {
+            ring: 8,
+            backlog: 12,
+        },
+    ] {
+        for round in 0..ROUNDS {
+            let told = Told::default();
+            let provider = provider(&told, Some(bounds));
+            std::thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        let tracer = provider.tracer("short");
+                        for _ in 0..SPANS {
+                            drop(tracer.start("one of many"));
+                        }
+                    });
+                }
+            });
+            close(&provider);
+            assert_eq!(told.take().len(), 2 * SPANS, "round {round}, {bounds:?}");
+            assert_eq!(told.started(), 2 * SPANS as u64, "round {round}");
+        }
+    }
 }
 
 #[test]
