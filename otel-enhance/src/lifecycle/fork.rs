@@ -40,6 +40,7 @@ mod hooks {
 
     use super::GENERATION;
     use crate::pipeline::SlotGuard;
+    use crate::span::{RegistryGuard, ScopesGuard};
 
     thread_local! {
         // Held across the fork, by the thread that forks, so that the child does not inherit a lock
@@ -50,6 +51,10 @@ mod hooks {
     /// The locks that the child's only thread may want.
     struct Held {
         _slot: SlotGuard,
+        _registry: RegistryGuard,
+        _scopes: ScopesGuard,
+        #[cfg(feature = "performance")]
+        _hubs: crate::extensions::performance::HubsGuard,
         #[cfg(feature = "performance")]
         _pool: crate::extensions::performance::PoolGuard,
         #[cfg(feature = "tracezip")]
@@ -63,6 +68,10 @@ mod hooks {
             if let Ok(mut held) = held.try_borrow_mut() {
                 *held = Some(Held {
                     _slot: SlotGuard::lock(),
+                    _registry: RegistryGuard::lock(),
+                    _scopes: ScopesGuard::lock(),
+                    #[cfg(feature = "performance")]
+                    _hubs: crate::extensions::performance::HubsGuard::lock(),
                     #[cfg(feature = "performance")]
                     _pool: crate::extensions::performance::PoolGuard::lock(),
                     #[cfg(feature = "tracezip")]

@@ -28,12 +28,16 @@ pub use code::Code;
 pub use parent::{IntoLink, IntoParent, Parent};
 #[cfg(feature = "performance")]
 pub(crate) use recorder::Written;
+#[cfg(all(unix, feature = "sdk"))]
+pub(crate) use registry::RegistryGuard;
 #[cfg(feature = "performance")]
 pub(crate) use registry::installation;
 #[cfg(all(feature = "performance", feature = "testing"))]
 pub(crate) use registry::replace;
 pub use registry::{Registration, follow_global, install, set_tracer_provider};
 pub use scope::Scope;
+#[cfg(all(unix, feature = "sdk"))]
+pub(crate) use scope::ScopesGuard;
 pub use value::{AttributeElement, AttributeValue};
 
 /// What expansions name. No part of the public interface: it changes with the macros.

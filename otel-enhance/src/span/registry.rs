@@ -5,6 +5,8 @@
 
 use std::cell::RefCell;
 use std::fmt;
+#[cfg(all(unix, feature = "sdk"))]
+use std::sync::RwLockWriteGuard;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -25,6 +27,19 @@ struct Installed {
     last_generation: u64,
     /// The last one is in use; the ones below come back when it is taken out.
     stack: Vec<(u64, Arc<dyn Backend>)>,
+}
+
+/// The registry's lock, which a fork holds so that the child finds it free.
+#[cfg(all(unix, feature = "sdk"))]
+pub(crate) struct RegistryGuard(
+    #[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, Installed>,
+);
+
+#[cfg(all(unix, feature = "sdk"))]
+impl RegistryGuard {
+    pub(crate) fn lock() -> Self {
+        Self(INSTALLED.write().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 #[inline(always)]

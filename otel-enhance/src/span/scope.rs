@@ -1,6 +1,8 @@
 //! Instrumentation scopes, interned: a callsite refers to its scope by a small number, and a
 //! backend finds the tracer of that number without a lock.
 
+#[cfg(all(unix, feature = "sdk"))]
+use std::sync::RwLockWriteGuard;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use opentelemetry::InstrumentationScope;
@@ -11,6 +13,20 @@ pub struct Scope(u32);
 
 /// They are never freed: each number stands for one for as long as the process runs.
 static SCOPES: RwLock<Vec<&'static InstrumentationScope>> = RwLock::new(Vec::new());
+
+/// Their lock, which a fork holds so that the child finds it free.
+#[cfg(all(unix, feature = "sdk"))]
+pub(crate) struct ScopesGuard(
+    #[expect(dead_code, reason = "held")]
+    RwLockWriteGuard<'static, Vec<&'static InstrumentationScope>>,
+);
+
+#[cfg(all(unix, feature = "sdk"))]
+impl ScopesGuard {
+    pub(crate) fn lock() -> Self {
+        Self(SCOPES.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 impl Scope {
     /// The scope of this name and version, the same number for the same pair.

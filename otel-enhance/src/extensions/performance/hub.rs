@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(unix)]
+use std::sync::RwLockWriteGuard;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError};
 use std::thread::Thread;
@@ -132,6 +134,26 @@ const SPANS_BETWEEN_LOOKS: usize = 64;
 const RETRY: Duration = Duration::from_millis(1);
 
 static OPEN: RwLock<Vec<Arc<Hub>>> = RwLock::new(Vec::new());
+
+/// Rules for ever: a process has few different ones.
+static RULES: Mutex<Vec<&'static Rules>> = Mutex::new(Vec::new());
+
+/// The locks on what hubs have in common, which a fork holds so that the child finds them free.
+#[cfg(unix)]
+pub(crate) struct HubsGuard {
+    _open: RwLockWriteGuard<'static, Vec<Arc<Hub>>>,
+    _rules: MutexGuard<'static, Vec<&'static Rules>>,
+}
+
+#[cfg(unix)]
+impl HubsGuard {
+    pub(crate) fn lock() -> Self {
+        Self {
+            _open: OPEN.write().unwrap_or_else(PoisonError::into_inner),
+            _rules: RULES.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
 
 thread_local! {
     /// This thread collects: it cannot wait for itself.
@@ -414,9 +436,8 @@ impl fmt::Debug for Hub {
     }
 }
 
-/// Rules for ever, the same for the same: a process has few different ones.
+/// The same for the same.
 fn interned(rules: Rules) -> &'static Rules {
-    static KNOWN: Mutex<Vec<&'static Rules>> = Mutex::new(Vec::new());
     let fields = |rules: &Rules| {
         (
             rules.limits.max_attributes_per_span,
@@ -427,7 +448,7 @@ fn interned(rules: Rules) -> &'static Rules {
             rules.copies_texts,
         )
     };
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = RULES.lock().unwrap_or_else(PoisonError::into_inner);
     let same = known.iter().find(|other| fields(other) == fields(&rules));
     match same {
         Some(same) => same,

@@ -93,6 +93,8 @@ pub(crate) use backend::FastBackend;
 pub(crate) use desk::ask_again;
 pub(crate) use ended::Ended;
 pub(crate) use engine::{Deliver, Engine, EngineProcessor};
+#[cfg(unix)]
+pub(crate) use hub::HubsGuard;
 pub(crate) use hub::{Batches, HubConfig, Sampling, SpanSink};
 pub use ids::FastIdGenerator;
 pub(crate) use pool::PoolGuard;

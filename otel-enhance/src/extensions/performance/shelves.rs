@@ -110,6 +110,12 @@ impl<T: Send> Shelves<T> {
         lock(&self.known).len()
     }
 
+    /// As a thread that is at work here.
+    #[cfg(all(test, not(otel_enhance_loom)))]
+    pub(super) fn occupy(&self) -> impl Sized {
+        (lock(&self.known), lock(&self.backlog))
+    }
+
     /// Spans of a thread that is being torn down.
     pub(super) fn started_elsewhere(&self, spans: u64) {
         self.started.fetch_add(spans, Ordering::Relaxed);

@@ -3,6 +3,8 @@
 
 mod as_the_sdk;
 mod backend;
+#[cfg(unix)]
+mod fork;
 mod quick;
 mod threads;
 
@@ -44,6 +46,11 @@ impl Told {
 
     pub(super) fn started(&self) -> u64 {
         self.0.started.load(Ordering::Relaxed)
+    }
+
+    #[cfg(unix)]
+    pub(super) fn forked(&self) -> u64 {
+        self.0.forked.load(Ordering::Relaxed)
     }
 
     fn push(&self, span: SpanData) {
