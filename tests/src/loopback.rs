@@ -40,6 +40,12 @@ impl Loopback {
         Self::with(|builder| builder.with_hook(hook))
     }
 
+    /// The same, on the port that another one had for HTTP.
+    pub fn with_hook_at(http: &str, hook: impl Hook) -> Self {
+        let address = http.trim_start_matches("http://").to_owned();
+        Self::with(|builder| builder.with_http(address).with_hook(hook))
+    }
+
     /// One that takes frames of tracezip as well.
     pub fn with_tracezip() -> Self {
         Self::with(|builder| builder.with_tracezip(Tracezip::default()))

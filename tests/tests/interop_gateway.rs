@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use otel_enhance_tests::collector_file::{CollectedSpan, read_proto};
+use otel_enhance_tests::collector_file::read_proto;
+use otel_enhance_tests::loopback::sorted;
 use otel_enhance_tests::peers::{Collector, Gateway, Service};
 use otel_enhance_tests::sender::Sender;
 
@@ -24,17 +25,6 @@ fn line(grpc: bool) -> (Collector, Gateway, Gateway) {
     };
     let near = Gateway::start(&["--compress-to", &between]);
     (collector, far, near)
-}
-
-/// By their ids, and every list of attributes by key: their order means nothing.
-fn sorted(mut spans: Vec<CollectedSpan>) -> Vec<CollectedSpan> {
-    for collected in &mut spans {
-        let resource = &mut collected.resource.attributes;
-        resource.sort_by(|a, b| a.key.cmp(&b.key));
-        collected.span.attributes.sort_by(|a, b| a.key.cmp(&b.key));
-    }
-    spans.sort_by(|a, b| a.span.span_id.cmp(&b.span.span_id));
-    spans
 }
 
 fn delivers(protocol: &str, grpc_between: bool) {
@@ -76,6 +66,39 @@ fn collector_behind_two_gateways_has_every_span_sent_over_grpc() {
 #[test]
 fn collector_behind_two_gateways_has_every_span_sent_as_json() {
     delivers("http/json", false);
+}
+
+/// The application's own exporter makes the frames.
+#[test]
+fn collector_behind_a_gateway_has_every_span_sent_as_frames() {
+    for protocol in ["http/protobuf", "grpc"] {
+        let collector = Collector::start();
+        let to = collector.grpc_endpoint().replace("http", "grpc");
+        let gateway = Gateway::start(&["--forward-to", &to]);
+        let endpoint = match protocol {
+            "grpc" => gateway.grpc_endpoint(),
+            _ => gateway.http_endpoint(),
+        };
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("INTEROP_TRACEZIP", "1"),
+        ];
+        let record = Sender::start(SENDER, &[], &variables).finish();
+        let made = sorted(record.made());
+        assert!(made.len() > 1200, "the sender made {} spans", made.len());
+        assert_eq!(
+            (record.exported, record.dropped.len()),
+            (made.len() as u64, 0)
+        );
+        assert_eq!(sorted(collector.wait_for_spans(made.len(), TIMEOUT)), made);
+        let transport = protocol.split('/').next().unwrap();
+        let frames =
+            format!("received_requests_total{{transport=\"{transport}\",format=\"tracezip\"}}");
+        assert!(gateway.metric(&frames) > 0);
+        assert_eq!(gateway.metric("output_spans_total"), made.len() as u64);
+        assert!(gateway.stop().success());
+    }
 }
 
 #[test]

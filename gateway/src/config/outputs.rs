@@ -284,8 +284,8 @@ pub struct KafkaOutput {
     /// Default: `otlp_spans`, as the Collector's Kafka receiver has it.
     #[serde(default = "topic")]
     pub topic: Text,
-    /// Of the records. Default: none.
-    #[serde(default = "none")]
+    /// Of the records. Default: zstd, which brokers and their clients know since Kafka 2.1.
+    #[serde(default = "zstd")]
     pub compression: Compression,
     /// Default: plain text.
     pub tls: Option<OutputTls>,
@@ -303,8 +303,8 @@ fn topic() -> Text {
     Text("otlp_spans".to_owned())
 }
 
-const fn none() -> Compression {
-    Compression::None
+const fn zstd() -> Compression {
+    Compression::Zstd
 }
 
 fn ten_seconds() -> Time {

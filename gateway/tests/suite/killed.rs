@@ -13,20 +13,33 @@ use crate::common::{
 use crate::program::Program;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn gateway_killed_five_times_under_load_loses_nothing_that_was_acknowledged() {
+async fn gateway_killed_five_times_under_load_over_http_loses_nothing_that_was_acknowledged() {
+    loses_nothing(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateway_killed_five_times_under_load_over_grpc_loses_nothing_that_was_acknowledged() {
+    loses_nothing(true).await;
+}
+
+async fn loses_nothing(grpc: bool) {
     let (receiver, store) = destination().await;
     let to = endpoint(&receiver, true);
-    let start = |http: &str| {
+    let (transport, scheme, off) = match grpc {
+        false => ("http", "http", "grpc"),
+        true => ("grpc", "grpc", "http"),
+    };
+    let start = |address: &str| {
         Program::start(&format!(
-            "receivers: {{ http: '{http}', grpc: off }}
+            "receivers: {{ {transport}: '{address}', {off}: off }}
 outputs: [{{ otlp: {{ endpoint: '{to}' }} }}]
 admin: {{ address: 127.0.0.1:0 }}"
         ))
     };
     let mut second = start("127.0.0.1:0");
-    let address = second.address("http").unwrap().to_string();
+    let address = second.address(transport).unwrap().to_string();
     let first = gateway(&format!(
-        "outputs: [{{ tracezip: {{ endpoint: 'http://{address}', timeout: 3s }} }}]"
+        "outputs: [{{ tracezip: {{ endpoint: '{scheme}://{address}', timeout: 3s }} }}]"
     ))
     .await;
 

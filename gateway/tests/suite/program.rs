@@ -4,12 +4,14 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A running gateway. Dropped, it is killed.
 pub(crate) struct Program {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 pub(crate) fn command() -> Command {
@@ -29,12 +31,16 @@ impl Program {
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let kept = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 kept.lock().unwrap().push(line);
             }
         });
-        let mut program = Self { child, log };
+        let mut program = Self {
+            child,
+            log,
+            reader: Some(reader),
+        };
         let deadline = Instant::now() + Duration::from_secs(20);
         // The one that is told last.
         while program.address("admin").is_none() {
@@ -77,8 +83,11 @@ impl Program {
         assert_eq!(sent, 0);
     }
 
+    /// Waits for its end, and for the last line of its log.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        self.child.wait().unwrap()
+        let status = self.child.wait().unwrap();
+        self.reader.take().unwrap().join().unwrap();
+        status
     }
 }
 

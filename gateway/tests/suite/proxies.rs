@@ -25,6 +25,8 @@ pub(crate) struct Proxy {
     pub(crate) strips: (bool, bool),
     /// Every so many requests is forwarded twice.
     pub(crate) repeats: u64,
+    /// Every so many requests is not forwarded at all: 502.
+    pub(crate) drops: u64,
     /// Of every so many requests the answer is lost: 502.
     pub(crate) loses: u64,
     /// Requests are delayed by up to this.
@@ -39,6 +41,7 @@ impl Proxy {
             seen: Arc::default(),
             strips: (false, false),
             repeats: 0,
+            drops: 0,
             loses: 0,
             delays: Duration::ZERO,
         }
@@ -92,9 +95,12 @@ impl Hook for Proxy {
                 tokio::time::sleep(self.delays * part / 100).await;
             }
             let target = &self.targets[(number % self.targets.len() as u64) as usize];
-            let mut answer = self.forward(target, &request).await;
-            if every(self.repeats) {
+            let mut answer = None;
+            if !every(self.drops) {
                 answer = self.forward(target, &request).await;
+                if every(self.repeats) {
+                    answer = self.forward(target, &request).await;
+                }
             }
             if every(self.loses) {
                 answer = None;

@@ -282,7 +282,7 @@ async fn proxy_that_repeats_and_delays_makes_no_more_duplicates_than_are_counted
     insist(&http_url(&first), 0..100, 8).await;
     // A repetition that comes so late that its state is gone looks as if it had not been delivered.
     let duplicates = duplicates(&[&store], 0..100);
-    let counted = metric(&first, "tracezip_state_losses_total").await;
+    let counted = metric(&first, "output_ambiguous_requests_total").await;
     assert!(
         duplicates <= counted,
         "{duplicates} duplicates, {counted} counted"
@@ -300,6 +300,28 @@ async fn proxy_that_loses_answers_makes_no_more_duplicates_than_are_counted() {
     let first = compressing(&endpoint(&proxy, false)).await;
     let failures = insist(&http_url(&first), 0..100, 8).await;
     let duplicates = duplicates(&[&store], 0..100);
+    let counted = metric(&first, "output_ambiguous_requests_total").await;
+    assert!(failures > 0);
+    assert!(
+        duplicates <= counted,
+        "{duplicates} duplicates, {counted} counted"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proxy_that_drops_repeats_delays_and_distributes_makes_no_more_duplicates_than_are_counted()
+{
+    let (a, _receiver_a, store_a) = restoring().await;
+    let (b, _receiver_b, store_b) = restoring().await;
+    let mut proxy = Proxy::new(&[http_url(&a), http_url(&b)]);
+    proxy.drops = 7;
+    proxy.repeats = 3;
+    proxy.loses = 5;
+    proxy.delays = Duration::from_millis(20);
+    let proxy = proxy.start().await;
+    let first = compressing(&endpoint(&proxy, false)).await;
+    let failures = insist(&http_url(&first), 0..120, 8).await;
+    let duplicates = duplicates(&[&store_a, &store_b], 0..120);
     let counted = metric(&first, "output_ambiguous_requests_total").await;
     assert!(failures > 0);
     assert!(
