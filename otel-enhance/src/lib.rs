@@ -15,7 +15,14 @@ pub use span::{
 // The official API, so that users need no dependency of their own to write to the active span.
 pub use opentelemetry::{self, Context, Key, KeyValue, Value, baggage, global, propagation, trace};
 
-#[cfg(any(feature = "performance", feature = "ebpf"))]
+#[cfg(any(
+    feature = "performance",
+    all(
+        feature = "ebpf",
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )
+))]
 mod clock;
 #[cfg(feature = "sdk")]
 pub mod config;

@@ -105,6 +105,20 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     linted(EXAMPLES, Features::Default),
 ];
 
+/// What differs from system to system, each linted for the [`SYSTEMS`] as well. Nothing that takes a C compiler.
+pub(crate) const PORTABLE: &[Combination] = &[
+    linted(LIBRARY, Features::Just("ebpf")),
+    linted(LIBRARY, Features::Just("ebpf,performance,otlp-http")),
+    linted(EBPF, Features::Just("loader")),
+];
+
+/// Beside the one that this is built on: another processor, another Unix, and no Unix.
+pub(crate) const SYSTEMS: &[&str] = &[
+    "aarch64-unknown-linux-gnu",
+    "x86_64-apple-darwin",
+    "x86_64-pc-windows-gnu",
+];
+
 impl Combination {
     /// Puts the package and its features on a cargo command line.
     pub(crate) fn select<'c>(&self, command: &'c mut Command) -> &'c mut Command {

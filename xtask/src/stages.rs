@@ -56,6 +56,11 @@ const STAGES: &[Stage] = &[
         "no lint fires, in any supported combination of features",
         |_| source::clippy(),
     ),
+    alone(
+        "systems",
+        "the library compiles for other systems, where eBPF is not to be had",
+        |_| source::systems(),
+    ),
     alone("docs", "the documentation builds without a warning", |_| {
         source::docs()
     }),

@@ -41,8 +41,12 @@ pub(crate) mod operations;
     any(feature = "otlp-http", feature = "otlp-grpc")
 ))]
 mod pool;
-#[cfg(feature = "ebpf")]
-#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+#[cfg(all(
+    feature = "ebpf",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    any(feature = "otlp-http", feature = "otlp-grpc")
+))]
 pub(crate) mod profiles;
 pub(crate) mod report;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]

@@ -32,19 +32,23 @@ mod span_path;
 mod span_queue;
 mod tracezip;
 
+#[cfg(unix)]
 use std::time::Duration;
 
 pub use builder::{EnhancedPipeline, new_enhanced_pipeline};
 pub use guard::TelemetryGuard;
+#[cfg(unix)]
 pub(crate) use slot::SlotGuard;
 pub use span_path::Spans;
 
 /// Whether a pipeline lives that this thread can wait for.
+#[cfg(unix)]
 pub(crate) fn has_something_to_finish() -> bool {
     slot::current().is_some() && !crate::export::runtime::is_exporting()
 }
 
 /// The process exits in an orderly way, or a signal ends it.
+#[cfg(unix)]
 pub(crate) fn finish_at_exit(timeout: Duration) {
     if let Some(installed) = slot::current() {
         let timeout = timeout.min(installed.drop_timeout());

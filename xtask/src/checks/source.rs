@@ -1,7 +1,7 @@
 //! Checks of the sources themselves: format, lints, documentation.
 
 use crate::error::Result;
-use crate::features::{COMBINATIONS, DOCUMENTED, TESTS};
+use crate::features::{COMBINATIONS, DOCUMENTED, PORTABLE, SYSTEMS, TESTS};
 use crate::process::{cargo, show};
 
 pub(crate) fn fmt() -> Result<()> {
@@ -36,6 +36,22 @@ pub(crate) fn clippy() -> Result<()> {
         "-D",
         "warnings",
     ]))
+}
+
+/// Lints what differs between systems for other ones, which takes their standard library and no linker.
+pub(crate) fn systems() -> Result<()> {
+    for system in SYSTEMS {
+        for combination in PORTABLE {
+            let mut command = cargo();
+            command.args(["clippy", "--target", system]);
+            show(
+                combination
+                    .select(&mut command)
+                    .args(["--", "-D", "warnings"]),
+            )?;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn docs() -> Result<()> {

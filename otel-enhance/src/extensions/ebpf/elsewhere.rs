@@ -28,8 +28,10 @@ pub(super) mod running {
     }
 
     /// There is nothing to lock.
+    #[cfg(unix)]
     pub(crate) struct SessionGuard;
 
+    #[cfg(unix)]
     impl SessionGuard {
         pub(crate) const fn lock() -> Self {
             Self
@@ -65,7 +67,7 @@ pub(super) mod running {
 pub(super) mod thread {
     use opentelemetry::trace::SpanContext;
 
-    use crate::extensions::ebpf::Figures;
+    use crate::extensions::ebpf::figures::Figures;
 
     #[cfg(feature = "performance")]
     #[inline(always)]

@@ -61,7 +61,21 @@ mod system;
 mod system;
 
 mod carried;
+#[cfg_attr(
+    not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )),
+    expect(dead_code, reason = "nothing is counted")
+)]
 mod figures;
+#[cfg_attr(
+    not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )),
+    expect(dead_code, reason = "nobody reads them")
+)]
 mod names;
 mod processor;
 
@@ -82,7 +96,9 @@ pub use processor::{EbpfSpanExporter, EbpfSpanProcessor, EbpfTracerExtension};
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 pub use profile::{Frame, Profile, ProfileAccount, ProfileKind, ProfileSample};
-pub(crate) use running::{EbpfLease, SessionGuard, open};
+#[cfg(unix)]
+pub(crate) use running::SessionGuard;
+pub(crate) use running::{EbpfLease, open};
 pub use status::{EbpfStatus, Tier};
 pub(crate) use thread::mark;
 #[cfg(feature = "performance")]

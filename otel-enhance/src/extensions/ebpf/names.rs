@@ -41,7 +41,6 @@ fn keep(span_id: [u8; 8], name: &Cow<'static, str>) {
 }
 
 /// Says whether somebody reads from now on.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody does"))]
 pub(super) fn want(wanted: bool) {
     WANTED.store(wanted, Ordering::Relaxed);
     if !wanted {
@@ -50,7 +49,6 @@ pub(super) fn want(wanted: bool) {
 }
 
 /// What was noted since, in exchange for a vector that is used again.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody does"))]
 pub(super) fn take(mut empty: Vec<Name>) -> Vec<Name> {
     empty.clear();
     std::mem::replace(&mut *names(), empty)

@@ -97,6 +97,7 @@ pub(crate) use engine::{Deliver, Engine, EngineProcessor};
 pub(crate) use hub::HubsGuard;
 pub(crate) use hub::{Batches, HubConfig, Sampling, SpanSink};
 pub use ids::FastIdGenerator;
+#[cfg(unix)]
 pub(crate) use pool::PoolGuard;
 pub(crate) use provider::FastProvider;
 pub(crate) use queue::BatchQueue;
