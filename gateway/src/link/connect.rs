@@ -10,14 +10,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use crate::config::{OtlpOutput, OutputTls};
@@ -142,9 +140,9 @@ fn system_roots() -> Result<RootCertStore, TlsError> {
 }
 
 impl Service<Uri> for Connector {
-    type Response = Stream;
+    type Response = Box<dyn Io>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Box<dyn Io>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.tcp.poll_ready(cx).map_err(Into::into)
@@ -158,12 +156,12 @@ impl Service<Uri> for Connector {
             let connected = tokio::time::timeout(timeout, async move {
                 let tcp = tcp.await?;
                 let Some(tls) = tls else {
-                    return Ok::<_, BoxError>(Stream::Tcp(tcp));
+                    return Ok::<Box<dyn Io>, BoxError>(Box::new(tcp));
                 };
                 let stream = TlsConnector::from(tls.config)
                     .connect(tls.name, tcp.into_inner())
                     .await?;
-                Ok(Stream::Tls(Box::new(TokioIo::new(stream))))
+                Ok(Box::new(TokioIo::new(stream)))
             });
             connected.await.unwrap_or_else(|_| {
                 Err(io::Error::new(
@@ -176,76 +174,14 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// An open connection.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Tcp(TokioIo<TcpStream>),
-    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
-}
+/// An open connection, plain or encrypted.
+pub(super) trait Io: Read + Write + Send + Unpin {}
 
-impl Connection for Stream {
+impl<T: Read + Write + Send + Unpin> Io for T {}
+
+impl Connection for Box<dyn Io> {
+    /// Which version of HTTP is spoken is known beforehand, and of where it leads nobody asks.
     fn connected(&self) -> Connected {
-        match self {
-            Self::Tcp(stream) => stream.connected(),
-            Self::Tls(stream) => stream.inner().get_ref().0.connected(),
-        }
-    }
-}
-
-impl Read for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tcp(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
-        }
+        Connected::new()
     }
 }

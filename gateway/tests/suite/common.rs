@@ -1,10 +1,11 @@
 //! What the tests share: messages, senders, destinations.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -15,8 +16,9 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, Key
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use otel_enhance_gateway::{Config, Gateway};
-use otel_enhance_receiver::{Receiver, ReceiverBuilder, Store};
+use otel_enhance_receiver::{Outcome, Receiver, ReceiverBuilder, Request, Store};
 use prost::Message;
+use tokio::sync::Semaphore;
 
 pub(crate) const PROTOBUF: &str = "application/x-protobuf";
 pub(crate) const JSON: &str = "application/json";
@@ -107,6 +109,27 @@ pub(crate) async fn destination() -> (Receiver, Store) {
     (receiver.start().await.unwrap(), store)
 }
 
+/// A destination that answers as many requests as the semaphore is given permits.
+pub(crate) async fn held_destination() -> (Receiver, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let waiting = Arc::clone(&gate);
+    let receiver = plain_destination().with_handler(move |_: Request| {
+        let gate = Arc::clone(&waiting);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Outcome::Accepted
+        }
+    });
+    (receiver.start().await.unwrap(), gate)
+}
+
+/// Waits for the first request to come to a destination.
+pub(crate) async fn until_asked(receiver: &Receiver) {
+    while receiver.stats().requests == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 pub(crate) fn plain_destination() -> ReceiverBuilder {
     Receiver::builder()
         .with_http("127.0.0.1:0")
@@ -142,7 +165,7 @@ pub(crate) async fn try_post(
     body: &Bytes,
 ) -> Result<Reply, String> {
     let mut request =
-        Request::post(format!("{url}/v1/traces")).header("content-type", content_type);
+        http::Request::post(format!("{url}/v1/traces")).header("content-type", content_type);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -172,7 +195,9 @@ pub(crate) async fn post(
 }
 
 pub(crate) async fn get(url: &str) -> (StatusCode, String) {
-    let request = Request::get(url).body(Full::new(Bytes::new())).unwrap();
+    let request = http::Request::get(url)
+        .body(Full::new(Bytes::new()))
+        .unwrap();
     let response = client().request(request).await.unwrap();
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -1,14 +1,11 @@
 //! How the program is started, watched and stopped.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use otel_enhance_receiver::{Outcome, Request};
-use tokio::sync::Semaphore;
 
 use crate::common::{
-    PROTOBUF, destination, encoded, endpoint, gateway, get, plain_destination, post,
+    PROTOBUF, destination, encoded, endpoint, gateway, get, held_destination, post, until_asked,
 };
 use crate::program::{Program, command};
 
@@ -88,19 +85,7 @@ async fn program_without_configuration_writes_a_file_in_its_directory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn term_answers_what_is_in_flight_and_ends_well() {
-    let gate = Arc::new(Semaphore::new(0));
-    let waiting = Arc::clone(&gate);
-    let receiver = plain_destination()
-        .with_handler(move |_: Request| {
-            let gate = Arc::clone(&waiting);
-            async move {
-                gate.acquire().await.unwrap().forget();
-                Outcome::Accepted
-            }
-        })
-        .start()
-        .await
-        .unwrap();
+    let (receiver, gate) = held_destination().await;
     let mut program = Program::start(&format!(
         "receivers: {{ http: 127.0.0.1:0, grpc: off }}
 outputs: [{{ otlp: {{ endpoint: '{}' }} }}]
@@ -114,9 +99,7 @@ shutdown: {{ delay: 300ms }}",
     assert_eq!(get(&format!("{admin}/readyz")).await.0, 200);
     assert_eq!(get(&format!("{admin}/other")).await.0, 404);
     let held = tokio::spawn(async move { post(&url, PROTOBUF, &[], &encoded(1, 1)).await });
-    while receiver.stats().requests == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until_asked(&receiver).await;
     program.terminate();
     while get(&format!("{admin}/readyz")).await.0 == 200 {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -136,11 +119,7 @@ shutdown: {{ delay: 300ms }}",
 
 #[tokio::test(flavor = "multi_thread")]
 async fn term_does_not_wait_beyond_the_deadline() {
-    let receiver = plain_destination()
-        .with_handler(|_: Request| std::future::pending::<Outcome>())
-        .start()
-        .await
-        .unwrap();
+    let (receiver, _gate) = held_destination().await;
     let mut program = Program::start(&format!(
         "receivers: {{ http: 127.0.0.1:0, grpc: off }}
 outputs: [{{ otlp: {{ endpoint: '{}' }} }}]
@@ -160,9 +139,7 @@ shutdown: {{ deadline: 200ms }}",
         )
         .await
     });
-    while receiver.stats().requests == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until_asked(&receiver).await;
     program.terminate();
     let status = tokio::task::spawn_blocking(move || program.wait());
     assert_eq!(status.await.unwrap().code(), Some(1));

@@ -10,13 +10,12 @@ use http::StatusCode;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use otel_enhance_gateway::Gateway;
 use otel_enhance_receiver::{Outcome, Receiver, Refusal, Request};
-use tokio::sync::Semaphore;
 use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::common::{
-    PROTOBUF, Reply, destination, encoded, endpoint, gateway, grpc_url, http_url, metric,
-    plain_destination, post, request,
+    PROTOBUF, Reply, destination, encoded, endpoint, gateway, grpc_url, held_destination, http_url,
+    metric, plain_destination, post, request, until_asked,
 };
 
 async fn export(gateway: &Gateway, number: u64) -> Result<(), tonic::Status> {
@@ -130,11 +129,7 @@ async fn destination_that_is_away_is_503_and_nothing_is_ambiguous() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn destination_that_does_not_answer_in_time_is_503_and_ambiguous() {
-    let receiver = plain_destination()
-        .with_handler(|_: Request| std::future::pending::<Outcome>())
-        .start()
-        .await
-        .unwrap();
+    let (receiver, _gate) = held_destination().await;
     let to = endpoint(&receiver, false);
     let gateway = gateway(&format!(
         "outputs: [{{ otlp: {{ endpoint: '{to}', timeout: 200ms }} }}]"
@@ -147,19 +142,7 @@ async fn destination_that_does_not_answer_in_time_is_503_and_ambiguous() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_beyond_the_bound_are_told_to_come_again() {
-    let gate = Arc::new(Semaphore::new(0));
-    let waiting = Arc::clone(&gate);
-    let receiver = plain_destination()
-        .with_handler(move |_: Request| {
-            let gate = Arc::clone(&waiting);
-            async move {
-                gate.acquire().await.unwrap().forget();
-                Outcome::Accepted
-            }
-        })
-        .start()
-        .await
-        .unwrap();
+    let (receiver, gate) = held_destination().await;
     let to = endpoint(&receiver, false);
     let gateway = Arc::new(
         gateway(&format!(
@@ -331,11 +314,7 @@ outputs: [{{ otlp: {{ endpoint: '{to}' }} }}]"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn request_whose_sender_goes_away_is_dropped_and_counts_as_ambiguous() {
-    let receiver = plain_destination()
-        .with_handler(|_: Request| std::future::pending::<Outcome>())
-        .start()
-        .await
-        .unwrap();
+    let (receiver, _gate) = held_destination().await;
     let to = endpoint(&receiver, false);
     let gateway = gateway(&format!("outputs: [{{ otlp: {{ endpoint: '{to}' }} }}]")).await;
     let url = http_url(&gateway);
@@ -343,9 +322,7 @@ async fn request_whose_sender_goes_away_is_dropped_and_counts_as_ambiguous() {
         let client = crate::common::client();
         crate::common::try_post(&client, &url, PROTOBUF, &[], &encoded(1, 1)).await
     });
-    while receiver.stats().requests == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until_asked(&receiver).await;
     sender.abort();
     while metric(&gateway, "in_flight_requests").await > 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
