@@ -21,7 +21,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLimits, SpanLinks};
 use super::attribute::{Attribute, Seen};
 use super::clock::{Moment, nanos_since_1970, system_time};
 use super::inline::Inline;
-use super::record::Record;
+use super::record::{Owned, Record};
 use super::weight;
 #[cfg(feature = "ebpf")]
 use crate::extensions::ebpf::{self, Figures};
@@ -72,6 +72,50 @@ const FIGURES: usize = size_of::<Figures>();
 #[cfg(not(otel_enhance_loom))]
 const _: () = assert!(size_of::<Record<Contents>>() == if FIGURES == 0 { 640 } else { 768 });
 const _: () = assert!(size_of::<Contents>() == 120 + INLINE * size_of::<Attribute>() + FIGURES);
+
+/// Lines of a record that each span fills. Each attribute in place has one of its own, after them.
+const FILLED: usize = 2;
+/// So many records before its turn one is fetched by whoever reads many: first those lines.
+pub(super) const FETCHED_AHEAD: usize = 4;
+/// And then, when they are there, the attributes, whose number they have.
+pub(super) const ATTRIBUTES_FETCHED_AHEAD: usize = 2;
+
+#[cfg(not(otel_enhance_loom))]
+const _: () = assert!(
+    FILLED * 64
+        == size_of::<Record<Contents>>()
+            - INLINE * size_of::<Attribute>()
+            - FIGURES.next_multiple_of(64)
+);
+
+/// Has the processor fetch a record that will soon be written to, with so many attributes.
+#[inline(always)]
+pub(super) fn fetch(record: &Owned<Contents>, attributes: usize) {
+    record.fetch(0..FILLED);
+    #[cfg(feature = "ebpf")]
+    record.fetch(FILLED + INLINE..size_of::<Record<Contents>>() / 64);
+    if attributes > 0 {
+        record.fetch(FILLED..FILLED + attributes);
+    }
+}
+
+/// Has the processor fetch those of the records `next` whose turn it will be soon.
+#[inline(always)]
+pub(super) fn fetch_ahead(next: &mut [Owned<Contents>]) {
+    if let Some(ahead) = next.get(FETCHED_AHEAD) {
+        fetch(ahead, 0);
+    }
+    if let Some(ahead) = next.get_mut(ATTRIBUTES_FETCHED_AHEAD) {
+        fetch_attributes(ahead);
+    }
+}
+
+/// The same for the attributes of a record of which the rest is there.
+#[inline(always)]
+pub(super) fn fetch_attributes(record: &mut Owned<Contents>) {
+    let attributes = record.with(|contents| contents.inline.as_slice().len());
+    record.fetch(FILLED..FILLED + attributes);
+}
 
 /// By what a span's records are kept.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use std::cell::{RefCell, RefMut};
 use std::sync::Arc;
 
 use super::clock::{Watch, clock};
-use super::contents::Contents;
+use super::contents::{self, Contents};
 use super::hub::{self, Hub};
 use super::ids::IdRng;
 use super::pool;
@@ -39,6 +39,8 @@ pub(super) struct Desk {
     seats: Vec<Seat>,
     free: Vec<Owned<Contents>>,
     refill: usize,
+    /// Attributes that the last span was given at its start.
+    usual: usize,
     pub(super) watch: Watch,
     /// See [`Desk::rng`].
     rng: Option<IdRng>,
@@ -216,6 +218,7 @@ impl Desk {
             seats: Vec::new(),
             free: Vec::new(),
             refill: FIRST,
+            usual: 0,
             watch: Watch::new(),
             rng: None,
         }
@@ -247,9 +250,15 @@ impl Desk {
         };
         if let [.., next, _] = &self.free[..] {
             // A collector had it last, on another core as a rule.
-            next.fetch();
+            contents::fetch(next, self.usual);
         }
         Some(record)
+    }
+
+    /// A span starts with so many attributes: so may the next one.
+    #[inline(always)]
+    pub(super) const fn expect(&mut self, attributes: u32) {
+        self.usual = attributes as usize;
     }
 
     #[cold]

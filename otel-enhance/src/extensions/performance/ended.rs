@@ -6,7 +6,7 @@ use std::fmt;
 use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::trace::SpanData;
 
-use super::contents::Contents;
+use super::contents::{self, Contents};
 use super::desk;
 use super::record::Owned;
 use crate::extensions::simd::Aggregator;
@@ -62,7 +62,15 @@ impl Ended {
     #[inline(always)]
     pub(super) fn fetch(&self) {
         if let Some(record) = &self.0 {
-            record.fetch();
+            contents::fetch(record, 0);
+        }
+    }
+
+    /// And, later, its attributes.
+    #[inline(always)]
+    pub(super) fn fetch_attributes(&mut self) {
+        if let Some(record) = &mut self.0 {
+            contents::fetch_attributes(record);
         }
     }
 

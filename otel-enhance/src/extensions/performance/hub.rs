@@ -14,9 +14,9 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceFlags, TraceId};
 use opentelemetry_sdk::trace::{IdGenerator, ShouldSample, SpanLimits};
 
-use super::contents::{Contents, Rules};
+use super::contents::{self, Contents, Rules};
 use super::ended::Ended;
-use super::record::{FETCHED_AHEAD, Owned};
+use super::record::Owned;
 use super::shelves::{Gathered, Left, Shelves, Teller};
 use super::{desk, ids, pool, quick};
 use crate::config::UnsampledId;
@@ -395,9 +395,7 @@ impl Hub {
             let next = || {
                 let record = records.next();
                 // Whoever ended the span had it last.
-                if let Some(ahead) = records.as_slice().get(FETCHED_AHEAD) {
-                    ahead.fetch();
-                }
+                contents::fetch_ahead(records.as_mut_slice());
                 record
             };
             self.tell(std::iter::from_fn(next).take(now));

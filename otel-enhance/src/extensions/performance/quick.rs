@@ -265,6 +265,7 @@ fn start_at<const CALLER: u8>(
     let span_id = counted.span_id.unwrap_or_else(|| desk.rng().span_id());
     let gathered = gathering.record.take();
     let count = gathered.as_ref().map(|_| gathering.count);
+    desk.expect(count.unwrap_or(0));
     let mut record = match gathered.or_else(|| desk.vacant()) {
         Some(record) => record,
         None => desk::one_vacant(),

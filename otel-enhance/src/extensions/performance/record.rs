@@ -18,6 +18,7 @@
 )]
 
 use std::fmt;
+use std::ops::Range;
 
 use super::sync::{AtomicU64, Ordering, UnsafeCell, spin_loop, yield_now};
 
@@ -34,9 +35,6 @@ unsafe impl<T: Send> Sync for Record<T> {}
 
 /// The lock, in the word that also has the generation.
 const LOCKED: u64 = 1;
-
-/// So many records before its turn one is [fetched](Owned::fetch) by whoever reads many.
-pub(super) const FETCHED_AHEAD: usize = 4;
 
 /// How often a lock is tried before the thread gives way: its holder writes one field.
 const SPINS: u32 = 64;
@@ -111,12 +109,12 @@ impl<T: Send> Owned<T> {
         })
     }
 
-    /// Has the processor fetch the record, to be written to, while something else is done: another one
-    /// had it last, and asking that one for line after line takes longer than a span.
+    /// Has the processor fetch these lines of the record, to be written to, while something else is done: another one
+    /// had them last, and asking that one for line after line takes longer than a span.
     #[inline(always)]
-    pub(super) fn fetch(&self) {
+    pub(super) fn fetch(&self, lines: Range<usize>) {
         #[cfg(all(target_arch = "x86_64", not(otel_enhance_loom), not(miri)))]
-        for line in 0..size_of::<Record<T>>().div_ceil(64) {
+        for line in lines {
             let at = std::ptr::from_ref(self.record)
                 .cast::<u8>()
                 .wrapping_add(64 * line);
@@ -126,6 +124,8 @@ impl<T: Send> Owned<T> {
                 std::arch::asm!("prefetchw [{at}]", at = in(reg) at, options(nostack, preserves_flags));
             }
         }
+        #[cfg(not(all(target_arch = "x86_64", not(otel_enhance_loom), not(miri))))]
+        let _ = lines;
     }
 
     /// For a queue of pointers.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 
+use super::contents::{ATTRIBUTES_FETCHED_AHEAD, FETCHED_AHEAD};
 use super::ended::Ended;
 use super::engine::{Deliver, Engine};
-use super::record::FETCHED_AHEAD;
 use super::weight::Weigh;
 use crate::export::ErasedExporter;
 
@@ -59,6 +59,10 @@ impl Deliver<VecDeque<Waiting>> for RecordDelivery {
             while let Some(waiting) = chunk.pop_front() {
                 if let Some(Sort::Record(ahead)) = chunk.get(FETCHED_AHEAD).map(|one| &one.span) {
                     ahead.fetch();
+                }
+                let ahead = chunk.get_mut(ATTRIBUTES_FETCHED_AHEAD);
+                if let Some(Sort::Record(ahead)) = ahead.map(|one| &mut one.span) {
+                    ahead.fetch_attributes();
                 }
                 match waiting.span {
                     Sort::Record(span) => span.put_into(&mut batch),
