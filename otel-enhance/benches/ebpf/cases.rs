@@ -22,7 +22,9 @@ pub(crate) struct Case {
     pub(crate) compare: Compare,
     pub(crate) limit: f64,
     pub(crate) unit: &'static str,
-    run: fn() -> f64,
+    pub(crate) run: fn() -> f64,
+    /// The other side where that is no other binary but this one without an option.
+    pub(crate) base: Option<fn() -> f64>,
 }
 
 const fn span(name: &'static str, limit: f64, run: fn() -> f64) -> Case {
@@ -32,6 +34,7 @@ const fn span(name: &'static str, limit: f64, run: fn() -> f64) -> Case {
         limit,
         unit: "ns",
         run,
+        base: None,
     }
 }
 
@@ -42,10 +45,19 @@ const fn load(name: &'static str, limit: f64, unit: &'static str, run: fn() -> f
         limit,
         unit,
         run,
+        base: None,
     }
 }
 
-pub(crate) static CASES: &[Case] = &[
+#[cfg(all(feature = "ebpf", target_os = "linux"))]
+use crate::options::CASES as OPTIONS;
+#[cfg(not(all(feature = "ebpf", target_os = "linux")))]
+const OPTIONS: &[Case] = &[];
+
+/// Behind a case's name: the other side of it.
+pub(crate) const BASE: &str = "/base";
+
+static CASES: &[Case] = &[
     span("macro_sync", 30.0, || {
         spans(true, 1, |n| repeat(n, |_| _ = black_box(sync())))
     }),
@@ -70,13 +82,24 @@ pub(crate) static CASES: &[Case] = &[
     load("tokio_echo", 1.03, "ns of CPU", echo),
 ];
 
+pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
+    CASES.iter().chain(OPTIONS)
+}
+
+/// What a worker was started for: a case, or its base.
 pub(crate) fn run(name: &str) -> f64 {
-    let case = CASES.iter().find(|case| case.name == name);
-    (case.expect("there is such a case").run)()
+    let (name, is_base) = match name.strip_suffix(BASE) {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let case = all().find(|case| case.name == name);
+    let case = case.expect("there is such a case");
+    let run = if is_base { case.base } else { Some(case.run) };
+    run.expect("the case has a base")()
 }
 
 #[derive(Debug)]
-struct Discard;
+pub(crate) struct Discard;
 
 impl SpanExporter for Discard {
     async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
@@ -114,7 +137,7 @@ fn watched(pipeline: EnhancedPipeline, _: Option<u32>) -> EnhancedPipeline {
 }
 
 #[enhanced_trace(code = false)]
-fn sync() -> u64 {
+pub(crate) fn sync() -> u64 {
     black_box(1)
 }
 
@@ -163,7 +186,7 @@ fn by_hand() {
     context.span().end();
 }
 
-fn repeat(times: u64, mut call: impl FnMut(u64)) {
+pub(crate) fn repeat(times: u64, mut call: impl FnMut(u64)) {
     for n in 0..times {
         call(black_box(n));
     }
@@ -171,8 +194,11 @@ fn repeat(times: u64, mut call: impl FnMut(u64)) {
 
 /// Nanoseconds a span, the lowest decile of bursts; between them everything is exported.
 fn spans(fast: bool, each: u64, run: impl Fn(u64)) -> f64 {
+    spans_of(install(fast, None), each, run)
+}
+
+pub(crate) fn spans_of(guard: TelemetryGuard, each: u64, run: impl Fn(u64)) -> f64 {
     const BURST: u64 = 400;
-    let guard = install(fast, None);
     let mut all = Vec::new();
     let milliseconds = std::env::var("BENCH_EBPF_MS").ok();
     let milliseconds = milliseconds.and_then(|text| text.parse().ok());
@@ -208,7 +234,10 @@ mod elsewhere {
 
 /// Two threads on one CPU, each under a span.
 fn ping_pong() -> f64 {
-    let guard = install(true, None);
+    ping_pong_of(install(true, None))
+}
+
+pub(crate) fn ping_pong_of(guard: TelemetryGuard) -> f64 {
     let tracer = guard.tracer("ping");
     let took = ping_pong_under(|| Context::new().with_span(tracer.start("pong")));
     drop(guard);

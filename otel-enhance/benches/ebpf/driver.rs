@@ -1,9 +1,10 @@
 //! Builds the other binary, and runs both by turns.
 
+use std::cell::LazyCell;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::cases::{CASES, Compare};
+use crate::cases::{BASE, Compare, all};
 
 /// The same benchmark without the feature.
 fn build_other() -> PathBuf {
@@ -53,22 +54,27 @@ fn run(program: &PathBuf, case: &str) -> f64 {
 
 pub(crate) fn drive(pairs: usize, only: Option<&str>) {
     let with = std::env::current_exe().expect("this program is somewhere");
-    let without = build_other();
+    // Not every case wants it.
+    let without = LazyCell::new(build_other);
     println!("{pairs} pairs; median, and where it lies by 95 %");
-    for case in CASES {
+    for case in all() {
         if only.is_some_and(|only| !case.name.contains(only)) {
             continue;
         }
         let mut values = Vec::new();
         let mut plain = Vec::new();
+        let (other, base) = match case.base {
+            None => (&*without, case.name.to_owned()),
+            Some(_) => (&with, format!("{}{BASE}", case.name)),
+        };
         for pair in 0..pairs {
             // Each goes first every other time.
             let (a, b) = if pair % 2 == 0 {
-                let a = run(&without, case.name);
+                let a = run(other, &base);
                 (a, run(&with, case.name))
             } else {
                 let b = run(&with, case.name);
-                (run(&without, case.name), b)
+                (run(other, &base), b)
             };
             plain.push(a);
             values.push(match case.compare {
@@ -80,12 +86,17 @@ pub(crate) fn drive(pairs: usize, only: Option<&str>) {
         plain.sort_by(f64::total_cmp);
         let (low, high) = bounds(pairs);
         let middle = |values: &[f64]| values[values.len() / 2];
-        let (unit, limit) = match case.compare {
-            Compare::Difference => ("ns more", case.limit),
-            Compare::Ratio => ("times", case.limit),
+        let unit = match case.compare {
+            Compare::Difference => "ns more",
+            Compare::Ratio => "times",
+        };
+        let limit = if case.limit.is_finite() {
+            format!("limit {}", case.limit)
+        } else {
+            "no limit".to_owned()
         };
         println!(
-            "{:<28} {:8.3} {unit} ({:.3} to {:.3}); limit {limit}; without {:.1} {}",
+            "{:<28} {:8.3} {unit} ({:.3} to {:.3}); {limit}; without {:.1} {}",
             case.name,
             middle(&values),
             values[low],

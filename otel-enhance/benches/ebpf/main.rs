@@ -3,6 +3,7 @@
 //! Two binaries, this one and the same without the feature `ebpf`, run alternately, each in a process of its own:
 //! `Context` itself is larger with the feature. Each process tells its lowest decile; what is printed is the median
 //! of the differences or ratios of pairs, and between which values it lies by 95 %. `-- --pairs 30`, `-- --only NAME`.
+//! What options cost (`off_cpu`, `pinned_map`) is this binary with and without them.
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
@@ -12,6 +13,8 @@
 
 mod cases;
 mod driver;
+#[cfg(all(feature = "ebpf", target_os = "linux"))]
+mod options;
 #[cfg(target_os = "linux")]
 mod switches;
 
