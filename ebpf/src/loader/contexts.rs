@@ -9,7 +9,7 @@ use super::sys;
 /// A map pinned in a bpffs whose key is `process << 32 | thread` and whose value is a trace id and a span id, as the
 /// OpenTelemetry eBPF profiler reads it.
 ///
-/// Each change is a system call, of some hundred nanoseconds. On kernels before 5.19 with
+/// Each change is a system call, of about half a microsecond. On kernels before 5.19 with
 /// `kernel.unprivileged_bpf_disabled` set it takes `CAP_BPF` for as long as it is used.
 ///
 /// # Minimum kernel version
