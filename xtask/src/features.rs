@@ -101,6 +101,7 @@ pub(crate) const COMBINATIONS: &[Combination] = &[
     tested(EBPF, Features::Just("loader")),
     // Its tests on the real kernel have a stage of their own.
     linted(EBPF, Features::Just("kernel-tests")),
+    linted("otel-enhance-kernel-tests", Features::Default),
     tested("xtask", Features::Default),
     linted(EXAMPLES, Features::Default),
 ];

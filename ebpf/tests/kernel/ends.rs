@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use otel_enhance_ebpf::loader::Options;
 
-use crate::common::{Kill, again, alone, assert_gone, is, load, now, objects};
+use crate::common::{Kill, again, alone, assert_gone, drop_capabilities, is, load, now, objects};
 
 #[test]
 fn nothing_is_left_once_the_session_is_dropped() {
@@ -76,7 +76,7 @@ fn nothing_is_left_of_a_process_that_was_killed() {
 fn without_any_capability_everything_goes_on() {
     if is("dropped") {
         let mut session = load(&Options::new().with_sample_hz(999));
-        crate::ladder::keep_capabilities(&[]);
+        drop_capabilities();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let slot = session.register().expect("registers without capabilities");

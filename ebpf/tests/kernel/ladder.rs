@@ -2,27 +2,10 @@
 
 use otel_enhance_ebpf::loader::{Options, Session, Step, Tier};
 
-use crate::common::{again, alone, is, load};
+use crate::common::{again, alone, is, keep_capabilities, load};
 
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
-
-/// Gives up every capability but these, for good.
-pub(crate) fn keep_capabilities(kept: &[u32]) {
-    let mut data = [[0_u32; 3]; 2];
-    for capability in kept {
-        for set in &mut data[*capability as usize / 32] {
-            *set |= 1 << (capability % 32);
-        }
-        // Not inheritable.
-        data[*capability as usize / 32][2] = 0;
-    }
-    /// Version 3, this thread.
-    const HEADER: [u32; 2] = [0x2008_0522, 0];
-    // SAFETY: both structures are those of the kernel.
-    let answer = unsafe { libc::syscall(libc::SYS_capset, HEADER.as_ptr(), data.as_ptr()) };
-    assert_eq!(answer, 0, "{}", std::io::Error::last_os_error());
-}
 
 /// Runs this test in a process that keeps only these capabilities; there it ends by itself.
 fn refused_with(kept: &[u32], test: &str, role: &str) {

@@ -1,11 +1,10 @@
 //! Threads come and go, and so do processes.
 
-use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use otel_enhance_ebpf::loader::Options;
 
-use crate::common::{again, alone, assert_gone, clock, is, load, now, objects, spin};
+use crate::common::{again, alone, assert_gone, clock, fork, is, load, now, objects, spin, wait};
 
 #[test]
 fn a_thousand_short_threads_each_begin_at_nothing() {
@@ -64,28 +63,6 @@ fn slots_of_threads_that_never_gave_them_back_are_found_again() {
             });
         });
     }
-}
-
-/// Forks, and returns in the parent how the child ended.
-fn fork(child: impl FnOnce() -> bool) -> libc::pid_t {
-    // SAFETY: the child does as little as it can, and leaves without destructors.
-    unsafe {
-        let pid = libc::fork();
-        assert!(pid >= 0);
-        if pid == 0 {
-            let good = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
-            libc::_exit(i32::from(!matches!(good, Ok(true))));
-        }
-        pid
-    }
-}
-
-fn wait(pid: libc::pid_t) {
-    let mut status = 0;
-    // SAFETY: the child is ours.
-    assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
-    let status = std::process::ExitStatus::from_raw(status);
-    assert!(status.success(), "{status}");
 }
 
 #[test]

@@ -1,18 +1,12 @@
 //! What the tests share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
 
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use otel_enhance::extensions::ebpf::Tier;
 use otel_enhance::{EnhancedPipeline, TelemetryGuard, Value, new_enhanced_pipeline};
-
-/// One test at a time: a process has one pipeline, and what each leaves in the kernel is looked for.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub(crate) use otel_enhance_kernel_tests::*;
 
 /// Keeps what is exported.
 #[derive(Clone, Debug, Default)]
@@ -126,53 +120,5 @@ impl Shares {
 
     pub(crate) fn active(&self) -> u64 {
         self.cpu + self.blocked + self.run_queue
-    }
-}
-
-/// `CLOCK_MONOTONIC` in nanoseconds.
-pub(crate) fn clock() -> u64 {
-    time(libc::CLOCK_MONOTONIC)
-}
-
-/// The CPU time of this thread as the kernel accounts it.
-pub(crate) fn cpu_clock() -> u64 {
-    time(libc::CLOCK_THREAD_CPUTIME_ID)
-}
-
-fn time(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the structure is valid.
-    assert_eq!(unsafe { libc::clock_gettime(clock, &raw mut time) }, 0);
-    u64::try_from(time.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap()
-}
-
-/// Computes for at least so long on the wall's clock.
-pub(crate) fn spin(duration: Duration) {
-    let end = Instant::now() + duration;
-    while Instant::now() < end {
-        std::hint::spin_loop();
-    }
-}
-
-/// Computes for so much CPU time of this thread.
-pub(crate) fn burn(duration: Duration) {
-    let end = cpu_clock() + u64::try_from(duration.as_nanos()).unwrap();
-    while cpu_clock() < end {
-        std::hint::spin_loop();
-    }
-}
-
-/// Small random numbers, the same on every run.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
     }
 }

@@ -8,7 +8,6 @@
     reason = "tests, which ask the kernel for what it accounts elsewhere"
 )]
 
-mod again;
 mod attribution;
 mod chaos;
 mod common;
@@ -18,3 +17,5 @@ mod pinned;
 mod profiles;
 mod shares;
 mod tiers;
+
+use otel_enhance_kernel_tests as again;
