@@ -11,7 +11,7 @@ use otel_enhance_receiver::{
 use tokio::sync::Semaphore;
 
 use crate::admin::Pages;
-use crate::config::{Config, FileOutput, Level, OutputConfig, ServerTlsConfig};
+use crate::config::{Config, ConfigError, FileOutput, Level, OutputConfig, ServerTlsConfig};
 use crate::log;
 use crate::metrics::Metrics;
 use crate::output::{Output, OutputError};
@@ -25,6 +25,9 @@ pub const DEFAULT_FILE: &str = "spans.pbld";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GatewayError {
+    /// The configuration contradicts itself.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A listener cannot be had.
     #[error(transparent)]
     Receiver(#[from] StartError),
@@ -77,6 +80,7 @@ impl Gateway {
     /// [`GatewayError`] if a listener or an output cannot be had.
     pub async fn start(config: &Config) -> Result<Self, GatewayError> {
         log::set(&config.log);
+        config.validate()?;
         let outputs = outputs(config)?;
         let metrics = Arc::new(Metrics::default());
         let tenancy = Arc::new(Tenancy::new(config));
@@ -178,14 +182,13 @@ impl Gateway {
 ///
 /// [`GatewayError`], as [`Gateway::start`] would find it.
 pub fn check(config: &Config) -> Result<(), GatewayError> {
-    // A file is made by opening it, which a check must not do.
-    let written: Vec<OutputConfig> = config
-        .outputs
-        .iter()
-        .filter(|output| !matches!(output, OutputConfig::File(_)))
-        .cloned()
-        .collect();
-    build(&written)?;
+    config.validate()?;
+    for (number, output) in (1..).zip(&config.outputs) {
+        // A file is made by opening it, which a check must not do.
+        if !matches!(output, OutputConfig::File(_)) {
+            open(number, output)?;
+        }
+    }
     serving(config).map(|_| ())
 }
 
@@ -199,10 +202,12 @@ fn outputs(config: &Config) -> Result<Arc<[Output]>, GatewayError> {
 fn build(configs: &[OutputConfig]) -> Result<Arc<[Output]>, GatewayError> {
     (1..)
         .zip(configs)
-        .map(|(number, config)| {
-            Output::new(config, number).map_err(|source| GatewayError::Output { number, source })
-        })
+        .map(|(number, config)| open(number, config))
         .collect()
+}
+
+fn open(number: usize, config: &OutputConfig) -> Result<Output, GatewayError> {
+    Output::new(config, number).map_err(|source| GatewayError::Output { number, source })
 }
 
 fn serving(config: &Config) -> Result<ReceiverBuilder, GatewayError> {

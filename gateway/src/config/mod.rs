@@ -3,6 +3,7 @@
 mod files;
 mod outputs;
 mod text;
+mod together;
 pub mod value;
 
 use std::time::Duration;
@@ -15,7 +16,7 @@ pub use outputs::{
     TracezipOutput,
 };
 pub use text::ConfigError;
-use value::{Count, HeaderName, Listener, Secret, Size, Text, Time};
+use value::{Count, HeaderName, Listener, Secret, Size, Text, Time, Timeout};
 
 /// The whole configuration. Every field has a default.
 ///
@@ -101,9 +102,9 @@ struct RawReceivers {
     max_body: Option<Size>,
     max_decompressed: Option<Size>,
     max_connections: Option<Count>,
-    header_timeout: Option<Time>,
-    read_timeout: Option<Time>,
-    idle_timeout: Option<Time>,
+    header_timeout: Option<Timeout>,
+    read_timeout: Option<Timeout>,
+    idle_timeout: Option<Timeout>,
 }
 
 impl TryFrom<RawReceivers> for Receivers {

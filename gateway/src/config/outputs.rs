@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::files::{Certificates, PrivateKey};
 use super::value::{
-    Broker, Count, Endpoint, FilePath, HeaderName, HeaderValue, Secret, Size, Text, Time,
+    Broker, Count, Endpoint, FilePath, HeaderName, HeaderValue, Secret, Size, Text, Time, Timeout,
 };
 
 /// One output.
@@ -68,7 +68,7 @@ struct RawOtlp {
     headers: Option<BTreeMap<String, HeaderValue>>,
     tenant_header: Option<HeaderName>,
     tls: Option<OutputTls>,
-    timeout: Option<Time>,
+    timeout: Option<Timeout>,
     concurrency: Option<Count>,
 }
 
@@ -154,7 +154,7 @@ struct RawTracezip {
     headers: Option<BTreeMap<String, HeaderValue>>,
     tenant_header: Option<HeaderName>,
     tls: Option<OutputTls>,
-    timeout: Option<Time>,
+    timeout: Option<Timeout>,
     concurrency: Option<Count>,
     ask_again: Option<Time>,
     max_streams: Option<Count>,
@@ -293,7 +293,7 @@ pub struct KafkaOutput {
     pub sasl: Option<Sasl>,
     /// For a request, connecting included. Default: 10 s.
     #[serde(default = "ten_seconds")]
-    pub timeout: Time,
+    pub timeout: Timeout,
     /// Requests that are under way at once; others wait. Default: 64.
     #[serde(default = "sixty_four")]
     pub concurrency: Count,
@@ -307,8 +307,8 @@ const fn zstd() -> Compression {
     Compression::Zstd
 }
 
-fn ten_seconds() -> Time {
-    Time(Duration::from_secs(10))
+fn ten_seconds() -> Timeout {
+    Timeout(Duration::from_secs(10))
 }
 
 fn sixty_four() -> Count {

@@ -39,7 +39,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Config {
-    /// Reads a configuration.
+    /// Reads a configuration, and [validates](Self::validate) it.
     ///
     /// # Errors
     ///
@@ -52,13 +52,42 @@ impl Config {
             return Ok(Self::default());
         }
         let mut field = String::new();
-        serde_saphyr::with_deserializer_from_str(text, |deserializer| {
+        let config: Self = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
             serde_path_to_error::deserialize(deserializer).map_err(|error| {
                 field = error.path().to_string();
                 error.into_inner()
             })
         })
-        .map_err(|error| explain(text, &field, &error))
+        .map_err(|error| explain(text, &field, &error))?;
+        config.validate().map_err(|error| error.found_in(text))?;
+        Ok(config)
+    }
+}
+
+impl ConfigError {
+    /// Without a place in a text.
+    pub(super) fn of(field: String, message: String) -> Self {
+        Self {
+            line: None,
+            column: None,
+            field,
+            message,
+            snippet: String::new(),
+        }
+    }
+
+    /// With the first line that names the field, if one does: what goes together with a default is in no line.
+    fn found_in(mut self, text: &str) -> Self {
+        let name = self.field.rsplit('.').next().unwrap_or_default();
+        let name = format!("{}:", name.split('[').next().unwrap_or_default());
+        let found = (1_u64..)
+            .zip(text.lines())
+            .find_map(|(number, line)| Some((number, line.find(&name)? as u64 + 1)));
+        if let Some((line, column)) = found {
+            (self.line, self.column) = (Some(line), Some(column));
+            self.snippet = snippet(text, &self.field, line, column);
+        }
+        self
     }
 }
 
@@ -70,20 +99,59 @@ fn explain(text: &str, field: &str, error: &serde_saphyr::Error) -> ConfigError 
     if let Some(cut) = message.rfind(" at line ") {
         message.truncate(cut);
     }
+    message = in_plain_words(message);
     ConfigError {
-        snippet: line.map_or_else(String::new, |line| snippet(text, line, column.unwrap_or(1))),
+        snippet: line.map_or_else(String::new, |line| {
+            snippet(text, field, line, column.unwrap_or(1))
+        }),
         line,
         column,
-        field: if field == "." { "" } else { field }.to_owned(),
+        field: if matches!(field, "." | "?") {
+            ""
+        } else {
+            field
+        }
+        .to_owned(),
         message,
     }
 }
 
-/// The line, the one before it, and a mark.
-fn snippet(text: &str, line: u64, column: u64) -> String {
+/// What the YAML library says in terms of its own.
+fn in_plain_words(message: String) -> String {
+    if let Some(key) = message.strip_prefix("duplicate mapping key: ") {
+        let key = key.split(',').next().unwrap_or(key);
+        return format!("`{key}` is given twice");
+    }
+    let plain = match &*message {
+        "expected sequence start" => "a list is expected: write `- ` before each entry",
+        "expected mapping start" => "fields are expected, such as `name: value`",
+        "expected end of mapping after enum variant value" => {
+            "this entry has its kind already: begin another one with `- `"
+        }
+        _ if message.starts_with("multiple YAML documents") => {
+            "there is more than one document: leave out the `---` between them"
+        }
+        _ => return message,
+    };
+    plain.to_owned()
+}
+
+/// What a line holds whose text is nobody else's business: what is printed may end in a log.
+const SECRET: [&str; 4] = ["token", "password", "headers", "@"];
+
+/// The line, the one that it belongs to, and a mark. A line that may hold a secret is not shown.
+fn snippet(text: &str, field: &str, line: u64, column: u64) -> String {
     let mut out = String::new();
     for (number, content) in (1_u64..).zip(text.lines()) {
-        if number + 1 == line || number == line {
+        // A name without a value.
+        if number + 1 == line && content.trim_end().ends_with(':') {
+            out += &format!("{number:>5} | {content}\n");
+        }
+        if number == line {
+            let is_secret = SECRET.iter().any(|word| content.contains(word));
+            if is_secret || field.contains("headers") {
+                return out + &format!("{number:>5} | (not shown: it may hold a secret)");
+            }
             out += &format!("{number:>5} | {content}\n");
         }
     }
@@ -188,6 +256,100 @@ mod tests {
             assert_eq!(error.line, Some(line), "{text}{said}");
             assert!(error.field.starts_with(field), "{text}{said}");
             assert!(said.contains(hint), "{text}{said}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_names_line_and_field() {
+        for (text, line, field, hint) in [
+            (
+                "receivers: { grpc: 127.0.0.1:4318 }\n",
+                Some(1),
+                "receivers.grpc",
+                "receivers.http is 127.0.0.1:4318 too",
+            ),
+            (
+                "receivers:\n  http: 127.0.0.1:13133\n",
+                None,
+                "admin.address",
+                "receivers.http is",
+            ),
+            (
+                "limits:\n  memory: 8MiB\n",
+                Some(2),
+                "limits.memory",
+                "receivers.max_body",
+            ),
+            ("threads: 100000\n", Some(1), "threads", "at most"),
+            ("auth:\n  tokens: []\n", Some(2), "auth.tokens", "nobody"),
+            (
+                "auth:\n  tokens:\n  - { token: a, tenant: x }\n  - { token: a, tenant: y }\n",
+                Some(2),
+                "auth.tokens[1]",
+                "whose",
+            ),
+            (
+                "outputs:\n- file: { path: a }\n- file: { path: a }\n",
+                Some(2),
+                "outputs[1].file.path",
+                "another output",
+            ),
+            (
+                "outputs:\n- kafka: { brokers: [] }\n",
+                Some(2),
+                "outputs[0].kafka.brokers",
+                "name some",
+            ),
+            (
+                "outputs:\n- otlp: { endpoint: http://a, timeout: 0s }\n",
+                Some(2),
+                "outputs[0].otlp.timeout",
+                "more than 0",
+            ),
+            (
+                "receivers: { read_timeout: 0s }\n",
+                Some(1),
+                "receivers.read_timeout",
+                "more than 0",
+            ),
+        ] {
+            let error = refused(text);
+            let said = error.to_string();
+            assert_eq!((error.line, &*error.field), (line, field), "{text}{said}");
+            assert!(said.contains(hint), "{text}{said}");
+        }
+    }
+
+    #[test]
+    fn errors_of_the_yaml_library_are_in_plain_words() {
+        for (text, hint) in [
+            ("outputs: otlp\n", "a list is expected"),
+            ("admin: off\n", "fields are expected"),
+            (
+                "outputs:\n- otlp:\n    endpoint: http://a\n  file:\n    path: b\n",
+                "begin another one",
+            ),
+            ("limits: {}\nlimits: {}\n", "`limits` is given twice"),
+            ("limits: {}\n---\nlimits: {}\n", "more than one document"),
+        ] {
+            let said = refused(text).to_string();
+            assert!(said.contains(hint), "{text}{said}");
+            assert!(!said.contains('?'), "{said}");
+        }
+    }
+
+    #[test]
+    fn errors_do_not_show_secrets() {
+        for text in [
+            "auth: { tokens: [{ token: s3cret, tenantt: x }] }\n",
+            "auth:\n  tokens:\n  - token: s3cret\n    tenantt: x\n",
+            "outputs:\n- kafka:\n    brokers: []\n    sasl: { username: a, password: s3cret, more: b }\n",
+            "outputs:\n- otlp:\n    endpoint: http://me:s3cret@a\n",
+            "outputs:\n- otlp:\n    endpoint: http://a\n    headers:\n      X-Key: s3cret\n    tiemout: 1s\n",
+            "outputs:\n- otlp:\n    endpoint: http://a\n    headers:\n      X-Key: s3cret\u{7}\n",
+        ] {
+            let said = refused(text).to_string();
+            assert!(!said.contains("s3cret"), "{said}");
         }
     }
 

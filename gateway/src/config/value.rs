@@ -75,6 +75,8 @@ leaves! {
     Size(usize) by size;
     /// A time: `10s`, `500ms`, `5m`, `1h`.
     Time(Duration) by time;
+    /// A time that something may take, which is more than 0.
+    Timeout(Duration) by timeout;
     /// `HOST:PORT` to listen on.
     Listen(String) by listen;
     /// `HOST:PORT` of a broker.
@@ -100,7 +102,7 @@ macro_rules! shown {
         }
     )*};
 }
-shown!(Text FilePath Size Time Listen Broker Count HeaderName);
+shown!(Text FilePath Size Time Timeout Listen Broker Count HeaderName);
 
 fn text(text: &str) -> Result<String, String> {
     if text.is_empty() {
@@ -166,6 +168,15 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
                 "`{text}` is no time: write a whole number and a unit, such as 500ms, 10s or 5m"
             )
         })
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    time(text).and_then(|time| match time.is_zero() {
+        true => Err(format!(
+            "`{text}`: a time of more than 0, or nothing would be in time"
+        )),
+        false => Ok(time),
+    })
 }
 
 /// Reads `HOST:PORT`.
@@ -270,9 +281,11 @@ impl std::str::FromStr for Endpoint {
         let given: http::Uri = format!("{scheme}://{rest}").parse().map_err(|_| wrong())?;
         let authority = given.authority().ok_or_else(wrong)?;
         if given.query().is_some() || authority.as_str().contains('@') {
-            return Err(format!(
-                "`{text}`: an endpoint has no query and no password; credentials go into `headers`"
-            ));
+            // Not with the text, in which a password may be.
+            return Err(
+                "an endpoint has no query and no password; credentials go into `headers`"
+                    .to_owned(),
+            );
         }
         let base = given.path().trim_end_matches('/');
         let path = match (grpc, base) {

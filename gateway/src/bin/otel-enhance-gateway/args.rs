@@ -23,7 +23,7 @@ otel-enhance-gateway: takes OTLP and tracezip, forwards OTLP, tracezip, or files
 
 Outputs may be given several times, and each request goes to all of them; given here, they take the place
 of those in FILE. Without any, requests go to the file spans.pbld in the working directory, up to 1 GiB.
-SIGTERM and SIGINT stop it; requests in flight are finished first.
+SIGTERM, SIGINT and SIGHUP stop it; requests in flight are finished first.
 ";
 
 /// What is asked for.

@@ -102,13 +102,18 @@ fn signals() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let terminate = signal(SignalKind::terminate());
     let interrupt = signal(SignalKind::interrupt());
+    // A terminal that is closed, or somebody who hopes for a new configuration, which takes a new process.
+    let hang_up = signal(SignalKind::hangup());
     async move {
-        let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
+        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) =
+            (terminate, interrupt, hang_up)
+        else {
             return std::future::pending().await;
         };
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
+            _ = hang_up.recv() => "SIGHUP",
         }
     }
 }
