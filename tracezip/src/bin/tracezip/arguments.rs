@@ -14,8 +14,16 @@ pub(crate) enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("the file ends within a request")]
-    Cut,
+    #[error(
+        "{}: the file ends within entry {number}, which begins at byte {at}: is it cut off, or no file of requests with \
+         their lengths before them?",
+        path.display()
+    )]
+    Cut {
+        path: PathBuf,
+        number: usize,
+        at: usize,
+    },
     #[error("{}: request {request} did not come back: {why}", path.display())]
     Lost {
         path: PathBuf,
@@ -33,6 +41,7 @@ impl From<lexopt::Error> for Error {
 #[derive(Debug)]
 pub(crate) enum Command {
     Help,
+    Version,
     Stat(stat::Options),
     Inspect(stat::Options),
     Compress(stat::Options),
@@ -55,6 +64,8 @@ tracezip compress FILE...     to .tzip beside the file
 tracezip decompress FILE...   and back to .pbld
     --out FOLDER              or there
     --self-contained          as above
+    --max-request BYTES       of which `decompress` takes none larger (default 268435456)
+tracezip --version
 ";
 
 pub(crate) fn parse() -> Result<Command, Error> {
@@ -65,6 +76,7 @@ pub(crate) fn parse() -> Result<Command, Error> {
     while let Some(argument) = parser.next()? {
         match argument {
             Long("help") | Short('h') => return Ok(Command::Help),
+            Long("version") | Short('V') => return Ok(Command::Version),
             Long("json") => options.json = true,
             Long("self-contained") => options.self_contained = true,
             Long("reassign-ids") => {
@@ -76,6 +88,7 @@ pub(crate) fn parse() -> Result<Command, Error> {
             }
             Long("receivers") => options.receivers = parser.value()?.parse()?,
             Long("out") => options.out = Some(parser.value()?.into()),
+            Long("max-request") => options.max_request = parser.value()?.parse()?,
             Long("in-flight") => options.in_flight = parser.value()?.parse()?,
             Long("rounds") => options.rounds = parser.value()?.parse()?,
             Value(value) if command.is_none() => command = Some(value),
@@ -88,7 +101,8 @@ pub(crate) fn parse() -> Result<Command, Error> {
         Some("inspect") => Ok(Command::Inspect(options)),
         Some("compress") => Ok(Command::Compress(options)),
         Some("decompress") => Ok(Command::Decompress(options)),
-        _ => Err(Error::Usage("which command?".into())),
+        Some(other) => Err(Error::Usage(format!("there is no command `{other}`"))),
+        None => Err(Error::Usage("which command?".into())),
     }
 }
 
@@ -98,6 +112,19 @@ impl Command {
             Self::Help => {
                 print!("{HELP}");
                 Ok(())
+            }
+            Self::Version => {
+                println!("tracezip {}", env!("CARGO_PKG_VERSION"));
+                Ok(())
+            }
+            // To do nothing, successfully, is never what was meant.
+            Self::Stat(options)
+            | Self::Inspect(options)
+            | Self::Compress(options)
+            | Self::Decompress(options)
+                if options.files.is_empty() =>
+            {
+                Err(Error::Usage("which files?".into()))
             }
             Self::Stat(options) => stat::run(&options),
             Self::Inspect(options) => inspect::run(&options),

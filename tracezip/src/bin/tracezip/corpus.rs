@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use tracezip::Limits;
+
 use crate::arguments::Error;
 
 /// Reads `.pbld` and `.pbld.zst`.
@@ -11,6 +13,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
         path: path.to_path_buf(),
         source: error,
     };
+    if is_device(path) {
+        return Err(failed(std::io::Error::other(
+            "a device, which does not end",
+        )));
+    }
     let bytes = fs::read(path).map_err(failed)?;
     if path.extension().is_some_and(|extension| extension == "zst") {
         return zstd::stream::decode_all(&bytes[..]).map_err(failed);
@@ -18,17 +25,49 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// The requests of a file.
-pub(crate) fn requests(bytes: &[u8]) -> Result<Vec<&[u8]>, Error> {
+/// Terminals and null devices end.
+#[cfg(unix)]
+fn is_device(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let ends = |file: &fs::File| std::io::IsTerminal::is_terminal(file);
+    let is_null = path == Path::new("/dev/null");
+    fs::metadata(path).is_ok_and(|data| {
+        let kind = data.file_type();
+        kind.is_block_device()
+            || kind.is_char_device()
+                && !is_null
+                && !fs::File::open(path).is_ok_and(|file| ends(&file))
+    })
+}
+
+#[cfg(not(unix))]
+fn is_device(_: &Path) -> bool {
+    false
+}
+
+/// The requests, or frames, of a file.
+pub(crate) fn requests<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, Error> {
     let mut requests = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
-        let (len, after) = varint(rest).ok_or(Error::Cut)?;
-        let (request, after) = after.split_at_checked(len).ok_or(Error::Cut)?;
+        let cut = || Error::Cut {
+            path: path.to_path_buf(),
+            number: requests.len(),
+            at: bytes.len() - rest.len(),
+        };
+        let (len, after) = varint(rest).ok_or_else(cut)?;
+        let (request, after) = after.split_at_checked(len).ok_or_else(cut)?;
         requests.push(request);
         rest = after;
     }
     Ok(requests)
+}
+
+/// Limits within which these requests come back: only those that a receiver gets from others are bounded.
+pub(crate) fn limits(requests: &[&[u8]]) -> Limits {
+    let largest = requests.iter().map(|request| request.len()).max();
+    let limits = Limits::default();
+    limits.with_decoded_bytes(limits.decoded_bytes.max(largest.unwrap_or(0)))
 }
 
 /// Appends a request, or a frame, after its length.

@@ -15,11 +15,11 @@ use crate::stat::Options;
 pub(crate) fn compress(options: &Options) -> Result<(), Error> {
     for path in &options.files {
         let bytes = corpus::read(path)?;
-        let requests = corpus::requests(&bytes)?;
+        let requests = corpus::requests(path, &bytes)?;
         let mut progress = Progress::new("compressing", path, requests.len());
         // Within a file, one stream is told from another by its place.
         let mut encoder = Encoder::new([0; 16]).with_self_contained(options.self_contained);
-        let mut decoder = Decoder::new(1, Limits::default());
+        let mut decoder = Decoder::new(1, corpus::limits(&requests));
         let (mut out, mut frame, mut decoded) = (Vec::new(), Vec::new(), Vec::new());
         for (index, request) in requests.iter().enumerate() {
             frame.clear();
@@ -61,9 +61,11 @@ pub(crate) fn compress(options: &Options) -> Result<(), Error> {
 pub(crate) fn decompress(options: &Options) -> Result<(), Error> {
     for path in &options.files {
         let bytes = corpus::read(path)?;
-        let frames = corpus::requests(&bytes)?;
+        let frames = corpus::requests(path, &bytes)?;
         let mut progress = Progress::new("decompressing", path, frames.len());
-        let mut decoder = Decoder::new(1, Limits::default());
+        // A file may be from anybody.
+        let limits = Limits::default().with_decoded_bytes(options.max_request);
+        let mut decoder = Decoder::new(1, limits);
         let (mut out, mut request) = (Vec::new(), Vec::new());
         for (index, frame) in frames.iter().enumerate() {
             request.clear();

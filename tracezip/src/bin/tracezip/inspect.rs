@@ -3,16 +3,13 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use tracezip::{Decoder, Inspection, Limits};
+use tracezip::{Decoder, Inspection};
 
 use crate::arguments::Error;
 use crate::corpus;
 use crate::stat::{self, Options};
 
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
-    if options.files.is_empty() {
-        return Err(Error::Usage("inspect which files?".into()));
-    }
     let contents = stat::read_all(options)?;
     for (number, (path, contents)) in options.files.iter().zip(&contents).enumerate() {
         file(number, path, contents, options)?;
@@ -21,9 +18,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
 }
 
 fn file(number: usize, path: &Path, bytes: &[u8], options: &Options) -> Result<(), Error> {
-    let requests = corpus::requests(bytes)?;
+    let requests = corpus::requests(path, bytes)?;
     let mut encoder = stat::encoder(options, number);
-    let mut decoder = Decoder::new(1, Limits::default());
+    let mut decoder = Decoder::new(1, corpus::limits(&requests));
     let mut inspection = Inspection::default();
     let mut answers = VecDeque::new();
     let (mut size, mut spans) = (0, 0);

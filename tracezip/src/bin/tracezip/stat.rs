@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use serde_json::json;
-use tracezip::{Acknowledgement, DecodeError, Decoder, Encoder, Limits};
+use tracezip::{Acknowledgement, DecodeError, Decoder, Encoder};
 
 use crate::arguments::Error;
 use crate::corpus;
@@ -25,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) ids: Option<Ids>,
     /// Where files are written.
     pub(crate) out: Option<PathBuf>,
+    /// Bytes that a frame may decode to.
+    pub(crate) max_request: usize,
 }
 
 impl Default for Options {
@@ -38,6 +40,7 @@ impl Default for Options {
             receivers: 1,
             ids: None,
             out: None,
+            max_request: 256 << 20,
         }
     }
 }
@@ -75,7 +78,10 @@ impl Figures {
     }
 
     fn nanoseconds(&self, time: Duration) -> f64 {
-        time.as_nanos() as f64 / self.spans.max(1) as f64
+        if self.spans == 0 {
+            return 0.0;
+        }
+        time.as_nanos() as f64 / self.spans as f64
     }
 
     fn json(&self) -> serde_json::Value {
@@ -114,9 +120,6 @@ impl Figures {
 }
 
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
-    if options.files.is_empty() {
-        return Err(Error::Usage("stat of which files?".into()));
-    }
     let mut total = Figures::default();
     let mut files = Vec::new();
     if !options.json {
@@ -176,7 +179,7 @@ pub(crate) fn encoder(options: &Options, number: usize) -> Encoder {
 }
 
 fn file(number: usize, path: &Path, bytes: &[u8], options: &Options) -> Result<Figures, Error> {
-    let requests = corpus::requests(bytes)?;
+    let requests = corpus::requests(path, bytes)?;
     let mut progress = Progress::new("measuring", path, options.rounds.max(1));
     let mut figures = Figures {
         encode: Duration::MAX,
@@ -229,7 +232,7 @@ fn ours(
 ) -> Result<(), Error> {
     let mut encoder = encoder(options, number);
     let mut decoders: Vec<_> = (1..=options.receivers.max(1))
-        .map(|instance| Decoder::new(instance, Limits::default()))
+        .map(|instance| Decoder::new(instance, corpus::limits(requests)))
         .collect();
     let mut answers: VecDeque<Option<Acknowledgement>> = VecDeque::new();
     let (mut encode, mut decode) = (Duration::ZERO, Duration::ZERO);

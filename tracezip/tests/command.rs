@@ -1,0 +1,217 @@
+//! The command line on what people give it: good files, and everything else.
+#![expect(clippy::expect_used, reason = "a helper that fails, fails its test")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use common::request;
+
+/// A folder that goes with the test.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tracezip-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.0.join(name), bytes).expect("a file");
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.0.join(name)).expect("a file")
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_tracezip"))
+            .args(arguments)
+            .current_dir(&self.0)
+            .output()
+            .expect("the command runs")
+    }
+
+    /// What it says to standard error as it fails.
+    fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{arguments:?}: {said}");
+        said
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn put(request: &[u8], out: &mut Vec<u8>) {
+    let mut len = request.len();
+    while len >= 0x80 {
+        out.push(len as u8 | 0x80);
+        len >>= 7;
+    }
+    out.push(len as u8);
+    out.extend_from_slice(request);
+}
+
+fn requests() -> Vec<u8> {
+    let mut file = Vec::new();
+    for seed in 0..20 {
+        put(&request(seed), &mut file);
+    }
+    file
+}
+
+#[test]
+fn files_come_back_from_compression_whatever_they_hold() {
+    let folder = Folder::new("back");
+    let mut strange = Vec::new();
+    put(b"no protobuf", &mut strange);
+    put(b"", &mut strange);
+    // Larger than what a receiver takes from others.
+    put(&vec![7; 17 << 20], &mut strange);
+    for (name, contents) in [
+        ("good", requests()),
+        ("empty", Vec::new()),
+        ("strange", strange),
+    ] {
+        folder.write(&format!("{name}.pbld"), &contents);
+        for alone in [false, true] {
+            let extra: &[&str] = if alone { &["--self-contained"] } else { &[] };
+            let done = folder.run(&[&["compress", &format!("{name}.pbld")], extra].concat());
+            assert!(done.status.success(), "{name}: {done:?}");
+            fs::create_dir_all(folder.0.join("back")).expect("a folder");
+            let done = folder.run(&["decompress", &format!("{name}.tzip"), "--out", "back"]);
+            assert!(done.status.success(), "{name}: {done:?}");
+            assert!(
+                folder.read(&format!("back/{name}.pbld")) == contents,
+                "{name}"
+            );
+            fs::remove_file(folder.0.join(format!("{name}.tzip"))).expect("it is there");
+            fs::remove_dir_all(folder.0.join("back")).expect("it is there");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_file_of_requests_is_named_with_the_place() {
+    let folder = Folder::new("no-file");
+    let good = requests();
+    folder.write("text.pbld", b"{ \"resourceSpans\": [] }");
+    folder.write("cut.pbld", &good[..good.len() - 1]);
+    folder.write("length.pbld", &[0xff; 12]);
+    folder.write("cut.pbld.zst", b"\x28\xb5\x2f\xfd\x04");
+    fs::create_dir_all(folder.0.join("folder.pbld")).expect("a folder");
+    for command in ["stat", "inspect", "compress", "decompress"] {
+        for (file, hint) in [
+            ("text.pbld", "entry 0, which begins at byte 0"),
+            ("cut.pbld", "entry 19"),
+            ("length.pbld", "entry 0"),
+            ("cut.pbld.zst", "cut.pbld.zst"),
+            ("folder.pbld", "directory"),
+            ("none.pbld", "No such file"),
+            #[cfg(unix)]
+            ("/dev/zero", "device"),
+        ] {
+            let said = folder.fails(&[command, file]);
+            assert!(
+                said.contains(file) && said.contains(hint),
+                "{command} {file}: {said}"
+            );
+        }
+    }
+    let made = fs::read_dir(&folder.0).expect("the folder");
+    assert_eq!(made.count(), 5, "nothing was written");
+}
+
+#[test]
+fn files_that_are_there_are_not_written_over() {
+    let folder = Folder::new("there");
+    folder.write("a.pbld", &requests());
+    folder.write("a.tzip", b"mine");
+    assert!(folder.fails(&["compress", "a.pbld"]).contains("a.tzip"));
+    assert_eq!(folder.read("a.tzip"), b"mine");
+}
+
+#[test]
+fn frames_that_are_damaged_or_too_large_do_not_come_back() {
+    let folder = Folder::new("damaged");
+    folder.write("a.pbld", &requests());
+    assert!(folder.run(&["compress", "a.pbld"]).status.success());
+    let mut frames = folder.read("a.tzip");
+    let middle = frames.len() / 2;
+    frames[middle] ^= 1;
+    folder.write("b.tzip", &frames);
+    assert!(
+        folder
+            .fails(&["decompress", "b.tzip"])
+            .contains("did not come back")
+    );
+    let said = folder.fails(&["decompress", "a.tzip", "--max-request", "10", "--out", "/"]);
+    assert!(said.contains("limit"), "{said}");
+    assert!(!Path::new("/a.pbld").exists());
+}
+
+#[test]
+fn arguments_that_are_wrong_say_so() {
+    let folder = Folder::new("arguments");
+    for (arguments, hint) in [
+        (&[][..], "which command?"),
+        (&["stats"], "no command `stats`"),
+        (&["stat"], "which files?"),
+        (&["compress"], "which files?"),
+        (&["stat", "--jsn", "a"], "--jsn"),
+        (&["stat", "--rounds", "many", "a"], "many"),
+        (&["stat", "--reassign-ids", "mine", "a"], "process or fleet"),
+    ] {
+        let said = folder.fails(arguments);
+        assert!(
+            said.contains(hint) && said.contains("--help"),
+            "{arguments:?}: {said}"
+        );
+    }
+    for option in ["--help", "--version"] {
+        assert!(folder.run(&[option]).status.success());
+    }
+}
+
+/// Scripts read these names.
+#[test]
+fn figures_have_the_names_that_scripts_know() {
+    let folder = Folder::new("json");
+    folder.write("a.pbld", &requests());
+    folder.write("empty.pbld", b"");
+    let output = folder.run(&["stat", "--json", "--rounds", "1", "a.pbld", "empty.pbld"]);
+    assert!(output.status.success());
+    let figures: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let files = figures["files"].as_array().expect("a list");
+    assert_eq!(files.len(), 2);
+    for object in files.iter().chain([&figures["total"]]) {
+        for name in [
+            "spans",
+            "raw_bytes",
+            "encode_ns_per_span",
+            "zstd3_encode_ns_per_span",
+            "decode_ns_per_span",
+            "fallback_requests",
+            "peak_state_bytes",
+        ] {
+            assert!(object[name].is_number(), "{name}: {object}");
+        }
+        for name in ["otlp", "gzip6", "zstd3", "tracezip"] {
+            assert!(
+                object["bytes_per_span"][name].is_number(),
+                "{name}: {object}"
+            );
+        }
+    }
+    assert_eq!(figures["total"]["spans"], files[0]["spans"]);
+    assert_eq!(files[1]["zstd3_encode_ns_per_span"], 0.0);
+}
