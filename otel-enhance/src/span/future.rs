@@ -1,11 +1,17 @@
 //! The span of a future: active while it is polled, ended when it is done or dropped.
 
+#![expect(
+    unsafe_code,
+    reason = "a clone of the context for each poll is a tenth of what the span of a future costs"
+)]
+
 use std::future::Future;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::pin::Pin;
+use std::ptr;
 use std::task::{Context as TaskContext, Poll};
 
-use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry::{Context, ContextGuard};
 use pin_project_lite::pin_project;
 
@@ -229,46 +235,38 @@ fn poll_under_span<F: Future>(
     let Some(future) = this.future.as_pin_mut() else {
         return Poll::Pending;
     };
-    let mut polling = Polling::new(this.span);
-    let polled = future.poll(task);
-    // Still under the span, as the body was: what formats the output may start spans, or panic.
-    if let Poll::Ready(output) = &polled
-        && this.span.state == State::Recording
-        && let Some(record) = this.record
-    {
-        record(&Recorder::new(&this.span.context.span()), output);
+    let polling = Polling::begin(this.span);
+    match future.poll(task) {
+        Poll::Ready(output) => {
+            // Still under the span, as the body was: what formats the output may start spans, or panic.
+            if polling.span.state == State::Recording
+                && let Some(record) = this.record
+            {
+                record(&Recorder::new(&polling.span.context.span()), &output);
+            }
+            polling.finish();
+            Poll::Ready(output)
+        }
+        Poll::Pending => {
+            polling.suspend();
+            Poll::Pending
+        }
     }
-    if polled.is_ready() {
-        // Before it is detached: what a span does until its end counts for it.
-        let active = polling.polled();
-        drop(polling);
-        finish(this.span, active);
-    } else {
-        drop(polling.polled());
-    }
-    polled
 }
 
 // What follows is not generic and not inlined: users' futures hold calls, and no code of ours.
 
-/// Ends the span of a future that is done, and detaches it.
-#[inline(never)]
-fn finish(span: &mut OpenSpan, active: Option<ContextGuard>) {
-    if span.state == State::Recording {
-        end(span);
-    }
-    span.state = State::Off;
-    drop(active);
-    span.context = Context::new();
-}
-
+#[cfg_attr(
+    not(feature = "performance"),
+    expect(unused_variables, reason = "every span is ended through its context")
+)]
 #[inline(always)]
-fn end(span: &OpenSpan) {
+fn end(span: &OpenSpan, context: &Context) {
     #[cfg(feature = "performance")]
     if let Some(handle) = span.handle {
         return handle.end();
     }
-    span.context.span().end();
+    context.span().end();
 }
 
 #[inline(never)]
@@ -276,36 +274,132 @@ fn attach(context: &Context) -> ContextGuard {
     context.clone().attach()
 }
 
-/// One poll: the span is active. If this is dropped before [`Polling::polled`], the poll unwinds.
+/// One poll: the span is active. If this is dropped, the poll unwinds.
+///
+/// Most futures are done with their first poll, and need their context no more then. So it is lent to the official
+/// context stack, and not cloned, which two atomic operations would cost: the stack drops what it was lent, and
+/// whoever needs the context after the poll makes a clone first.
 struct Polling<'a> {
-    /// `None`: nothing to tell a span.
-    unwinding: Option<&'a Context>,
-    active: Option<ContextGuard>,
+    span: &'a mut OpenSpan,
+    active: ManuallyDrop<Lent>,
+}
+
+/// A context on the stack.
+struct Lent {
+    guard: ContextGuard,
+    /// The stack drops the span's own context, not a clone of it.
+    is_own: bool,
 }
 
 impl<'a> Polling<'a> {
     #[inline(always)]
-    fn new(span: &'a OpenSpan) -> Self {
-        Self {
-            unwinding: (span.state == State::Recording).then_some(&span.context),
-            active: span.is_on().then(|| attach(&span.context)),
-        }
+    fn begin(span: &'a mut OpenSpan) -> Self {
+        let active = ManuallyDrop::new(lend(span));
+        Self { span, active }
     }
 
+    /// The future is done.
     #[inline(always)]
-    fn polled(&mut self) -> Option<ContextGuard> {
-        self.unwinding = None;
-        self.active.take()
+    fn finish(self) {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: it is taken once, for `this` is not dropped.
+        let active = unsafe { ManuallyDrop::take(&mut this.active) };
+        finish(this.span, active);
+    }
+
+    /// It is not.
+    #[inline(always)]
+    fn suspend(self) {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: it is taken once, for `this` is not dropped.
+        let active = unsafe { ManuallyDrop::take(&mut this.active) };
+        take_back(this.span, active);
     }
 }
 
 impl Drop for Polling<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(context) = self.unwinding {
-            unwinds(context);
-        }
+        // SAFETY: it is taken once: whoever takes it elsewhere forgets this.
+        let active = unsafe { ManuallyDrop::take(&mut self.active) };
+        unwind(self.span, active);
     }
+}
+
+/// Makes the span active, in a way that [`finish`] and [`take_back`] know.
+#[inline(never)]
+fn lend(span: &mut OpenSpan) -> Lent {
+    let own = address(&span.context);
+    if Context::map_current(address) == own {
+        // It could not be told from the one below it.
+        return Lent {
+            guard: span.context.clone().attach(),
+            is_own: false,
+        };
+    }
+    // SAFETY: a `Context` is what its clones share, and no clone is distinguished, so it may be looked at through
+    // either of two copies while one of them lives. The stack drops its copy when `guard` is dropped, which only `finish`
+    // and `take_back` do; or now, if it is full. From then on nobody uses or drops the other: it was cloned before, and
+    // the clone, which is equal to the last bit, forgotten; or it is written over.
+    let copy = unsafe { ptr::read(&raw const span.context) };
+    let guard = copy.attach();
+    if Context::map_current(address) != own {
+        // A full stack (65,534 contexts deep) drops what it is given, which ends its span.
+        // SAFETY: what is written over is what has been dropped.
+        unsafe { ptr::write(&raw mut span.context, Context::new()) };
+        return Lent {
+            guard,
+            is_own: false,
+        };
+    }
+    Lent {
+        guard,
+        is_own: true,
+    }
+}
+
+/// Where the span of a context is: by it we know it again.
+#[inline(always)]
+fn address(context: &Context) -> *const SpanContext {
+    ptr::from_ref(context.span().span_context())
+}
+
+/// Ends the span of a future that is done, and detaches it.
+#[inline(never)]
+fn finish(span: &mut OpenSpan, active: Lent) {
+    // SAFETY: what is written over is the stack's, which drops it, or else read here, and dropped below. If a processor
+    // panics before, it is the stack's all the same, or leaked.
+    let own = unsafe {
+        let own = ManuallyDrop::new(ptr::read(&raw const span.context));
+        ptr::write(&raw mut span.context, Context::new());
+        own
+    };
+    // Before it is detached: what a span does until its end counts for it.
+    if mem::replace(&mut span.state, State::Off) == State::Recording {
+        end(span, &own);
+    }
+    drop(active.guard);
+    if !active.is_own {
+        drop(ManuallyDrop::into_inner(own));
+    }
+}
+
+/// Detaches the span, which is not at its end.
+#[inline(never)]
+fn take_back(span: &OpenSpan, active: Lent) {
+    if active.is_own {
+        // In place of the one that the stack will drop.
+        mem::forget(span.context.clone());
+    }
+    drop(active.guard);
+}
+
+#[cold]
+fn unwind(span: &mut OpenSpan, active: Lent) {
+    if span.state == State::Recording {
+        unwinds(&span.context);
+    }
+    take_back(span, active);
 }
 
 /// Ends a span whose function panics. What is done to it later, it ignores.

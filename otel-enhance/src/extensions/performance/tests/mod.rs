@@ -5,6 +5,7 @@ mod as_the_sdk;
 mod backend;
 #[cfg(unix)]
 mod fork;
+mod futures;
 mod quick;
 mod threads;
 
