@@ -27,9 +27,6 @@ use crate::extensions::tracezip::{
 };
 pub(super) use way::Way;
 
-#[cfg(feature = "performance")]
-pub(super) type Response = ExportTraceServiceResponse;
-
 /// What came of sending a frame. `None` is a success whose message is no OTLP answer.
 pub(super) type FrameSaid = Said<Option<ExportTraceServiceResponse>, Trouble>;
 

@@ -61,6 +61,9 @@ pub(crate) mod testing;
     any(feature = "otlp-http", feature = "otlp-grpc")
 ))]
 mod tls;
+#[cfg(any(feature = "performance", feature = "tracezip"))]
+#[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+mod wire;
 
 #[cfg(feature = "simd")]
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]

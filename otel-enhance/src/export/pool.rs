@@ -7,7 +7,6 @@ mod target;
 #[cfg(test)]
 #[cfg(all(feature = "otlp-json", feature = "otlp-grpc"))]
 mod tests;
-mod wire;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,13 +15,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 
 pub(crate) use self::budget::RetryBudget;
 pub use self::exporter::{ConnectionPoolExporter, ConnectionPoolExporterBuilder};
-use self::names::{Names, System};
+use self::names::{Names, System, host_and_port};
 use self::target::{Target, choose};
-use self::wire::{Answer, Request, Wire, host_and_port};
+
 use super::answer;
+use super::compress::compress;
 use super::connect::Connector;
 use super::encoded::{Carrier, EncodedSink};
 use super::erased::Shared;
@@ -30,8 +31,9 @@ use super::log::lock;
 use super::report::DropReason;
 use super::retry::{Again, Backoff, Courier, Trouble};
 use super::sink::{Failure, Outcome, Sink};
+use super::wire::Wire;
 use crate::InitError;
-use crate::config::{OtlpSettings, Protocol};
+use crate::config::{Compression, OtlpSettings, Protocol};
 
 /// Names are looked up anew after this time, and after a failure if the last look was this long ago.
 const RESOLVED_FOR: Duration = Duration::from_secs(60);
@@ -43,7 +45,6 @@ struct PoolCarrier {
     pool: Arc<Pool>,
     courier: Courier,
     settings: Option<OtlpSettings>,
-    #[cfg(feature = "otlp-http")]
     strange: AtomicBool,
     shared: Shared,
 }
@@ -89,7 +90,7 @@ impl Endpoint {
     }
 
     fn wire(&self, address: SocketAddr) -> Result<Wire, InitError> {
-        Wire::new(&self.settings, &self.connector, address)
+        Wire::new(&self.settings, self.connector.pinned_to(address))
     }
 }
 
@@ -114,7 +115,6 @@ fn sink_by(names: Box<dyn Names>, endpoints: Vec<Endpoint>, shared: &Shared) -> 
         pool,
         courier,
         settings,
-        #[cfg(feature = "otlp-http")]
         strange: AtomicBool::new(false),
         shared: shared.clone(),
     };
@@ -199,28 +199,20 @@ impl Pool {
             },
         }
     }
-
-    /// One attempt with what is OTLP in this coding.
-    pub(super) async fn attempt_otlp(
-        self: &Arc<Self>,
-        body: Bytes,
-        encoding: Option<&'static str>,
-    ) -> Result<Option<super::frames::Response>, Trouble> {
-        match self.attempt(&Request { body, encoding }).await? {
-            Answer::Otlp(response) => Ok(Some(response)),
-            #[cfg(feature = "otlp-http")]
-            Answer::Strange => Ok(None),
-        }
-    }
 }
 
 impl Pool {
-    /// One attempt, at the address that is best off.
-    async fn attempt(self: &Arc<Self>, request: &Request) -> Result<Answer, Trouble> {
+    /// One attempt with OTLP in this coding, at the address that is best off. `None` is a success with a body that is no
+    /// OTLP answer.
+    pub(super) async fn attempt(
+        self: &Arc<Self>,
+        body: &Bytes,
+        encoding: Option<&'static str>,
+    ) -> Result<Option<ExportTraceServiceResponse>, Trouble> {
         let (targets, target) = self.target().await?;
         let attempted = {
             let _busy = target.begin();
-            target.wire.attempt(request).await
+            target.wire.attempt(body, encoding).await
         };
         match attempted {
             Ok(answer) => {
@@ -336,8 +328,10 @@ impl Pool {
 
 impl PoolCarrier {
     async fn send(&self, body: Bytes, spans: u64) -> Outcome {
-        let request = match Request::new(body, self.settings.as_ref()) {
-            Ok(request) => request,
+        let asked = self.settings.as_ref();
+        let asked = asked.map_or(Compression::None, |settings| settings.compression);
+        let (body, encoding) = match compress(body, asked) {
+            Ok(compressed) => compressed,
             Err(error) => {
                 return Outcome::Dropped(Failure::new(
                     DropReason::ExporterFailed,
@@ -347,12 +341,11 @@ impl PoolCarrier {
         };
         let delivered = self
             .courier
-            .deliver(spans, || self.pool.attempt(&request))
+            .deliver(spans, || self.pool.attempt(&body, encoding))
             .await;
         match delivered {
-            Ok(Answer::Otlp(response)) => answer::outcome(response, &self.shared.log),
-            #[cfg(feature = "otlp-http")]
-            Ok(Answer::Strange) => {
+            Ok(Some(response)) => answer::outcome(response, &self.shared.log),
+            Ok(None) => {
                 if !self.strange.swap(true, Ordering::Relaxed) {
                     self.shared.log.report(
                         super::log::ReportKind::Notice,

@@ -10,17 +10,15 @@ use super::super::connect::Connector;
 #[cfg(feature = "performance")]
 use super::super::pool::Pool;
 use super::super::retry::Trouble;
+use super::super::wire::Wire;
 use super::FrameSaid;
 use crate::InitError;
-use crate::config::{OtlpSettings, Protocol};
+use crate::config::OtlpSettings;
 
 /// How requests get to their destination.
 #[derive(Debug)]
 pub(in crate::export) enum Way {
-    #[cfg(feature = "otlp-http")]
-    Http(Box<super::super::http::RawHttp>),
-    #[cfg(feature = "otlp-grpc")]
-    Grpc(Box<super::super::grpc::RawGrpc>),
+    Wire(Wire),
     #[cfg(feature = "performance")]
     Pool(Arc<Pool>),
 }
@@ -31,31 +29,12 @@ impl Way {
         settings: &OtlpSettings,
         connector: Connector,
     ) -> Result<Self, InitError> {
-        match settings.protocol {
-            #[cfg(feature = "otlp-http")]
-            Protocol::HttpProtobuf | Protocol::HttpJson => {
-                let http = super::super::http::RawHttp::new(settings, connector)?;
-                Ok(Self::Http(Box::new(http)))
-            }
-            #[cfg(feature = "otlp-grpc")]
-            Protocol::Grpc => {
-                let grpc = super::super::grpc::RawGrpc::new(settings, connector)?;
-                Ok(Self::Grpc(Box::new(grpc)))
-            }
-            #[cfg(not(all(feature = "otlp-http", feature = "otlp-grpc")))]
-            _ => Err(InitError::FeatureMissing {
-                argument: "exporter",
-                feature: "otlp-http",
-            }),
-        }
+        Wire::new(settings, connector).map(Self::Wire)
     }
 
     pub(super) async fn frame(&self, frame: Bytes) -> FrameSaid {
         match self {
-            #[cfg(feature = "otlp-http")]
-            Self::Http(http) => http.attempt_frame(frame).await,
-            #[cfg(feature = "otlp-grpc")]
-            Self::Grpc(grpc) => grpc.attempt_frame(frame).await,
+            Self::Wire(wire) => wire.attempt_frame(frame).await,
             #[cfg(feature = "performance")]
             Self::Pool(pool) => pool.attempt_frame(frame).await,
         }
@@ -67,16 +46,10 @@ impl Way {
         body: &Bytes,
         encoding: Option<&'static str>,
     ) -> Result<Option<ExportTraceServiceResponse>, Trouble> {
-        #[cfg(not(feature = "otlp-http"))]
-        // Over gRPC the channel knows.
-        let _ = encoding;
         match self {
-            #[cfg(feature = "otlp-http")]
-            Self::Http(http) => http.attempt(body, encoding).await,
-            #[cfg(feature = "otlp-grpc")]
-            Self::Grpc(grpc) => grpc.attempt(body).await.map(Some),
+            Self::Wire(wire) => wire.attempt(body, encoding).await,
             #[cfg(feature = "performance")]
-            Self::Pool(pool) => pool.attempt_otlp(body.clone(), encoding).await,
+            Self::Pool(pool) => pool.attempt(body, encoding).await,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::log::lock;
 use super::super::retry::{Again, Trouble};
-use super::wire::Wire;
+use super::super::wire::Wire;
 
 /// After its first failure an address is left alone for this long, then for twice as long each time.
 const AWAY: Duration = Duration::from_secs(1);
@@ -117,7 +117,7 @@ mod tests {
         let settings = otlp(Protocol::HttpProtobuf, &url);
         let runtime = super::super::super::runtime::ExportRuntime::new().unwrap();
         let connector = Connector::plain(Duration::from_secs(1));
-        let wire = runtime.build_guarded(|| Wire::new(&settings, &connector, address));
+        let wire = runtime.build_guarded(|| Wire::new(&settings, connector.pinned_to(address)));
         Arc::new(Target::new(url, address, wire.unwrap().unwrap()))
     }
 
