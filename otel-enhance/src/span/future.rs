@@ -342,7 +342,9 @@ fn lend(span: &mut OpenSpan) -> Lent {
     // and `take_back` do; or now, if it is full. From then on nobody uses or drops the other: it was cloned before, and
     // the clone, which is equal to the last bit, forgotten; or it is written over.
     let copy = unsafe { ptr::read(&raw const span.context) };
+    let unwinding = LentForGood(span);
     let guard = copy.attach();
+    let span = unwinding.succeeded();
     if Context::map_current(address) != own {
         // A full stack (65,534 contexts deep) drops what it is given, which ends its span.
         // SAFETY: what is written over is what has been dropped.
@@ -355,6 +357,27 @@ fn lend(span: &mut OpenSpan) -> Lent {
     Lent {
         guard,
         is_own: true,
+    }
+}
+
+/// An observer or a log of the application's may panic while a context is attached. The stack has dropped it then, or keeps
+/// it: in neither case is it the future's any longer.
+struct LentForGood<'a>(&'a mut OpenSpan);
+
+impl<'a> LentForGood<'a> {
+    #[inline(always)]
+    fn succeeded(self) -> &'a mut OpenSpan {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: it is taken once, for `this` is not dropped.
+        unsafe { ptr::read(&raw const this.0) }
+    }
+}
+
+impl Drop for LentForGood<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: what is written over is the stack's.
+        unsafe { ptr::write(&raw mut self.0.context, Context::new()) };
     }
 }
 
