@@ -375,8 +375,9 @@ pub(crate) fn stack_end() -> u64 {
     // SAFETY: no condition.
     let end = unsafe {
         if libc::gettid() == libc::getpid() {
-            // The name of the program is the last thing that the kernel put on the first stack.
-            libc::getauxval(libc::AT_EXECFN)
+            // What the kernel put on the first stack right above the vectors that the program gets. What is further up,
+            // texts that those point to, is apart by up to 8 KiB at random, where a page may never have been touched.
+            libc::getauxval(libc::AT_RANDOM)
         } else {
             // A thread's own data lie at the upper end of its stack, in glibc and musl.
             libc::pthread_self() as u64

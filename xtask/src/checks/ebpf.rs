@@ -69,6 +69,7 @@ fn kernel() -> Result<()> {
     }
     for (package, features, test) in [
         ("otel-enhance-ebpf", "kernel-tests", "kernel"),
+        ("otel-enhance-ebpf", "kernel-tests", "first_thread"),
         ("otel-enhance", "testing,ebpf-kernel-tests", "kernel"),
         ("otel-enhance-tests", "kernel", "ebpf_readers"),
     ] {
