@@ -18,6 +18,7 @@ use crate::extensions::ebpf::EbpfHandle;
 #[derive(Debug)]
 pub(super) struct ProfileExports {
     progress: Arc<Progress>,
+    log: Log,
 }
 
 #[derive(Debug, Default)]
@@ -86,14 +87,23 @@ impl ProfileExports {
                 shared.set(Stage::Ended);
             })
             .map_err(InitError::Runtime)?;
-        Ok(Some(Self { progress }))
+        Ok(Some(Self {
+            progress,
+            log: log.clone(),
+        }))
     }
 
-    /// Exports what is left and ends, or gives up at the deadline.
+    /// Exports what is left and ends, or gives up at the deadline, and says so.
     pub(super) fn close(&self, deadline: Instant) {
         self.progress.set(Stage::Ending);
         let left = deadline.saturating_duration_since(Instant::now());
-        self.progress.wait(Stage::Ended, left);
+        if !self.progress.wait(Stage::Ended, left) {
+            self.log.report(
+                ReportKind::Notice,
+                "the last profiles were not all written or sent within the time of the shutdown"
+                    .to_owned(),
+            );
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Profiles of a pipeline's spans: on both paths, while it runs, and what it leaves behind.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use otel_enhance::extensions::ebpf::{Profile, ProfileKind};
@@ -116,6 +117,28 @@ fn a_child_has_no_profile_and_its_parent_goes_on() {
     wait(fork(|| handle.profile().is_none()));
     hot();
     assert!(!handle.profile().unwrap().is_empty());
+}
+
+#[test]
+fn last_profiles_that_cannot_be_sent_in_time_are_said() {
+    let _alone = alone();
+    // Takes connections, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&said);
+    let (guard, _kept) = install_with(Path::Fast, |pipeline| {
+        pipeline
+            .with_ebpf_sample_hz(499)
+            .with_ebpf_profiles_endpoint(format!("http://{}/x", silent.local_addr().unwrap()))
+            .with_error_handler(move |report| hears.lock().unwrap().push(report.to_string()))
+    });
+    hot();
+    guard
+        .shutdown_with_timeout(Duration::from_millis(1_500))
+        .unwrap();
+    let said = said.lock().unwrap();
+    let of_it = said.iter().filter(|text| text.contains("last profiles"));
+    assert_eq!(of_it.count(), 1, "{said:?}");
 }
 
 #[test]
