@@ -86,7 +86,7 @@ pub(crate) fn number(span: &SpanData, key: &str) -> Option<u64> {
 }
 
 /// Figures of a span, as its attributes have them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shares {
     pub(crate) cpu: u64,
     pub(crate) blocked: u64,

@@ -7,7 +7,7 @@ use std::process::Command;
 use otel_enhance::trace::{TraceContextExt as _, Tracer as _};
 use otel_enhance::{Context, global};
 
-use crate::again::{is, passes};
+use crate::again::{fork, is, passes, wait};
 use crate::common::{Path, alone, install_with};
 
 const MAP_CREATE: libc::c_long = 0;
@@ -89,6 +89,26 @@ fn pinned_map_has_the_active_span_of_each_thread() {
     std::thread::scope(|scope| {
         scope.spawn(check);
     });
+    // What a child does is not told as its parent's.
+    let context = Context::current_with_span(global::tracer("pinned").start("span"));
+    let span = context.span().span_context().clone();
+    let attached = context.attach();
+    wait(fork(|| {
+        let tracer = global::tracer("child");
+        let inner = Context::current_with_span(tracer.start("in the child")).attach();
+        drop(inner);
+        // It is never detached.
+        std::mem::forget(Context::new().attach());
+        true
+    }));
+    // SAFETY: no condition.
+    let thread = unsafe { libc::gettid() };
+    let key = u64::from(std::process::id()) << 32 | u64::from(thread.unsigned_abs());
+    let value = look_up(map, key).expect("it is still told");
+    assert_eq!(value[..16], span.trace_id().to_bytes());
+    assert_eq!(value[16..], span.span_id().to_bytes());
+    drop(attached);
+    assert_eq!(look_up(map, key), None);
     guard.shutdown().unwrap();
 }
 

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry::context::{ContextObserver, GlobalContextObserver};
-use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SimpleSpanProcessor};
 use otel_enhance::extensions::ebpf::{EbpfSettings, EbpfTracerExtension, Tier};
 use otel_enhance::trace::{TraceContextExt as _, Tracer as _, TracerProvider as _};
 use otel_enhance::{Context, enhanced_trace};
 
-use crate::again::{drop_capabilities, is, passes};
+use crate::again::{drop_capabilities, fork, is, passes, wait};
 use crate::common::{BOTH, Kept, Path, Shares, alone, burn, install, install_with, number};
 
 const STEP: Duration = Duration::from_millis(10);
@@ -167,6 +167,40 @@ fn provider_built_by_hand_has_figures_with_and_without_the_wrapped_exporter() {
         let names = spans[0].attributes.iter().map(|a| a.key.as_str());
         assert_eq!(names.filter(|name| name.ends_with("figures")).count(), 0);
     }
+}
+
+/// A span by hand that sleeps, of a provider by hand; what it did.
+fn sleeps_by_hand(ebpf: &EbpfTracerExtension) -> Shares {
+    let kept = Kept::default();
+    let processor = SimpleSpanProcessor::new(ebpf.exporter(kept.clone()));
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(ebpf.processor(processor))
+        .build();
+    let context = Context::current_with_span(provider.tracer("by hand").start("sleeps"));
+    let attached = context.clone().attach();
+    std::thread::sleep(STEP);
+    drop(attached);
+    context.span().end();
+    provider.shutdown().unwrap();
+    Shares::total(&kept.take()[0]).unwrap_or_default()
+}
+
+#[test]
+fn child_of_a_process_with_the_extension_alone_has_a_session_of_its_own() {
+    // In a process of its own: no pipeline was ever there, which would know of forks.
+    const TEST: &str =
+        "tiers::child_of_a_process_with_the_extension_alone_has_a_session_of_its_own";
+    if !is("by hand") {
+        let _alone = alone();
+        return passes(&[], TEST, "by hand");
+    }
+    let ebpf = EbpfTracerExtension::start(&EbpfSettings::new());
+    assert!(sleeps_by_hand(&ebpf).blocked >= 9_000_000);
+    wait(fork(|| {
+        let own = EbpfTracerExtension::start(&EbpfSettings::new());
+        own.tier() == Tier::Full && sleeps_by_hand(&own).blocked >= 9_000_000
+    }));
+    assert!(sleeps_by_hand(&ebpf).blocked >= 9_000_000);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::clock::clock;
 use crate::config::{EbpfSettings, EbpfSpans};
 use crate::extensions::ebpf::profile::{self, Profiler};
 use crate::extensions::ebpf::{EbpfHandle, EbpfStatus, Tier};
-use crate::lifecycle::generation;
+use crate::lifecycle::{arm_fork, generation};
 
 /// The number of the session that is open, 0 for none. Threads compare it with that of the one they know.
 pub(super) static EPOCH: AtomicU32 = AtomicU32::new(0);
@@ -288,6 +288,8 @@ impl EbpfLease {
 
 /// Opens the session, or joins the one that is open, whose settings hold then.
 pub(crate) fn open(settings: &EbpfSettings) -> EbpfLease {
+    // A pipeline has done so; whoever builds a provider by hand has not. Where it fails, forks go unnoticed.
+    let _ = arm_fork();
     let mut current = CURRENT.write().unwrap_or_else(PoisonError::into_inner);
     if let Some(lease) = current.lease.upgrade() {
         if lease.0.generation == generation() {

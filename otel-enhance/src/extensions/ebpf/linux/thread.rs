@@ -24,6 +24,7 @@ use super::source::{self, Snap, Source};
 use super::thread_context;
 use crate::clock::Watch;
 use crate::extensions::ebpf::figures::{Figures, Sums};
+use crate::lifecycle::generation;
 
 /// Contexts on top of each other that are told apart; what is above counts for the highest of these.
 const DEPTH: usize = 64;
@@ -116,8 +117,9 @@ struct Thread {
     is_published: bool,
     /// A map that says so as well; it is the thread's as long as this says so.
     pinned: Option<NonNull<PinnedContexts>>,
-    /// By which that knows the thread.
+    /// By which that knows the thread, in the process of this generation.
     key: u64,
+    generation: u32,
     /// What others see of the thread where it has no slot.
     record: UserLine,
     watch: Watch,
@@ -151,6 +153,7 @@ thread_local! {
         is_published: false,
         pinned: None,
         key: 0,
+        generation: 0,
         record: NO_SPAN,
         watch: Watch::new(),
         frames: [Frame::NONE; DEPTH],
@@ -305,6 +308,7 @@ impl Thread {
                 self.pinned = place.pinned.as_deref().map(NonNull::from);
                 if let Some(slot) = &place.slot {
                     self.key = slot.key();
+                    self.generation = generation();
                     self.source = Source::Slot(NonNull::from(slot));
                 } else if is_own {
                     self.source = Source::Own;
@@ -381,6 +385,10 @@ impl Thread {
         let Some(map) = self.pinned else {
             return;
         };
+        if self.generation != generation() {
+            // A forked child: the key is that of its parent's thread.
+            return;
+        }
         // SAFETY: it is in `SLOT`, as the slot is.
         let map = unsafe { map.as_ref() };
         match span {
