@@ -31,6 +31,9 @@ pub enum GatewayError {
     /// A listener cannot be had.
     #[error(transparent)]
     Receiver(#[from] StartError),
+    /// Health and metrics cannot be served.
+    #[error("admin.address: {0}")]
+    Admin(#[source] StartError),
     /// An output cannot be had.
     #[error("output {number}: {source}")]
     Output {
@@ -117,7 +120,8 @@ impl Gateway {
                         draining: Arc::clone(&draining),
                     })
                     .start()
-                    .await?,
+                    .await
+                    .map_err(GatewayError::Admin)?,
             ),
         };
         for output in outputs.iter() {

@@ -58,7 +58,7 @@ pub enum Durability {
 }
 
 /// A handler that appends each request to a file and acknowledges it afterwards. A clone writes to
-/// the same file; two stores on one file are not supported.
+/// the same file. A second store on it, of this process or another one, is refused where the system has locks (Unix).
 ///
 /// ```
 /// use otel_enhance_receiver::{Durability, FileStore, Receiver, read_records};
@@ -97,7 +97,8 @@ impl FileStore {
     ///
     /// # Errors
     ///
-    /// [`RecordError::Io`] if the file cannot be read and written, and [`RecordError::Malformed`]
+    /// [`RecordError::Io`] if the file cannot be read and written, is no regular file, or another store has it, and
+    /// [`RecordError::Malformed`]
     /// if it is no record file; it is left alone then.
     pub fn open(path: impl AsRef<Path>, durability: Durability) -> Result<Self, RecordError> {
         let path = path.as_ref();
@@ -112,6 +113,12 @@ impl FileStore {
             .truncate(false)
             .open(path)
             .map_err(io_error)?;
+        // Devices do not end, and pipes cannot be read again.
+        if !file.metadata().map_err(io_error)?.is_file() {
+            return Err(io_error(io::Error::other("it is no regular file")));
+        }
+        // Before anything is cut off, which may be what another one is writing.
+        lock(&file).map_err(io_error)?;
         let length = scan(path, &file, |_| ())?;
         file.set_len(length).map_err(io_error)?;
         file.seek(SeekFrom::Start(length)).map_err(io_error)?;
@@ -133,6 +140,23 @@ impl FileStore {
     fn lock(&self) -> std::sync::MutexGuard<'_, Appender> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Takes the file for this store, until it is closed, be it by the process's end.
+#[cfg(unix)]
+fn lock(file: &File) -> io::Result<()> {
+    use rustix::fs::{FlockOperation, flock};
+    use rustix::io::Errno;
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(io::Error::other("another process writes it")),
+        // There are file systems without locks.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn lock(_: &File) -> io::Result<()> {
+    Ok(())
 }
 
 impl Appender {

@@ -287,6 +287,10 @@ impl std::str::FromStr for Endpoint {
                     .to_owned(),
             );
         }
+        let has_port = authority.as_str().len() > authority.host().len();
+        if has_port && authority.port_u16().is_none_or(|port| port == 0) {
+            return Err(format!("`{text}`: a port is a number from 1 to 65535"));
+        }
         let base = given.path().trim_end_matches('/');
         let path = match (grpc, base) {
             (true, "") => "/".to_owned(),

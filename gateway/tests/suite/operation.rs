@@ -56,10 +56,44 @@ fn options_that_are_wrong_say_what_would_be_right() {
         (&["--http", "4318"], "HOST:PORT"),
         (&["--config", "/none.yaml"], "cannot read"),
         (&["--forwards"], "--help"),
+        (&["--compress-to", "grpc://far:99999"], "a port is"),
+        (&["--http", "off", "--grpc", "off"], "leave one of them on"),
+        (
+            &["--http", "127.0.0.1:1", "--grpc", "127.0.0.1:1"],
+            "another port",
+        ),
     ] {
         let output = command().args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(78), "{arguments:?}");
         let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(hint), "{said}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_had_ends_the_program_with_its_name() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("spans.pbld");
+    let _other = otel_enhance_receiver::FileStore::open(&file, Default::default()).unwrap();
+    let free = folder.path().join("free.pbld");
+    let (file, free) = (file.to_str().unwrap(), free.to_str().unwrap());
+    for (http, admin, file, hint) in [
+        (&*taken, "off", free, "cannot listen"),
+        ("127.0.0.1:0", &*taken, free, "admin.address"),
+        ("127.0.0.1:0", "off", "/none/spans.pbld", "/none/spans.pbld"),
+        ("127.0.0.1:0", "off", "/dev/zero", "no regular file"),
+        ("127.0.0.1:0", "off", file, "another process writes it"),
+    ] {
+        let output = command()
+            .args(["--http", http, "--grpc", "off", "--admin", admin])
+            .args(["--file", file])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains(hint), "{said}");
     }
 }

@@ -237,3 +237,24 @@ fn wrong_command_lines_say_what_is_wrong() {
         assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn second_store_on_a_file_is_refused_until_the_first_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spans.otlp");
+    let first = FileStore::open(&path, Durability::Process).unwrap();
+    let refused = FileStore::open(&path, Durability::Process).unwrap_err();
+    assert!(refused.to_string().contains("another process"), "{refused}");
+    drop(first);
+    assert!(FileStore::open(&path, Durability::Process).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn device_is_no_record_file() {
+    for device in ["/dev/zero", "/dev/full", "/dev/null"] {
+        let refused = FileStore::open(device, Durability::Process).unwrap_err();
+        assert!(refused.to_string().contains("no regular file"), "{refused}");
+    }
+}

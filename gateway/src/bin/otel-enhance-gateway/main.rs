@@ -12,7 +12,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use args::Command;
-use otel_enhance_gateway::{Config, Gateway, Level, check, log_line};
+use otel_enhance_gateway::{Config, Gateway, GatewayError, Level, check, log_line};
 
 /// The configuration or the command line is wrong, as of `sysexits.h`.
 const EX_CONFIG: u8 = 78;
@@ -63,6 +63,7 @@ async fn run(config: &Config) -> ExitCode {
     let signals = signals();
     let gateway = match Gateway::start(config).await {
         Ok(gateway) => gateway,
+        Err(error @ GatewayError::Config(_)) => return wrong(&error),
         Err(error) => {
             log_line(Level::Error, "cannot start", &[("error", &error)]);
             return ExitCode::FAILURE;
