@@ -301,6 +301,18 @@ mod tests {
                 "name some",
             ),
             (
+                "outputs:\n- otlp: { endpoint: 'http://localhost:4318' }\n",
+                Some(2),
+                "outputs[0].otlp.endpoint",
+                "is this gateway itself",
+            ),
+            (
+                "receivers: { grpc: 0.0.0.0:9 }\noutputs:\n- tracezip: { endpoint: 'grpc://[::1]:9' }\n",
+                Some(3),
+                "outputs[0].tracezip.endpoint",
+                "is this gateway itself",
+            ),
+            (
                 "outputs:\n- otlp: { endpoint: http://a, timeout: 0s }\n",
                 Some(2),
                 "outputs[0].otlp.timeout",
@@ -317,6 +329,18 @@ mod tests {
             let said = error.to_string();
             assert_eq!((error.line, &*error.field), (line, field), "{text}{said}");
             assert!(said.contains(hint), "{text}{said}");
+        }
+    }
+
+    #[test]
+    fn endpoints_elsewhere_are_no_contradiction() {
+        for text in [
+            "receivers: { http: 127.0.0.1:4319 }\noutputs:\n- otlp: { endpoint: 'http://localhost:4318' }\n",
+            "outputs:\n- otlp: { endpoint: 'http://collector:4318' }\n",
+            "outputs:\n- otlp: { endpoint: http://localhost }\n",
+            "receivers: { http: 10.0.0.1:4318 }\noutputs:\n- otlp: { endpoint: 'http://localhost:4318' }\n",
+        ] {
+            assert!(Config::from_yaml(text).is_ok(), "{text}");
         }
     }
 

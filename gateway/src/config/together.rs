@@ -1,6 +1,8 @@
 //! What does not go together, which no field shows by itself.
 
-use super::{Config, ConfigError, OutputConfig};
+use std::net::IpAddr;
+
+use super::{Config, ConfigError, OtlpOutput, OutputConfig};
 
 /// More threads than any machine has use for.
 const MAX_THREADS: usize = 1024;
@@ -118,11 +120,52 @@ impl Config {
                         "empty: name some of the brokers, such as [\"kafka:9092\"]",
                     );
                 }
-                OutputConfig::Kafka(_) | OutputConfig::Otlp(_) | OutputConfig::Tracezip(_) => {}
+                OutputConfig::Kafka(_) => {}
+                OutputConfig::Otlp(otlp) => self.leads_away(number, "otlp", otlp)?,
+                OutputConfig::Tracezip(tracezip) => {
+                    self.leads_away(number, "tracezip", &tracezip.otlp)?;
+                }
             }
         }
         Ok(())
     }
+
+    /// A gateway that forwards to itself answers nobody any more.
+    fn leads_away(
+        &self,
+        number: usize,
+        kind: &str,
+        output: &OtlpOutput,
+    ) -> Result<(), ConfigError> {
+        let (Some(host), Some(port)) = (output.endpoint.uri.host(), output.endpoint.uri.port_u16())
+        else {
+            return Ok(());
+        };
+        let receivers = &self.receivers;
+        let listeners = [&receivers.http, &receivers.grpc];
+        for listener in listeners.into_iter().flatten() {
+            let Some((at, listening)) = listener.rsplit_once(':') else {
+                continue;
+            };
+            let is_here = at == host || (is_this_machine(at) && is_this_machine(host));
+            if is_here && listening.parse() == Ok(port) {
+                return wrong(
+                    format!("outputs[{number}].{kind}.endpoint"),
+                    format!(
+                        "{host}:{port} is this gateway itself, which listens at {listener}: another port?"
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether this machine is reached by the name, or listens everywhere by it.
+fn is_this_machine(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let ip = bare.parse::<IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
 fn wrong(field: impl Into<String>, message: impl Into<String>) -> Result<(), ConfigError> {
