@@ -12,7 +12,7 @@ const SECONDS: u32 = 10;
 const TARGETS: &[(&str, &[&str])] = &[
     ("kernels/fuzz", &["numbers", "scan", "text"]),
     ("otel-enhance/fuzz", &["protobuf", "json"]),
-    ("tracezip/fuzz", &["decode", "round_trip"]),
+    ("tracezip/fuzz", &["damaged", "decode", "round_trip"]),
 ];
 
 /// As cargo-fuzz has it: the fuzzer sees which branches an input takes.
