@@ -88,10 +88,27 @@ impl ErasedExporter {
         feature = "performance",
         any(feature = "otlp-http", feature = "otlp-grpc")
     ))]
-    pub(super) async fn export_anywhere(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+    pub(super) async fn export_anywhere(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
+        self.inner.prepare(&mut batch);
         let runtime = self.inner.shared.runtime.clone();
         let exported = Arc::clone(&self.inner).export(batch);
         runtime.enter_each_poll(exported).await
+    }
+
+    /// Puts the limits on a sampled span, for [`export_prepared`](Self::export_prepared): where a span was made just
+    /// now, it is still in the cache.
+    #[cfg(feature = "performance")]
+    #[inline]
+    pub(crate) fn prepare(&self, span: &mut SpanData) {
+        if let Some(limits) = &self.inner.limits {
+            limits(span);
+        }
+    }
+
+    /// Exports sampled spans that have been [prepared](Self::prepare).
+    #[cfg(feature = "performance")]
+    pub(crate) async fn export_prepared(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        Arc::clone(&self.inner).export_prepared(batch).await
     }
 
     /// Its only sink, if that takes requests which our encoder has written.
@@ -143,17 +160,11 @@ impl ErasedExporter {
 }
 
 impl SpanExporter for ErasedExporter {
-    fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
+    fn export(&self, mut batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
         let inner = Arc::clone(&self.inner);
         async move {
-            // A batch processor polls on a plain thread. The simple one polls where the span ends,
-            // and inside the application's runtime a blocking client would panic.
-            if tokio::runtime::Handle::try_current().is_ok() {
-                inner.export_on_own_thread(batch).await
-            } else {
-                let runtime = inner.shared.runtime.clone();
-                runtime.enter_each_poll(inner.export(batch)).await
-            }
+            inner.prepare(&mut batch);
+            inner.export_prepared(batch).await
         }
     }
 
@@ -219,16 +230,30 @@ impl Inner {
         })
     }
 
-    async fn export(self: Arc<Self>, mut batch: Vec<SpanData>) -> OTelSdkResult {
+    fn prepare(&self, batch: &mut Vec<SpanData>) {
         // The SDK's processors pass spans on that are recorded only.
         batch.retain(|span| span.span_context.is_sampled());
-        if batch.is_empty() {
-            return Ok(());
-        }
         if let Some(limits) = &self.limits {
-            for span in &mut batch {
+            for span in batch {
                 limits(span);
             }
+        }
+    }
+
+    async fn export_prepared(self: Arc<Self>, batch: Vec<SpanData>) -> OTelSdkResult {
+        // A batch processor polls on a plain thread. The simple one polls where the span ends,
+        // and inside the application's runtime a blocking client would panic.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.export_on_own_thread(batch).await
+        } else {
+            let runtime = self.shared.runtime.clone();
+            runtime.enter_each_poll(self.export(batch)).await
+        }
+    }
+
+    async fn export(self: Arc<Self>, batch: Vec<SpanData>) -> OTelSdkResult {
+        if batch.is_empty() {
+            return Ok(());
         }
         let mut result = Ok(());
         let Some((last, first)) = self.outlets.split_last() else {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
+use opentelemetry_sdk::trace::SpanData;
 
 use super::contents::{ATTRIBUTES_FETCHED_AHEAD, FETCHED_AHEAD};
 use super::ended::Ended;
@@ -68,6 +68,9 @@ impl Deliver<VecDeque<Waiting>> for RecordDelivery {
                     Sort::Record(span) => span.put_into(&mut batch),
                     Sort::Official(span) => batch.push(*span),
                 }
+                if let Some(span) = batch.last_mut() {
+                    self.0.prepare(span);
+                }
             }
         }
         batch
@@ -75,7 +78,7 @@ impl Deliver<VecDeque<Waiting>> for RecordDelivery {
 
     async fn deliver(&self, batch: Vec<SpanData>) {
         // The account and the log have what went wrong.
-        let _ = self.0.export(batch).await;
+        let _ = self.0.export_prepared(batch).await;
     }
 
     fn accept(engine: &Arc<RecordEngine>, span: SpanData) {
