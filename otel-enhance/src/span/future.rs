@@ -15,6 +15,7 @@ use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry::{Context, ContextGuard};
 use pin_project_lite::pin_project;
 
+use super::lent::{Between, Place};
 use super::recorder::{Recorder, record_cancelled, record_panic};
 #[cfg(feature = "performance")]
 use crate::extensions::performance::SpanHandle;
@@ -96,7 +97,7 @@ impl OpenSpan {
     /// Puts `future` under the span.
     #[inline(always)]
     pub fn instrument<F: Future>(self, future: F) -> Instrumented<F> {
-        self.wrap(future, None)
+        self.wrap(future, Between::NOTHING, None)
     }
 
     /// Puts `future` under the span; `record` sees its output before the span ends.
@@ -106,14 +107,14 @@ impl OpenSpan {
         future: F,
         record: fn(&Recorder<'_>, &F::Output),
     ) -> Instrumented<F> {
-        self.wrap(future, Some(record))
+        self.wrap(future, Between::NOTHING, Some(record))
     }
 
     /// Calls `make` under the span, and puts the future it returns under it.
     #[inline]
     pub fn instrument_made<F: Future>(self, make: impl FnOnce() -> F) -> Instrumented<F> {
         let future = self.make(make);
-        self.wrap(future, None)
+        self.wrap(future, Between::elsewhere(), None)
     }
 
     /// Both at once.
@@ -124,7 +125,7 @@ impl OpenSpan {
         record: fn(&Recorder<'_>, &F::Output),
     ) -> Instrumented<F> {
         let future = self.make(make);
-        self.wrap(future, Some(record))
+        self.wrap(future, Between::elsewhere(), Some(record))
     }
 
     fn make<F>(&self, make: impl FnOnce() -> F) -> F {
@@ -137,11 +138,13 @@ impl OpenSpan {
     fn wrap<F: Future>(
         self,
         future: F,
+        between: Between,
         record: Option<fn(&Recorder<'_>, &F::Output)>,
     ) -> Instrumented<F> {
         Instrumented {
             future: Some(future),
             span: self,
+            between,
             record,
         }
     }
@@ -164,6 +167,7 @@ pin_project! {
         #[pin]
         future: Option<F>,
         span: OpenSpan,
+        between: Between,
         record: Option<fn(&Recorder<'_>, &F::Output)>,
     }
 
@@ -172,10 +176,9 @@ pin_project! {
             let mut this = this.project();
             if this.span.is_on() {
                 // What the future still holds is dropped under the span, as its body would do it.
-                let active = attach(&this.span.context);
+                let polling = Polling::begin(this.span, this.between);
                 this.future.set(None);
-                drop(active);
-                abandon(this.span);
+                polling.abandon();
             }
         }
     }
@@ -235,7 +238,7 @@ fn poll_under_span<F: Future>(
     let Some(future) = this.future.as_pin_mut() else {
         return Poll::Pending;
     };
-    let polling = Polling::begin(this.span);
+    let polling = Polling::begin(this.span, this.between);
     match future.poll(task) {
         Poll::Ready(output) => {
             // Still under the span, as the body was: what formats the output may start spans, or panic.
@@ -261,17 +264,15 @@ fn poll_under_span<F: Future>(
     expect(unused_variables, reason = "every span is ended through its context")
 )]
 #[inline(always)]
-fn end(span: &OpenSpan, context: &Context) {
-    #[cfg(feature = "performance")]
-    if let Some(handle) = span.handle {
-        return handle.end();
-    }
-    context.span().end();
-}
-
-#[inline(never)]
-fn attach(context: &Context) -> ContextGuard {
-    context.clone().attach()
+fn end(span: &OpenSpan, context: &Context, place: &Place<'_>) {
+    let end = || {
+        #[cfg(feature = "performance")]
+        if let Some(handle) = span.handle {
+            return handle.end();
+        }
+        context.span().end();
+    };
+    place.while_ending(|| context.span().span_context().span_id(), end);
 }
 
 /// One poll: the span is active. If this is dropped, the poll unwinds.
@@ -281,20 +282,22 @@ fn attach(context: &Context) -> ContextGuard {
 /// whoever needs the context after the poll makes a clone first.
 struct Polling<'a> {
     span: &'a mut OpenSpan,
-    active: ManuallyDrop<Lent>,
+    active: ManuallyDrop<Lent<'a>>,
 }
 
-/// A context on the stack.
-struct Lent {
+/// A context on the stack. The order of the fields is that of their end.
+struct Lent<'a> {
     guard: ContextGuard,
+    /// Where what the span does is kept when it is no longer there.
+    place: Place<'a>,
     /// The stack drops the span's own context, not a clone of it.
     is_own: bool,
 }
 
 impl<'a> Polling<'a> {
     #[inline(always)]
-    fn begin(span: &'a mut OpenSpan) -> Self {
-        let active = ManuallyDrop::new(lend(span));
+    fn begin(span: &'a mut OpenSpan, between: &'a mut Between) -> Self {
+        let active = ManuallyDrop::new(lend(span, between));
         Self { span, active }
     }
 
@@ -315,6 +318,15 @@ impl<'a> Polling<'a> {
         let active = unsafe { ManuallyDrop::take(&mut this.active) };
         take_back(this.span, active);
     }
+
+    /// It never will be.
+    #[inline(always)]
+    fn abandon(self) {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: it is taken once, for `this` is not dropped.
+        let active = unsafe { ManuallyDrop::take(&mut this.active) };
+        abandon(this.span, active);
+    }
 }
 
 impl Drop for Polling<'_> {
@@ -328,12 +340,14 @@ impl Drop for Polling<'_> {
 
 /// Makes the span active, in a way that [`finish`] and [`take_back`] know.
 #[inline(never)]
-fn lend(span: &mut OpenSpan) -> Lent {
+fn lend<'a>(span: &mut OpenSpan, between: &'a mut Between) -> Lent<'a> {
+    let place = Place::of(between);
     let own = address(&span.context);
     if Context::map_current(address) == own {
         // It could not be told from the one below it.
         return Lent {
-            guard: span.context.clone().attach(),
+            guard: place.while_attaching(|| span.context.clone().attach()),
+            place,
             is_own: false,
         };
     }
@@ -343,7 +357,7 @@ fn lend(span: &mut OpenSpan) -> Lent {
     // the clone, which is equal to the last bit, forgotten; or it is written over.
     let copy = unsafe { ptr::read(&raw const span.context) };
     let unwinding = LentForGood(span);
-    let guard = copy.attach();
+    let guard = place.while_attaching(|| copy.attach());
     let span = unwinding.succeeded();
     if Context::map_current(address) != own {
         // A full stack (65,534 contexts deep) drops what it is given, which ends its span.
@@ -351,11 +365,13 @@ fn lend(span: &mut OpenSpan) -> Lent {
         unsafe { ptr::write(&raw mut span.context, Context::new()) };
         return Lent {
             guard,
+            place,
             is_own: false,
         };
     }
     Lent {
         guard,
+        place,
         is_own: true,
     }
 }
@@ -389,7 +405,7 @@ fn address(context: &Context) -> *const SpanContext {
 
 /// Ends the span of a future that is done, and detaches it.
 #[inline(never)]
-fn finish(span: &mut OpenSpan, active: Lent) {
+fn finish(span: &mut OpenSpan, active: Lent<'_>) {
     // SAFETY: what is written over is the stack's, which drops it, or else read here, and dropped below. If a processor
     // panics before, it is the stack's all the same, or leaked.
     let own = unsafe {
@@ -399,7 +415,7 @@ fn finish(span: &mut OpenSpan, active: Lent) {
     };
     // Before it is detached: what a span does until its end counts for it.
     if mem::replace(&mut span.state, State::Off) == State::Recording {
-        end(span, &own);
+        end(span, &own, &active.place);
     }
     drop(active.guard);
     if !active.is_own {
@@ -409,7 +425,7 @@ fn finish(span: &mut OpenSpan, active: Lent) {
 
 /// Detaches the span, which is not at its end.
 #[inline(never)]
-fn take_back(span: &OpenSpan, active: Lent) {
+fn take_back(span: &OpenSpan, active: Lent<'_>) {
     if active.is_own {
         // In place of the one that the stack will drop.
         mem::forget(span.context.clone());
@@ -418,7 +434,7 @@ fn take_back(span: &OpenSpan, active: Lent) {
 }
 
 #[cold]
-fn unwind(span: &mut OpenSpan, active: Lent) {
+fn unwind(span: &mut OpenSpan, active: Lent<'_>) {
     if span.state == State::Recording {
         unwinds(&span.context);
     }
@@ -433,13 +449,12 @@ fn unwinds(context: &Context) {
     span.end();
 }
 
-/// Ends a span whose future will not finish.
+/// Ends a span whose future will not finish, and detaches it.
 #[cold]
-fn abandon(open: &mut OpenSpan) {
-    if open.state == State::Recording {
-        let span = open.context.span();
-        record_cancelled(&span);
-        span.end();
+fn abandon(open: &mut OpenSpan, active: Lent<'_>) {
+    if mem::replace(&mut open.state, State::Off) == State::Recording {
+        record_cancelled(&open.context.span());
+        end(open, &open.context, &active.place);
     }
-    open.state = State::Off;
+    take_back(open, active);
 }

@@ -10,6 +10,7 @@ pub(crate) mod callsite;
 mod code;
 mod future;
 mod guard;
+mod lent;
 mod parent;
 mod path;
 mod recorder;

@@ -13,6 +13,7 @@ mod chaos;
 mod common;
 mod futures;
 mod law;
+mod lent;
 mod pinned;
 mod profiles;
 mod shares;

@@ -1,14 +1,15 @@
 //! Figures on their way through the official processors: a span of the SDK takes them along as one attribute, which
 //! becomes what it stands for where the span is exported.
 
+use std::mem;
 use std::time::Duration;
 
 use opentelemetry::{Array, Key, KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
-use super::figures::{ATTRIBUTES, Figures};
-use super::names;
+use super::figures::Figures;
 use super::thread::{self, Found};
+use super::{lists, names};
 
 const KEY: &str = "otel_enhance.figures";
 
@@ -21,6 +22,12 @@ pub(crate) fn load(span: &mut SpanData) {
     let (trace_id, span_id) = (context.trace_id().to_bytes(), context.span_id().to_bytes());
     let mut figures = Figures::NONE;
     if thread::ended(&trace_id, span_id, None, &mut figures) == Found::Figures {
+        // No more than it takes, for the caller waits: who exports makes room for the rest.
+        if span.attributes.capacity() == 0 {
+            span.attributes = lists::take();
+        } else {
+            span.attributes.reserve_exact(1);
+        }
         span.attributes.push(fold(&figures));
     }
 }
@@ -42,6 +49,7 @@ pub(crate) fn unload(span: &mut SpanData) {
     let Some(at) = span.attributes.iter().rposition(is_it) else {
         return;
     };
+    // As a rule the last.
     let carried = span.attributes.remove(at);
     let figures = match &carried.value {
         Value::I64(nanos) => Some(Figures::plain(nanos.cast_unsigned())),
@@ -51,12 +59,25 @@ pub(crate) fn unload(span: &mut SpanData) {
     let Some(figures) = figures else {
         return;
     };
-    let duration = span.end_time.duration_since(span.start_time);
-    let duration = nanos(duration.unwrap_or_default());
-    span.attributes.reserve(ATTRIBUTES);
+    if lists::is_one(&span.attributes) {
+        lists::give(mem::take(&mut span.attributes));
+    }
+    // Only of one that was active several times is it asked.
+    let duration = if figures.is_several() {
+        let duration = span.end_time.duration_since(span.start_time);
+        nanos(duration.unwrap_or_default())
+    } else {
+        0
+    };
+    push_all(&figures, duration, &mut span.attributes);
+}
+
+/// Adds every attribute.
+#[inline]
+pub(crate) fn push_all(figures: &Figures, duration: u64, attributes: &mut Vec<KeyValue>) {
+    attributes.reserve_exact(figures.attributes());
     figures.each(duration, |name, value| {
-        span.attributes
-            .push(KeyValue::new(Key::from_static_str(name), value));
+        attributes.push(KeyValue::new(Key::from_static_str(name), value));
     });
 }
 

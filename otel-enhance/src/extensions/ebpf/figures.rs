@@ -1,4 +1,11 @@
 //! What is said of a span.
+#![expect(
+    unsafe_code,
+    reason = "what a future keeps is written when there is something"
+)]
+
+use std::fmt;
+use std::mem::MaybeUninit;
 
 /// What threads did, added up over intervals. Differences may wrap on their way: only what comes out is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,6 +114,78 @@ pub(crate) struct Figures {
     pub(super) is_unsplit: bool,
 }
 
+/// What the span of a future did in the polls that are over: kept in the future between them.
+pub(crate) struct Between {
+    /// In all and of its own. Written with the first slice: what a future has of this is moved with it, and a move
+    /// of what was written just before stalls the processor.
+    sums: MaybeUninit<[Sums; 2]>,
+    /// Slices; if there are none, `sums` is nothing.
+    activations: u32,
+    /// Something of the span may wait elsewhere, too.
+    pub(super) is_elsewhere: bool,
+    /// A frame of the thread that polls it points here.
+    pub(super) is_lent: bool,
+}
+
+impl Between {
+    pub(crate) const NOTHING: Self = Self {
+        sums: MaybeUninit::uninit(),
+        activations: 0,
+        is_elsewhere: false,
+        is_lent: false,
+    };
+
+    /// Of a span that was active before its future was there.
+    pub(crate) const fn elsewhere() -> Self {
+        Self {
+            is_elsewhere: true,
+            ..Self::NOTHING
+        }
+    }
+
+    /// Whether the span did more than the slice that runs.
+    #[inline(always)]
+    pub(super) const fn is_any(&self) -> bool {
+        self.activations != 0 || self.is_elsewhere
+    }
+
+    /// A slice is over.
+    #[inline(always)]
+    pub(super) const fn add(&mut self, total: Sums, own: Sums) {
+        let sums = if self.activations == 0 {
+            [total, own]
+        } else {
+            // SAFETY: written with the first slice.
+            let [all, of_own] = unsafe { self.sums.assume_init() };
+            [all.plus(total), of_own.plus(own)]
+        };
+        self.sums = MaybeUninit::new(sums);
+        self.activations = self.activations.saturating_add(1);
+    }
+
+    /// The span ends: what is here goes to `figures`.
+    #[inline(always)]
+    pub(super) const fn give(&mut self, figures: &mut Figures) {
+        if self.activations != 0 {
+            // SAFETY: written with the first slice.
+            let [total, own] = unsafe { self.sums.assume_init() };
+            figures.total = figures.total.plus(total);
+            figures.own = figures.own.plus(own);
+            figures.activations = figures.activations.wrapping_add(self.activations);
+        }
+        self.activations = 0;
+        self.is_elsewhere = false;
+    }
+}
+
+impl fmt::Debug for Between {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Between")
+            .field("activations", &self.activations)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The names of [`Sums`] as attributes of a span.
 struct Names {
     cpu: &'static str,
@@ -142,6 +221,7 @@ const POLLS: &str = "otel_enhance.polls";
 const BETWEEN_POLLS: &str = "otel_enhance.between_polls.time";
 
 /// Attributes of a span at most.
+#[cfg(feature = "performance")]
 pub(crate) const ATTRIBUTES: usize = 14;
 
 impl Figures {
@@ -151,6 +231,17 @@ impl Figures {
         activations: 0,
         is_unsplit: false,
     };
+
+    /// The same with what `more` says of the same span.
+    #[inline(always)]
+    pub(super) const fn plus(self, more: &Self) -> Self {
+        Self {
+            total: self.total.plus(more.total),
+            own: self.own.plus(more.own),
+            activations: self.activations.wrapping_add(more.activations),
+            is_unsplit: self.is_unsplit,
+        }
+    }
 
     /// For how long it was active, if it was on a CPU then, once and alone.
     pub(super) fn only_active(&self) -> Option<i64> {
@@ -167,6 +258,24 @@ impl Figures {
             activations: 1,
             is_unsplit: false,
         }
+    }
+
+    /// Whether the span was active more than once.
+    pub(crate) const fn is_several(&self) -> bool {
+        self.activations > 1
+    }
+
+    /// How many attributes they are.
+    pub(crate) fn attributes(&self) -> usize {
+        let of_sums = if self.is_unsplit { 5 } else { 6 };
+        let mut count = of_sums;
+        if self.own != self.total {
+            count += of_sums;
+        }
+        if self.activations > 1 {
+            count += 2;
+        }
+        count
     }
 
     /// Hands each attribute to `visit`; the span took `duration` nanoseconds.
@@ -310,6 +419,27 @@ mod tests {
         let mut names = Vec::new();
         alone.each(1_000, |name, value| names.push((name, value)));
         assert_eq!(names.len(), 6);
+        assert_eq!(alone.attributes(), 6);
         assert_eq!(names[0], ("otel_enhance.cpu.time", 300));
+    }
+
+    #[test]
+    fn attributes_are_as_many_as_are_visited() {
+        for (own, activations, is_unsplit) in [
+            (SUMS, 1, false),
+            (Sums::ZERO, 1, false),
+            (SUMS, 2, true),
+            (Sums::ZERO, 7, true),
+        ] {
+            let figures = Figures {
+                total: SUMS,
+                own,
+                activations,
+                is_unsplit,
+            };
+            let mut visited = 0;
+            figures.each(2_000, |_, _| visited += 1);
+            assert_eq!(figures.attributes(), visited, "{figures:?}");
+        }
     }
 }

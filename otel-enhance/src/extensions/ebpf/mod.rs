@@ -69,6 +69,7 @@ mod carried;
     expect(dead_code, reason = "nothing is counted")
 )]
 mod figures;
+mod lists;
 #[cfg_attr(
     not(all(
         target_os = "linux",
@@ -82,9 +83,10 @@ mod processor;
 use system::{running, thread};
 
 pub use crate::config::{EbpfSettings, EbpfSpans};
-#[cfg(feature = "performance")]
-pub(crate) use carried::fold;
 pub(crate) use carried::unload;
+#[cfg(feature = "performance")]
+pub(crate) use carried::{fold, push_all};
+pub(crate) use figures::Between;
 #[cfg(feature = "performance")]
 pub(crate) use figures::{ATTRIBUTES, Figures};
 pub use handle::EbpfHandle;
@@ -100,6 +102,7 @@ pub use profile::{Frame, Profile, ProfileAccount, ProfileKind, ProfileSample};
 pub(crate) use running::SessionGuard;
 pub(crate) use running::{EbpfLease, open};
 pub use status::{EbpfStatus, Tier};
+pub(crate) use system::lent::Place;
 pub(crate) use thread::mark;
 #[cfg(feature = "performance")]
 pub(crate) use thread::{Found, ended, started};

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use opentelemetry::Context;
+use opentelemetry::trace::Span as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
 use super::handle::EbpfHandle;
 use super::system::running::{self, EbpfLease};
+use super::system::thread;
 use super::{carried, status::Tier};
 use crate::config::EbpfSettings;
 
@@ -117,6 +119,7 @@ impl<P> EbpfSpanProcessor<P> {
 
 impl<P: SpanProcessor> SpanProcessor for EbpfSpanProcessor<P> {
     fn on_start(&self, span: &mut Span, cx: &Context) {
+        thread::begun(span.span_context());
         self.inner.on_start(span, cx);
     }
 

@@ -673,13 +673,11 @@ impl Contents {
                 ),
             };
             if let Some(figures) = self.figures(nanos) {
-                attributes.reserve(ebpf::ATTRIBUTES);
                 if is_folded {
+                    attributes.reserve_exact(figures.attributes());
                     attributes.push(ebpf::fold(&figures));
                 } else {
-                    figures.each(nanos, |name, value| {
-                        attributes.push(KeyValue::new(Key::from_static_str(name), value));
-                    });
+                    ebpf::push_all(&figures, nanos, &mut attributes);
                 }
             }
         }

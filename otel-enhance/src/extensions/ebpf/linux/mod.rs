@@ -1,5 +1,6 @@
 //! Where there is eBPF.
 
+pub(super) mod lent;
 mod observer;
 mod own;
 mod parked;

@@ -11,24 +11,84 @@
 use std::alloc::{self, Layout};
 use std::cell::UnsafeCell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::extensions::ebpf::figures::Sums;
+use crate::extensions::ebpf::figures::{Figures, Sums};
 
-/// Spans that can wait at a time: 16,384, in 2 MiB of which only what is used is there.
+/// Spans that can wait at a time: 16,384, in 3 MiB of which only what is used is there.
 const LINES: usize = 2_048;
 const WAYS: usize = 8;
 
-/// What is kept of a span.
+/// What is kept of a span. Most spans are told by the first of its cache lines: the others are seldom touched.
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Entry {
-    pub(super) span_id: u64,
-    pub(super) trace_id: [u8; 16],
-    pub(super) total: Sums,
-    pub(super) own: Sums,
-    pub(super) activations: u32,
+    span_id: u64,
+    /// As two numbers, so that nothing is aligned to more than the line.
+    trace: [u64; 2],
     /// When it was put here, by the clock of spans.
     pub(super) since: u64,
+    /// Nanoseconds on a CPU, of slices that were nothing else.
+    plain: u64,
+    /// Slices of any kind; of none the rest says nothing.
+    activations: u32,
+    /// Slices that `total` and `own` have.
+    others: u32,
+    total: Sums,
+    own: Sums,
+}
+
+const _: () = assert!(std::mem::offset_of!(Entry, total) <= 64);
+
+impl Entry {
+    /// Nothing of this span is here so far. What the rest says does not matter then, and is not touched.
+    const fn begin(&mut self, span_id: u64, trace: u128) {
+        self.span_id = span_id;
+        self.trace = halves(trace);
+        self.since = 0;
+        self.plain = 0;
+        self.activations = 0;
+        self.others = 0;
+    }
+
+    /// A slice is over.
+    #[inline(always)]
+    pub(super) fn add(&mut self, total: Sums, own: Sums, since: u64) {
+        self.since = since;
+        self.activations = self.activations.wrapping_add(1);
+        if total == Sums::only_active(total.active) && own == total {
+            self.plain += total.active;
+            return;
+        }
+        if self.others == 0 {
+            (self.total, self.own) = (total, own);
+        } else {
+            (self.total, self.own) = (self.total.plus(total), self.own.plus(own));
+        }
+        self.others = self.others.saturating_add(1);
+    }
+
+    /// What is here goes to `figures`.
+    #[inline(always)]
+    pub(super) fn give(&self, figures: &mut Figures) {
+        let plain = Sums::only_active(self.plain);
+        figures.total = figures.total.plus(plain);
+        figures.own = figures.own.plus(plain);
+        figures.activations = figures.activations.wrapping_add(self.activations);
+        if self.others != 0 {
+            figures.total = figures.total.plus(self.total);
+            figures.own = figures.own.plus(self.own);
+        }
+    }
+
+    pub(super) const fn ids(&self) -> (u64, u128) {
+        let [low, high] = self.trace;
+        (self.span_id, low as u128 | (high as u128) << 64)
+    }
+}
+
+const fn halves(trace: u128) -> [u64; 2] {
+    [trace as u64, (trace >> 64) as u64]
 }
 
 #[repr(align(64))]
@@ -39,6 +99,8 @@ pub(super) struct Parked {
     tags: Box<[Line]>,
     entries: Box<[UnsafeCell<Entry>]>,
     lost: AtomicU64,
+    /// Whether anything was ever put there: where only annotated functions make spans, nothing is.
+    is_used: AtomicBool,
 }
 
 // SAFETY: an entry is reached by who has set the lowest bit of its tag, alone; everything else is atomic.
@@ -85,6 +147,7 @@ impl Parked {
             tags: (0..LINES).map(|_| line()).collect(),
             entries: zeroed(LINES * WAYS),
             lost: AtomicU64::new(0),
+            is_used: AtomicBool::new(false),
         }
     }
 
@@ -97,7 +160,10 @@ impl Parked {
 
     /// The entry of this span, if nobody else holds it.
     #[inline]
-    pub(super) fn take(&self, span_id: u64, trace_id: &[u8; 16]) -> Option<Held> {
+    pub(super) fn take(&self, span_id: u64, trace: u128) -> Option<Held> {
+        if !self.is_used.load(Ordering::Relaxed) {
+            return None;
+        }
         let (first, line) = self.line(span_id);
         let free = span_id & !HELD;
         for (way, tag) in line.iter().enumerate() {
@@ -111,9 +177,7 @@ impl Parked {
                 continue;
             }
             let held = Held((first + way) as u32);
-            let is_ours = self.with(held, |entry| {
-                entry.span_id == span_id && entry.trace_id == *trace_id
-            });
+            let is_ours = self.with(held, |entry| entry.ids() == (span_id, trace));
             if is_ours {
                 return Some(held);
             }
@@ -123,7 +187,10 @@ impl Parked {
     }
 
     /// A new entry for this span; `None` where others hold the whole line.
-    pub(super) fn claim(&self, span_id: u64, trace_id: &[u8; 16]) -> Option<Held> {
+    pub(super) fn claim(&self, span_id: u64, trace: u128) -> Option<Held> {
+        if !self.is_used.load(Ordering::Relaxed) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
         let tag = span_id | HELD;
         let (first, line) = self.line(span_id);
         let won = |way: usize, old: u64| {
@@ -154,16 +221,7 @@ impl Parked {
                 won(oldest.1, oldest.2).then_some(oldest.1)
             })?;
         let held = Held((first + free) as u32);
-        self.with(held, |entry| {
-            *entry = Entry {
-                span_id,
-                trace_id: *trace_id,
-                total: Sums::ZERO,
-                own: Sums::ZERO,
-                activations: 0,
-                since: 0,
-            };
-        });
+        self.with(held, |entry| entry.begin(span_id, trace));
         Some(held)
     }
 
@@ -231,21 +289,21 @@ fn zeroed(entries: usize) -> Box<[UnsafeCell<Entry>]> {
 mod tests {
     use super::*;
 
-    const TRACE: [u8; 16] = [7; 16];
+    const TRACE: u128 = 7;
 
     #[test]
     fn entry_given_back_is_found_by_both_ids_alone() {
         let table = Parked::new();
-        let held = table.claim(0x10, &TRACE).unwrap();
+        let held = table.claim(0x10, TRACE).unwrap();
         table.with(held, |entry| entry.activations = 3);
-        assert_eq!(table.take(0x10, &TRACE), None, "it is held");
+        assert_eq!(table.take(0x10, TRACE), None, "it is held");
         table.put_back(held);
-        assert_eq!(table.take(0x11, &TRACE), None, "the lowest bit is told");
-        assert_eq!(table.take(0x10, &[8; 16]), None);
-        let found = table.take(0x10, &TRACE).unwrap();
+        assert_eq!(table.take(0x11, TRACE), None, "the lowest bit is told");
+        assert_eq!(table.take(0x10, 8), None);
+        let found = table.take(0x10, TRACE).unwrap();
         assert_eq!(table.with(found, |entry| entry.activations), 3);
         table.free(found);
-        assert_eq!(table.take(0x10, &TRACE), None);
+        assert_eq!(table.take(0x10, TRACE), None);
     }
 
     #[test]
@@ -257,30 +315,30 @@ mod tests {
             .filter(|id| table.line(*id).0 == first);
         let same: Vec<u64> = same.take(WAYS + 1).collect();
         for (age, id) in same.iter().enumerate() {
-            let held = table.claim(*id, &TRACE).unwrap();
+            let held = table.claim(*id, TRACE).unwrap();
             table.with(held, |entry| entry.since = 100 + age as u64);
             table.put_back(held);
         }
         assert_eq!(table.lost(), 1);
-        assert_eq!(table.take(same[0], &TRACE), None);
+        assert_eq!(table.take(same[0], TRACE), None);
         for id in &same[1..] {
-            assert!(table.take(*id, &TRACE).is_some(), "{id}");
+            assert!(table.take(*id, TRACE).is_some(), "{id}");
         }
         // All are held now.
-        assert_eq!(table.claim(same[0], &TRACE), None);
+        assert_eq!(table.claim(same[0], TRACE), None);
     }
 
     #[test]
     fn threads_that_take_and_give_lose_no_count() {
         let table = Parked::new();
-        let held = table.claim(42, &TRACE).unwrap();
+        let held = table.claim(42, TRACE).unwrap();
         table.put_back(held);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let mut left = 10_000;
                     while left > 0 {
-                        if let Some(held) = table.take(42, &TRACE) {
+                        if let Some(held) = table.take(42, TRACE) {
                             table.with(held, |entry| entry.activations += 1);
                             table.put_back(held);
                             left -= 1;
@@ -291,7 +349,7 @@ mod tests {
                 });
             }
         });
-        let held = table.take(42, &TRACE).unwrap();
+        let held = table.take(42, TRACE).unwrap();
         assert_eq!(table.with(held, |entry| entry.activations), 40_000);
     }
 }

@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 
 use otel_enhance_ebpf::abi::state;
-use otel_enhance_ebpf::loader::ThreadSlot;
+use otel_enhance_ebpf::loader::{Counters, Mark, ThreadSlot};
 
 use super::own;
 use crate::clock::Watch;
@@ -15,7 +15,68 @@ pub(super) struct Snap {
     /// By the clock of spans.
     pub(super) time: u64,
     /// Everything but [`Sums::active`], which is `time` here.
-    sums: Sums,
+    pub(super) sums: Sums,
+}
+
+/// What a thread had done when it was last looked at closely, which holds until its mark is another one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    mark: Mark,
+    pub(super) sums: Sums,
+    /// Times before this may be from before the thread got its CPU.
+    not_before: u64,
+}
+
+impl Known {
+    pub(super) const NOTHING: Self = Self {
+        mark: Mark::NEVER,
+        sums: Sums::ZERO,
+        not_before: 0,
+    };
+
+    /// Whether it still holds.
+    #[inline(always)]
+    pub(super) fn holds(&self, slot: &ThreadSlot) -> bool {
+        slot.mark() == self.mark
+    }
+
+    /// Whether it held at this time, if it still holds.
+    #[inline(always)]
+    pub(super) const fn held_at(&self, time: u64) -> bool {
+        time >= self.not_before
+    }
+
+    /// Looks closely, at this moment or just before.
+    pub(super) fn look(
+        &mut self,
+        slot: &ThreadSlot,
+        watch: &mut Watch,
+        time: Option<u64>,
+        ahead: u64,
+    ) -> Option<Snap> {
+        let mark = slot.mark();
+        let counters = slot.counters()?;
+        let snap = match time {
+            Some(time) => at(slot, watch, time, ahead),
+            None => now(slot, watch),
+        }?;
+        *self = if counters.state == state::RUNNING
+            && self::sums(&counters) == snap.sums
+            && slot.mark() == mark
+        {
+            Self {
+                mark,
+                sums: snap.sums,
+                not_before: counters
+                    .since_ns
+                    .wrapping_sub(ahead)
+                    .saturating_add(CLOCKS_DIFFER_NANOS),
+            }
+        } else {
+            Self::NOTHING
+        };
+        Some(snap)
+    }
 }
 
 impl Snap {
@@ -55,26 +116,28 @@ pub(super) enum Source {
 const CLOCKS_DIFFER_NANOS: u64 = 10_000;
 
 /// What the thread has done, now.
-#[inline(always)]
-pub(super) fn now(slot: &ThreadSlot, watch: &mut Watch) -> Option<Snap> {
+fn now(slot: &ThreadSlot, watch: &mut Watch) -> Option<Snap> {
     let (counters, time) = slot.counters_and(|| watch.now().monotonic)?;
     Some(Snap {
         time,
-        sums: Sums {
-            active: 0,
-            blocked: counters.blocked_ns,
-            run_queue: counters.run_queue_ns,
-            voluntary: counters.voluntary,
-            involuntary: counters.involuntary,
-            page_faults: counters.page_faults,
-        },
+        sums: sums(&counters),
     })
+}
+
+const fn sums(counters: &Counters) -> Sums {
+    Sums {
+        active: 0,
+        blocked: counters.blocked_ns,
+        run_queue: counters.run_queue_ns,
+        voluntary: counters.voluntary,
+        involuntary: counters.involuntary,
+        page_faults: counters.page_faults,
+    }
 }
 
 /// The same at a moment just before, if the thread has not been switched since; `ahead` is what the kernel's clock
 /// is ahead of that of spans.
-#[inline(always)]
-pub(super) fn at(slot: &ThreadSlot, watch: &mut Watch, time: u64, ahead: u64) -> Option<Snap> {
+fn at(slot: &ThreadSlot, watch: &mut Watch, time: u64, ahead: u64) -> Option<Snap> {
     let counters = slot.counters()?;
     let on_cpu_since = counters.since_ns.wrapping_sub(ahead);
     if counters.state != state::RUNNING || on_cpu_since + CLOCKS_DIFFER_NANOS > time {
@@ -82,14 +145,7 @@ pub(super) fn at(slot: &ThreadSlot, watch: &mut Watch, time: u64, ahead: u64) ->
     }
     Some(Snap {
         time,
-        sums: Sums {
-            active: 0,
-            blocked: counters.blocked_ns,
-            run_queue: counters.run_queue_ns,
-            voluntary: counters.voluntary,
-            involuntary: counters.involuntary,
-            page_faults: counters.page_faults,
-        },
+        sums: sums(&counters),
     })
 }
 

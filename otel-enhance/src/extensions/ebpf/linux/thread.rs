@@ -9,7 +9,7 @@
 )]
 
 use std::cell::{Cell, RefCell, UnsafeCell};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, compiler_fence};
 
@@ -18,12 +18,13 @@ use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use otel_enhance_ebpf::abi::UserLine;
 use otel_enhance_ebpf::loader::{PinnedContexts, ThreadSlot};
 
+use super::lent;
 use super::parked::{Held, Parked, parked};
 use super::running::{self, EPOCH};
-use super::source::{self, Snap, Source};
+use super::source::{self, Known, Snap, Source};
 use super::thread_context;
 use crate::clock::Watch;
-use crate::extensions::ebpf::figures::{Figures, Sums};
+use crate::extensions::ebpf::figures::{Between, Figures, Sums};
 use crate::lifecycle::generation;
 
 /// Contexts on top of each other that are told apart; what is above counts for the highest of these.
@@ -57,12 +58,16 @@ pub(crate) enum Found {
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     span_id: u64,
-    trace_id: [u8; 16],
+    trace: u128,
     entered: Snap,
+    /// [`Thread::turn`] when it was entered.
+    turn: u64,
     /// What spans on top of it did, those that are gone.
     nested: Sums,
     /// Of one that has ended, all that it did.
     all: Sums,
+    /// Where it is to be kept instead of in an entry: lent by the future that is being polled, or null.
+    place: *mut Between,
     /// Of [`Held`], 0 for none.
     entry: u32,
     /// Attached so often again, directly on top of itself.
@@ -87,16 +92,35 @@ impl Frame {
 
     const NONE: Self = Self {
         span_id: 0,
-        trace_id: [0; 16],
+        trace: 0,
         entered: Snap::ZERO,
+        turn: 0,
         nested: Sums::ZERO,
         all: Sums::ZERO,
+        place: ptr::null_mut(),
         entry: 0,
         again: 0,
         kind: Kind::Tracked,
         is_alone: false,
         trace_flags: 0,
     };
+
+    /// The span ends: puts what its future kept into `figures`, if there is something, and says so.
+    #[inline(always)]
+    fn give_up_place(&mut self, figures: &mut Figures) -> bool {
+        let place = std::mem::replace(&mut self.place, ptr::null_mut());
+        // SAFETY: null, or lent by a poll that goes on.
+        let Some(between) = (unsafe { place.as_mut() }) else {
+            return false;
+        };
+        between.is_lent = false;
+        let is_any = between.is_any();
+        if is_any {
+            *figures = Figures::NONE;
+            between.give(figures);
+        }
+        is_any
+    }
 
     const fn is_measured(&self) -> bool {
         matches!(self.kind, Kind::Tracked | Kind::Again)
@@ -110,6 +134,10 @@ struct Thread {
     too_deep: u32,
     depth: usize,
     source: Source,
+    known: Known,
+    /// Another one whenever the thread was looked at closely: while it is the same and what is known holds, nothing
+    /// happened to the thread but that time passed.
+    turn: u64,
     /// What the kernel's clock is ahead of that of spans.
     ahead: u64,
     marked_only: bool,
@@ -148,6 +176,8 @@ thread_local! {
         too_deep: 0,
         depth: 0,
         source: Source::Nothing,
+        known: Known::NOTHING,
+        turn: 0,
         ahead: 0,
         marked_only: false,
         is_published: false,
@@ -162,7 +192,7 @@ thread_local! {
     /// What the thread's source points to, and what gives it back.
     static SLOT: Owner = const { Owner(RefCell::new(Owned { slot: None, pinned: None })) };
 
-    /// The span that the fast path has started last, and when.
+    /// The span that was started last, and when, if that is known.
     static STARTED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
 
@@ -203,6 +233,18 @@ pub(crate) fn started(span_id: [u8; 8], time: u64) {
     }
 }
 
+/// A span of the SDK has started: nothing of it waits anywhere.
+#[inline(always)]
+pub(crate) fn begun(span: &SpanContext) {
+    if EPOCH.load(Ordering::Relaxed) != 0 {
+        let span_id = u64::from_le_bytes(span.span_id().to_bytes());
+        STARTED.set((span_id, UNKNOWN));
+    }
+}
+
+/// In the place of a time.
+const UNKNOWN: u64 = u64::MAX;
+
 /// A span that has just started is one of those that shall have figures where others have none.
 pub(crate) fn mark(span: &SpanContext) {
     if EPOCH.load(Ordering::Relaxed) == 0 || !running::is_marked_only() || !span.is_sampled() {
@@ -210,7 +252,7 @@ pub(crate) fn mark(span: &SpanContext) {
     }
     let span_id = u64::from_le_bytes(span.span_id().to_bytes());
     if let Some(table) = parked()
-        && let Some(held) = table.claim(span_id, &span.trace_id().to_bytes())
+        && let Some(held) = table.claim(span_id, number_of(span.trace_id().to_bytes()))
     {
         // Whoever has waited longest makes room first: it has not waited yet.
         table.with(held, |entry| entry.since = u64::MAX);
@@ -254,15 +296,40 @@ pub(crate) fn ended(
         return Found::Nothing;
     }
     let span_id = u64::from_le_bytes(span_id);
+    let trace = number_of(*trace_id);
     with(|thread| {
         if thread.epoch == epoch {
-            let found = thread.end(span_id, trace_id, times, figures);
+            let found = thread.end(span_id, trace, times, figures);
             if found != Found::Nothing {
                 return found;
             }
         }
-        thread.unpark(span_id, trace_id, figures)
+        thread.unpark(span_id, trace, figures)
     })
+}
+
+/// A future whose poll is over has its place back: what of its span stays attached waits elsewhere from now on.
+#[cold]
+#[inline(never)]
+pub(super) fn take_back(mut place: NonNull<Between>) {
+    with(|thread| {
+        for frame in &mut thread.frames[..thread.depth] {
+            if frame.place == place.as_ptr() {
+                frame.place = ptr::null_mut();
+            }
+        }
+    });
+    // SAFETY: borrowed by the caller, and no frame points to it any more.
+    let between = unsafe { place.as_mut() };
+    between.is_lent = false;
+    between.is_elsewhere = true;
+}
+
+/// A trace's id as one number, which stays in registers: bytes go through memory, and are read from there in other
+/// pieces than they were written, which stalls the processor.
+#[inline(always)]
+const fn number_of(trace_id: [u8; 16]) -> u128 {
+    u128::from_be_bytes(trace_id)
 }
 
 #[inline(always)]
@@ -342,11 +409,13 @@ impl Thread {
         self.pinned = None;
         self.record = NO_SPAN;
         self.source = Source::Nothing;
+        self.known = Known::NOTHING;
     }
 
     /// Says which span is active on the thread.
     #[inline(always)]
-    fn tell(&mut self, trace_id: [u8; 16], span_id: u64, trace_flags: u8) {
+    fn tell(&mut self, trace: u128, span_id: u64, trace_flags: u8) {
+        let trace_id = trace.to_be_bytes();
         let span_id = span_id.to_le_bytes();
         if self.pinned.is_some() {
             self.tell_map(Some((trace_id, span_id)));
@@ -420,20 +489,37 @@ impl Thread {
         }
     }
 
+    /// This moment, or the given one just before, if nothing but to be on a CPU happened to the thread since it was
+    /// looked at closely.
     #[inline(always)]
-    fn now(&mut self) -> Option<Snap> {
-        match self.source {
-            Source::Slot(_) => source::now(self.slot()?, &mut self.watch),
-            Source::Own => Some(source::own(&mut self.watch)),
-            Source::Nothing => None,
-        }
+    fn quickly(&mut self, time: Option<u64>) -> Option<u64> {
+        let slot = self.slot()?;
+        let at = time.unwrap_or_else(|| self.watch.now().monotonic);
+        let is_known = self.known.holds(slot) && (time.is_none() || self.known.held_at(at));
+        is_known.then_some(at)
     }
 
+    /// The same for the slice of a frame, which is the time that it took.
     #[inline(always)]
-    fn at(&mut self, time: Option<u64>) -> Option<Snap> {
-        match (time, self.slot()) {
-            (Some(time), Some(slot)) => source::at(slot, &mut self.watch, time, self.ahead),
-            _ => self.now(),
+    fn quick_slice(&mut self, frame: usize, time: Option<u64>) -> Option<u64> {
+        let now = self.quickly(time)?;
+        let frame = &self.frames[frame];
+        (frame.turn == self.turn).then(|| now.saturating_sub(frame.entered.time))
+    }
+
+    /// What the thread has done until now, or the given time just before.
+    #[cold]
+    #[inline(never)]
+    fn look(&mut self, time: Option<u64>) -> Option<Snap> {
+        // Whatever comes of it: who compares two looks does so by what they saw.
+        self.turn += 1;
+        match self.source {
+            Source::Slot(_) => {
+                let slot = self.slot()?;
+                self.known.look(slot, &mut self.watch, time, self.ahead)
+            }
+            Source::Own => Some(source::own(&mut self.watch)),
+            Source::Nothing => None,
         }
     }
 
@@ -457,11 +543,11 @@ impl Thread {
             top.again = top.again.saturating_add(1);
             return;
         }
-        let trace_id = span.trace_id().to_bytes();
+        let trace = number_of(span.trace_id().to_bytes());
         let trace_flags = span.trace_flags().to_u8();
         let is_here = is_span && span.is_valid() && !span.is_remote();
         if is_here {
-            self.tell(trace_id, span_id, trace_flags);
+            self.tell(trace, span_id, trace_flags);
         } else {
             self.tell_none();
         }
@@ -477,8 +563,14 @@ impl Thread {
             (false, _) => Kind::Outside,
         };
         let mut entry = 0;
-        if kind == Kind::Tracked && !is_new {
-            (kind, entry) = self.known(span_id, &trace_id);
+        let mut place = lent::lent();
+        if place.is_null() || self.marked_only {
+            place = ptr::null_mut();
+            if kind == Kind::Tracked && !is_new {
+                (kind, entry) = self.known(span_id, trace);
+            }
+        } else if kind == Kind::Tracked && !is_new && self.is_measured(span_id) {
+            kind = Kind::Again;
         }
         if kind == Kind::Tracked
             && matches!(self.source, Source::Own)
@@ -489,45 +581,65 @@ impl Thread {
             self.give_back(entry);
             entry = 0;
         }
-        let entered = match kind {
-            Kind::Through | Kind::Ended => Some(Snap::ZERO),
-            Kind::Outside if self.depth == 0 => Some(Snap::ZERO),
-            _ => self.at(is_new.then_some(time)),
+        let time = (is_new && time != UNKNOWN).then_some(time);
+        let at = self.depth;
+        let is_measured = match kind {
+            Kind::Through | Kind::Ended => false,
+            Kind::Outside => at > 0,
+            Kind::Tracked | Kind::Again => true,
         };
-        let frame = &mut self.frames[self.depth];
+        if !is_measured {
+            self.frames[at].entered = Snap::ZERO;
+        } else if let Some(now) = self.quickly(time) {
+            let entered = &mut self.frames[at].entered;
+            entered.time = now;
+            entered.sums = self.known.sums;
+        } else if let Some(entered) = self.look(time) {
+            self.frames[at].entered = entered;
+        } else {
+            // The session has ended, or this is a forked child.
+            kind = Kind::Through;
+        }
+        if kind != Kind::Tracked {
+            place = ptr::null_mut();
+        } else if !place.is_null() {
+            // SAFETY: it is lent for this call, and until the future has it back, which clears it here.
+            unsafe { (*place).is_lent = true };
+        }
+        let frame = &mut self.frames[at];
+        frame.turn = self.turn;
         frame.span_id = span_id;
-        frame.trace_id = trace_id;
+        frame.trace = trace;
         frame.trace_flags = trace_flags;
         frame.nested = Sums::ZERO;
+        frame.place = place;
         frame.entry = entry;
         frame.again = 0;
+        frame.kind = kind;
         frame.is_alone = true;
-        match entered {
-            Some(entered) => {
-                frame.entered = entered;
-                frame.kind = kind;
-            }
-            // The session has ended, or this is a forked child.
-            None => frame.kind = Kind::Through,
-        }
         self.depth += 1;
     }
 
     /// What is known of a span that did not start just now.
     #[inline(always)]
-    fn known(&mut self, span_id: u64, trace_id: &[u8; 16]) -> (Kind, u32) {
-        let below = &self.frames[..self.depth];
-        if below
-            .iter()
-            .any(|frame| frame.span_id == span_id && frame.is_measured())
-        {
+    fn known(&mut self, span_id: u64, trace: u128) -> (Kind, u32) {
+        if self.is_measured(span_id) {
             return (Kind::Again, 0);
         }
-        match parked().and_then(|table| table.take(span_id, trace_id)) {
+        match parked().and_then(|table| table.take(span_id, trace)) {
             Some(held) => (Kind::Tracked, held.number()),
             None if self.marked_only => (Kind::Through, 0),
             None => (Kind::Tracked, 0),
         }
+    }
+
+    /// Whether a span is active already.
+    #[inline(always)]
+    fn is_measured(&self, span_id: u64) -> bool {
+        let below = &self.frames[..self.depth];
+        below
+            .iter()
+            .any(|frame| frame.span_id == span_id && frame.is_measured())
     }
 
     fn give_back(&self, entry: u32) {
@@ -555,7 +667,7 @@ impl Thread {
         }
         match self.frames[..self.depth].last() {
             Some(top) if top.kind != Kind::Outside => {
-                self.tell(top.trace_id, top.span_id, top.trace_flags);
+                self.tell(top.trace, top.span_id, top.trace_flags);
             }
             _ => self.tell_none(),
         }
@@ -569,28 +681,50 @@ impl Thread {
             Kind::Ended if frame.is_alone => frame.all,
             Kind::Ended => frame.all.plus(frame.nested),
             Kind::Through => frame.nested,
-            _ => self.leave(),
+            _ => return self.leave(),
         };
+        self.add_below(nested);
+    }
+
+    /// What was on top of the top is gone.
+    #[inline(always)]
+    fn add_below(&mut self, nested: Sums) {
         if let Some(below) = self.frames[..self.depth].last_mut() {
             below.nested = below.nested.plus(nested);
             below.is_alone = false;
         }
     }
 
-    /// The slice of what was the top ends, and its span does not: says what is nested in the one below.
+    /// The slice of what was the top ends, and its span does not.
     #[inline(never)]
-    fn leave(&mut self) -> Sums {
-        let Some(now) = self.now() else {
+    fn leave(&mut self) {
+        if self.frames[self.depth].kind == Kind::Tracked
+            && let Some(active) = self.quick_slice(self.depth, None)
+        {
+            let all = Sums::only_active(active);
+            let frame = &self.frames[self.depth];
+            keep(frame, all, frame.entered.time + active);
+            return self.add_below(all);
+        }
+        self.leave_slowly();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn leave_slowly(&mut self) {
+        let Some(now) = self.look(None) else {
             self.give_back(self.frames[self.depth].entry);
-            return Sums::ZERO;
+            return self.add_below(Sums::ZERO);
         };
         let frame = &self.frames[self.depth];
-        if frame.kind == Kind::Tracked {
+        let nested = if frame.kind == Kind::Tracked {
             let all = now.since(&frame.entered);
-            park(frame, all, now.time);
-            return all;
-        }
-        self.leave_other(&now)
+            keep(frame, all, now.time);
+            all
+        } else {
+            self.leave_other(&now)
+        };
+        self.add_below(nested);
     }
 
     #[cold]
@@ -625,7 +759,7 @@ impl Thread {
     fn end(
         &mut self,
         span_id: u64,
-        trace_id: &[u8; 16],
+        trace: u128,
         times: Option<(u64, u64)>,
         figures: &mut Figures,
     ) -> Found {
@@ -633,33 +767,45 @@ impl Thread {
             return Found::Nothing;
         };
         let time = times.map(|(end, _)| end);
-        if top.span_id != span_id || top.kind != Kind::Tracked || top.trace_id != *trace_id {
-            return self.end_below(span_id, time, figures);
+        if top.span_id != span_id || top.kind != Kind::Tracked || top.trace != trace {
+            return self.end_below(span_id, trace, time, figures);
         }
-        let Some(now) = self.at(time) else {
-            return Found::Nothing;
+        let at = self.depth - 1;
+        let quick = self.quick_slice(at, time);
+        let total = match quick {
+            Some(active) => Sums::only_active(active),
+            None => match self.look(time) {
+                Some(now) => now.since(&self.frames[at].entered),
+                None => return Found::Nothing,
+            },
         };
         let is_unsplit = matches!(self.source, Source::Own);
-        let frame = &mut self.frames[self.depth - 1];
-        let total = now.since(&frame.entered);
+        let frame = &mut self.frames[at];
         frame.kind = Kind::Ended;
         frame.all = total;
-        if frame.entry == 0
+        let is_longer = frame.give_up_place(figures);
+        if let (Some(active), Some((end, begin))) = (quick, times)
+            && active == end.saturating_sub(begin)
+            && frame.entry == 0
+            && !is_longer
             && frame.is_alone
-            && times
-                .is_some_and(|(end, begin)| total == Sums::only_active(end.saturating_sub(begin)))
         {
             return Found::Plain;
         }
         let own = frame.own_of(total);
         frame.nested = Sums::ZERO;
-        *figures = Figures {
+        let entry = std::mem::take(&mut frame.entry);
+        let last = Figures {
             total,
             own,
             activations: 1,
             is_unsplit,
         };
-        let entry = std::mem::take(&mut frame.entry);
+        *figures = if is_longer { last.plus(figures) } else { last };
+        // A span of the SDK may have been elsewhere between its start and this.
+        if is_longer || times.is_none() {
+            add_waiting(figures, span_id, trace);
+        }
         if entry != 0 {
             add_entry(figures, entry);
         }
@@ -668,12 +814,18 @@ impl Thread {
 
     /// The same where others are on top of it.
     #[cold]
-    fn end_below(&mut self, span_id: u64, time: Option<u64>, figures: &mut Figures) -> Found {
+    fn end_below(
+        &mut self,
+        span_id: u64,
+        trace: u128,
+        time: Option<u64>,
+        figures: &mut Figures,
+    ) -> Found {
         let is_it = |frame: &Frame| frame.span_id == span_id && frame.kind == Kind::Tracked;
         let Some(at) = self.frames[..self.depth].iter().rposition(is_it) else {
             return Found::Nothing;
         };
-        let Some(now) = self.at(time) else {
+        let Some(now) = self.look(time) else {
             return Found::Nothing;
         };
         // Where it is on top of itself as well, that is over, too.
@@ -698,12 +850,18 @@ impl Thread {
         frame.all = total.minus(running);
         frame.nested = Sums::ZERO;
         let entry = std::mem::take(&mut frame.entry);
-        *figures = Figures {
+        let last = Figures {
             total,
             own,
             activations: 1,
             is_unsplit: matches!(self.source, Source::Own),
         };
+        if frame.give_up_place(figures) {
+            *figures = last.plus(figures);
+            add_waiting(figures, span_id, trace);
+        } else {
+            *figures = last;
+        }
         add_entry(figures, entry);
         Found::Figures
     }
@@ -724,19 +882,28 @@ impl Thread {
 
     /// What a span did that is active on no thread.
     #[cold]
-    fn unpark(&self, span_id: u64, trace_id: &[u8; 16], figures: &mut Figures) -> Found {
-        let Some(held) = parked().and_then(|table| table.take(span_id, trace_id)) else {
-            return Found::Nothing;
-        };
+    fn unpark(&self, span_id: u64, trace: u128, figures: &mut Figures) -> Found {
         *figures = Figures {
             is_unsplit: matches!(self.source, Source::Own),
             ..Figures::NONE
         };
-        add_entry(figures, held.number());
+        // SAFETY: null, or lent for this call by the future whose span this is; nobody else has it now.
+        if let Some(between) = unsafe { lent::of_ending(span_id).as_mut() } {
+            between.give(figures);
+        }
+        add_waiting(figures, span_id, trace);
         if figures.activations == 0 {
             return Found::Nothing;
         }
         Found::Figures
+    }
+}
+
+/// Adds what waits in the table of this span, which is taken out.
+#[inline(never)]
+fn add_waiting(figures: &mut Figures, span_id: u64, trace: u128) {
+    if let Some(held) = parked().and_then(|table| table.take(span_id, trace)) {
+        add_entry(figures, held.number());
     }
 }
 
@@ -748,33 +915,38 @@ fn add_entry(figures: &mut Figures, entry: u32) {
     };
     let mut next = Held::of_number(entry);
     while let Some(held) = next {
-        let (span_id, trace_id) = table.with(held, |entry| {
-            figures.total = figures.total.plus(entry.total);
-            figures.own = figures.own.plus(entry.own);
-            figures.activations = figures.activations.wrapping_add(entry.activations);
-            (entry.span_id, entry.trace_id)
+        let (span_id, trace) = table.with(held, |entry| {
+            entry.give(figures);
+            entry.ids()
         });
         table.free(held);
         // Where it was active on two threads at once, both have put something there.
-        next = table.take(span_id, &trace_id);
+        next = table.take(span_id, trace);
     }
 }
 
 /// Keeps what a slice adds to its span until that is active again, or ends.
 #[inline(always)]
+fn keep(frame: &Frame, all: Sums, now: u64) {
+    if frame.place.is_null() {
+        return park(frame, all, now);
+    }
+    // SAFETY: the poll that lent it goes on, or this would be null.
+    let between = unsafe { &mut *frame.place };
+    between.is_lent = false;
+    between.add(all, frame.own_of(all));
+}
+
+/// The same in the table.
+#[inline(always)]
 fn park(frame: &Frame, all: Sums, now: u64) {
     let Some(table) = parked() else {
         return;
     };
-    let claim = |table: &Parked| table.claim(frame.span_id, &frame.trace_id);
+    let claim = |table: &Parked| table.claim(frame.span_id, frame.trace);
     let Some(held) = Held::of_number(frame.entry).or_else(|| claim(table)) else {
         return;
     };
-    table.with(held, |entry| {
-        entry.total = entry.total.plus(all);
-        entry.own = entry.own.plus(frame.own_of(all));
-        entry.activations = entry.activations.wrapping_add(1);
-        entry.since = now;
-    });
+    table.with(held, |entry| entry.add(all, frame.own_of(all), now));
     table.put_back(held);
 }
