@@ -160,6 +160,14 @@ fn the_folder_is_written_at_the_end_and_nothing_stays_in_the_kernel() {
     let folded = read("profile.folded");
     assert!(folded.contains("hot;"), "{folded}");
     assert!(read("spans/hot.svg").contains("::guilty"));
+    for folder in [folder.path().to_owned(), folder.path().join("spans")] {
+        let names = std::fs::read_dir(folder).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        let half = names
+            .iter()
+            .filter(|name| name.to_string_lossy().ends_with(".part"));
+        assert_eq!(half.count(), 0, "{names:?}");
+    }
     assert!(
         std::fs::read(folder.path().join("profile.pb.gz"))
             .unwrap()

@@ -17,7 +17,8 @@ pub enum Tier {
     /// No capability, or a kernel older than 5.15: CPU time, waits as one sum, switches and page faults by the
     /// kernel's accounts of each thread, for the outermost span on a thread alone, because asking takes system calls.
     OwnThreads,
-    /// `CAP_BPF` and `CAP_PERFMON`, Linux 5.15, but no BTF: the same figures, and samples.
+    /// `CAP_BPF` and `CAP_PERFMON`, Linux 5.15, but no BTF, or a kernel that refuses what that is for: the same figures,
+    /// and samples.
     Samples,
     /// The same capabilities, Linux 5.15 and BTF: everything.
     Full,
@@ -34,7 +35,8 @@ impl fmt::Display for Tier {
                 "outermost spans have figures of their thread; eBPF is not to be had"
             }
             Self::Samples => {
-                "outermost spans have figures of their thread, and samples can be taken; there is no BTF"
+                "outermost spans have figures of their thread, and samples can be taken; \
+                 eBPF accounts for no thread"
             }
             Self::Full => "all spans have figures",
         })

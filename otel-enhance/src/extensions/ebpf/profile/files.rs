@@ -12,7 +12,7 @@ const MAX_GRAPHS: usize = 64;
 impl Profile {
     /// Writes into `folder`, which is made if need be: `profile.pb.gz` for pprof; `flamegraph.svg` and
     /// `profile.folded` of the CPU, the same with `off-cpu` in their names where there are sleeps; and in `spans/` a
-    /// flame graph for each name of spans, up to 64 of them. Returns what it wrote.
+    /// flame graph for each name of spans, up to 64 of them. Returns what it wrote. Each file is replaced as a whole.
     ///
     /// # Errors
     ///
@@ -20,7 +20,11 @@ impl Profile {
     pub fn write_to(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
         let mut written = Vec::new();
         let mut put = |path: PathBuf, bytes: &[u8]| -> io::Result<()> {
-            fs::write(&path, bytes)?;
+            // Beside its place first: whoever reads it meanwhile has the one before, whole.
+            let mut beside = path.clone().into_os_string();
+            beside.push(".part");
+            fs::write(&beside, bytes)?;
+            fs::rename(&beside, &path)?;
             written.push(path);
             Ok(())
         };
