@@ -27,8 +27,6 @@ const PERF_EVENT_IOC_SET_BPF: libc::c_ulong = 0x4004_2408;
 const DISABLED: u64 = 1;
 const EXCLUDE_KERNEL: u64 = 1 << 5;
 const EXCLUDE_HV: u64 = 1 << 6;
-/// The period is a frequency.
-const FREQUENCY: u64 = 1 << 10;
 
 /// The head of `bpf_attr` for `BPF_PROG_TEST_RUN`.
 #[repr(C)]
@@ -65,7 +63,7 @@ struct EventAttributes {
     kind: u32,
     size: u32,
     config: u64,
-    period_or_frequency: u64,
+    period: u64,
     sample_type: u64,
     read_format: u64,
     flags: u64,
@@ -203,12 +201,12 @@ pub(crate) fn attach_event(event: Event, cpu: i32, program: BorrowedFd<'_>) -> i
     match event {
         Event::Clock { hz } => {
             attributes.config = PERF_COUNT_SW_CPU_CLOCK;
-            attributes.period_or_frequency = hz.into();
-            attributes.flags |= FREQUENCY;
+            // The kernel makes a period of a frequency as well, but refuses one above a limit that it lowers by itself.
+            attributes.period = 1_000_000_000 / u64::from(hz.max(1));
         }
         Event::PageFault => {
             attributes.config = PERF_COUNT_SW_PAGE_FAULTS;
-            attributes.period_or_frequency = 1;
+            attributes.period = 1;
         }
     }
     let fd = open_event(attributes, -1, cpu)?;

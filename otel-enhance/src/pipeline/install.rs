@@ -143,8 +143,16 @@ impl EnhancedPipeline {
         let ebpf = self.ebpf.as_ref().map(|settings_of_ebpf| {
             let lease = crate::extensions::ebpf::open(settings_of_ebpf);
             lease.publish(&settings.resource);
-            let status = lease.handle().status().to_string();
-            installed.log.report(ReportKind::Notice, status);
+            let handle = lease.handle();
+            installed
+                .log
+                .report(ReportKind::Notice, handle.status().to_string());
+            if handle.settings() != settings_of_ebpf {
+                installed.log.report(
+                    ReportKind::Diagnostic,
+                    "ebpf: a session was open already; what it was opened with holds, and not what this pipeline asks for",
+                );
+            }
             lease
         });
         #[cfg(all(

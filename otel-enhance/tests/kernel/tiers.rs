@@ -212,8 +212,19 @@ fn guard_and_extension_share_one_session_that_ends_with_the_last() {
     guard.shutdown().unwrap();
     assert!(guard.ebpf().is_none());
     assert_eq!(kept.take().len(), 2);
-    // Still open: a second pipeline finds it, and figures.
-    let (guard, kept) = install(Path::Sdk);
+    // Still open: a second pipeline finds it, and figures, and hears that what it asks for beyond them is not to be had.
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&said);
+    let (guard, kept) = install_with(Path::Sdk, |pipeline| {
+        pipeline
+            .with_ebpf_sample_hz(99)
+            .with_error_handler(move |report| hears.lock().unwrap().push(report.to_string()))
+    });
+    assert!(guard.ebpf().unwrap().profile().is_none());
+    let told = said.lock().unwrap();
+    let of_it = told.iter().filter(|text| text.contains("open already"));
+    assert_eq!(of_it.count(), 1, "{told:?}");
+    drop(told);
     drop(ebpf);
     outer();
     guard.shutdown().unwrap();
