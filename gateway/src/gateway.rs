@@ -242,9 +242,10 @@ fn serving(config: &Config) -> Result<ReceiverBuilder, GatewayError> {
 }
 
 fn server_tls(config: &ServerTlsConfig) -> Result<ServerTls, otel_enhance_receiver::TlsError> {
-    let tls = ServerTls::from_pem(&config.cert_file.0, &config.key_file.0)?;
-    match &config.client_ca_file {
-        Some(authorities) => tls.with_client_ca(&authorities.0),
-        None => Ok(tls),
+    let mut tls = ServerTls::from_pem(&config.cert_file.0, &config.key_file.0)?;
+    if let Some(authorities) = &config.client_ca_file {
+        tls = tls.with_client_ca(&authorities.0)?;
     }
+    tls.check()?;
+    Ok(tls)
 }

@@ -64,7 +64,7 @@ impl ServerTls {
     /// # Errors
     ///
     /// [`TlsError::Pem`] and [`TlsError::Empty`] if the texts hold no certificate or no key.
-    /// Whether the two belong together is found when the receiver starts.
+    /// Whether the two belong together is found when the receiver starts, or by [`check`](Self::check).
     pub fn from_pem(certificate_chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         Ok(Self {
             chain: certificates("server certificate", certificate_chain)?,
@@ -89,6 +89,16 @@ impl ServerTls {
         }
         self.client_ca = Some(roots);
         Ok(self)
+    }
+
+    /// Finds what a receiver would find when it starts.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError::Rustls`] if certificate and key do not belong together, or one is not acceptable;
+    /// [`TlsError::ClientCa`] if the authorities can verify nobody.
+    pub fn check(&self) -> Result<(), TlsError> {
+        self.config(&[]).map(|_| ())
     }
 
     /// The configuration for one listener, with the protocols it speaks.

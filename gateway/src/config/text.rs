@@ -128,6 +128,12 @@ fn in_plain_words(message: String) -> String {
         "expected end of mapping after enum variant value" => {
             "this entry has its kind already: begin another one with `- `"
         }
+        "expected string key for externally tagged enum" => {
+            "an entry has a kind: otlp, tracezip, file or kafka"
+        }
+        _ if message.starts_with("cannot deserialize null") => {
+            "there is no value: give one, or leave the field out"
+        }
         _ if message.starts_with("multiple YAML documents") => {
             "there is more than one document: leave out the `---` between them"
         }
@@ -355,6 +361,16 @@ mod tests {
             ),
             ("limits: {}\nlimits: {}\n", "`limits` is given twice"),
             ("limits: {}\n---\nlimits: {}\n", "more than one document"),
+            ("outputs:\n- {}\n", "an entry has a kind"),
+            ("limits: { memory: null }\n", "there is no value"),
+            (
+                "outputs: [{ otlp: { endpoint: ${env:X} } }]\n",
+                "put quotes around",
+            ),
+            (
+                "auth: { tokens: [{ token: ${env:X}, tenant: a }] }\n",
+                "put quotes around",
+            ),
         ] {
             let said = refused(text).to_string();
             assert!(said.contains(hint), "{text}{said}");

@@ -11,6 +11,10 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 /// Replaces `${env:NAME}` and `${env:NAME:-DEFAULT}` as the OpenTelemetry Collector does; `$$` is `$`.
 fn substitute(text: &str, look_up: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    if text == "$" {
+        // What YAML makes of `${env:NAME}` within braces: the second begins a mapping.
+        return Err("within { }, put quotes around \"${env:NAME}\"".to_owned());
+    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {

@@ -5,6 +5,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use crate::common::{
     PATIENCE, PROTOBUF, bodies, encoded, gateway, http_url, metric, plain_destination, post,
 };
+use otel_enhance_gateway::{Config, check};
 use otel_enhance_receiver::{ServerTls, Store};
 
 struct Certificates {
@@ -143,4 +144,30 @@ outputs: [{{ otlp: {{ endpoint: '{}' }} }}]",
         assert_eq!(metric(&first, "tracezip_frames_total").await, 3);
     }
     assert_eq!(bodies(&store), sent);
+}
+
+#[test]
+fn key_of_another_certificate_is_found_by_the_check() {
+    let certificates = Certificates::new();
+    let (chain, key) = (
+        certificates.path("server.pem"),
+        certificates.path("client.key"),
+    );
+    for yaml in [
+        format!("receivers: {{ tls: {{ cert_file: '{chain}', key_file: '{key}' }} }}"),
+        format!(
+            "outputs:
+- file: {{ path: a }}
+- otlp: {{ endpoint: https://far, tls: {{ cert_file: '{chain}', key_file: '{key}' }} }}"
+        ),
+    ] {
+        let config = Config::from_yaml(&yaml).unwrap();
+        let refused = check(&config).unwrap_err().to_string();
+        assert!(refused.contains("KeyMismatch"), "{refused}");
+        assert_eq!(
+            refused.contains("output 2"),
+            yaml.contains("outputs"),
+            "{refused}"
+        );
+    }
 }
