@@ -30,6 +30,16 @@ enum FleetKey {
     Variable(String),
 }
 
+/// A key that code gave goes with the builder, at the latest when the pipeline is installed.
+#[cfg(feature = "tracezip")]
+impl Drop for FleetKey {
+    fn drop(&mut self) {
+        if let Self::Given(key) = self {
+            zeroize::Zeroize::zeroize(key);
+        }
+    }
+}
+
 impl fmt::Debug for TracezipRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TracezipRequest")
