@@ -25,7 +25,7 @@
 //! cache, and what waits in the queue is as large as on the wire. `SpanData` is made for official
 //! exporters, for those given in code, and for end processors.
 //!
-//! **Memory.** A record takes 384 bytes, a ring 8 KiB (less with a small queue) for each thread that ends
+//! **Memory.** A record takes 640 bytes, a ring 8 KiB (less with a small queue) for each thread that ends
 //! spans. Records are used again and never freed: there are as many as spans ever were open or waiting at
 //! once, and up to 128 for each thread that starts spans. In front of the queue at most 1024 spans a thread
 //! wait, and 4096 of all threads besides; beyond those, whoever ends spans puts them into the queue itself.
