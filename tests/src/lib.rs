@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod collector_file;
 pub mod fixtures;
 pub mod gate;
+pub mod load;
 pub mod loopback;
 pub mod nuisance;
 pub mod official;

@@ -8,7 +8,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use opentelemetry::trace::{Span as _, SpanBuilder, Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use otel_enhance::config::Protocol;
 use otel_enhance::export::DropReason;
@@ -19,6 +18,7 @@ use otel_enhance::{TelemetryGuard, enhanced_trace, init, new_enhanced_pipeline};
 use otel_enhance_receiver::{BlockingReceiver, Faults, Hook, Receiver, Request, Store};
 use otel_enhance_tests::alone::alone;
 use otel_enhance_tests::gate::Gate;
+use otel_enhance_tests::load::load;
 
 /// Longer than anything on loopback takes, however busy the machine is.
 const LONG: Duration = Duration::from_secs(60);
@@ -102,13 +102,6 @@ fn provider(protocol: Protocol, urls: &[String]) -> (SdkTracerProvider, BatchWat
         .with_span_processor(processor)
         .build();
     (provider, watch)
-}
-
-fn load(provider: &SdkTracerProvider, spans: usize) {
-    let tracer = provider.tracer("load");
-    for _ in 0..spans {
-        tracer.build(SpanBuilder::from_name("one")).end();
-    }
 }
 
 fn instant() -> Gate {

@@ -5,7 +5,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use opentelemetry::trace::{Span as _, SpanBuilder, Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use otel_enhance::config::Protocol;
 use otel_enhance::extensions::performance::{
@@ -13,6 +12,7 @@ use otel_enhance::extensions::performance::{
 };
 use otel_enhance_receiver::Faults;
 use otel_enhance_tests::alone::alone;
+use otel_enhance_tests::load::load;
 use otel_enhance_tests::loopback::Loopback;
 
 /// Longer than anything on loopback takes, however busy the machine is.
@@ -44,13 +44,6 @@ fn provider(
         .with_span_processor(processor)
         .build();
     (provider, watch)
-}
-
-fn load(provider: &SdkTracerProvider, spans: usize) {
-    let tracer = provider.tracer("load");
-    for _ in 0..spans {
-        tracer.build(SpanBuilder::from_name("one")).end();
-    }
 }
 
 fn url(loopback: &Loopback, protocol: Protocol) -> &str {

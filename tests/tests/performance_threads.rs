@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use otel_enhance::export::DropReason;
 use otel_enhance::pipeline::Spans;
 use otel_enhance::{TelemetryGuard, enhanced_trace, init};
@@ -94,6 +96,44 @@ fn short_threads_lose_no_span_and_leave_no_memory() {
             assert_eq!(received.load(Ordering::SeqCst), 2 * THREADS);
             // 5000 threads' rings alone would be 40 MB.
             assert!(grown.unwrap_or(0) < 16 << 20, "{grown:?} bytes more");
+        },
+    );
+}
+
+/// Counts what it gets.
+#[derive(Clone, Debug, Default)]
+struct Counting(Arc<AtomicU64>);
+
+impl SpanExporter for Counting {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.fetch_add(batch.len() as u64, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// A scope waits for the closures of its threads, not for the destructors of their thread-locals.
+#[test]
+fn shutdown_right_after_a_scope_of_threads_loses_no_span() {
+    const ROUNDS: u64 = 200;
+    const THREADS: u64 = 4;
+    const SPANS: u64 = 100;
+    alone(
+        "shutdown_right_after_a_scope_of_threads_loses_no_span",
+        &[],
+        || {
+            for round in 0..ROUNDS {
+                let counted = Counting::default();
+                let exporter = counted.clone();
+                let guard = init!(exporter = exporter, performance).unwrap();
+                thread::scope(|scope| {
+                    for _ in 0..THREADS {
+                        scope.spawn(|| (0..SPANS).for_each(work));
+                    }
+                });
+                let exported = settle(&guard, THREADS * SPANS);
+                assert_eq!(exported, THREADS * SPANS, "round {round}");
+                assert_eq!(counted.0.load(Ordering::SeqCst), exported);
+            }
         },
     );
 }
