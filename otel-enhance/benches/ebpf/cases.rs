@@ -11,6 +11,9 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use otel_enhance::trace::{TraceContextExt as _, Tracer as _};
 use otel_enhance::{Context, EnhancedPipeline, TelemetryGuard, enhanced_trace, global};
 
+use crate::floor::{self, Observe};
+use crate::sink::Sink;
+
 #[derive(Clone, Copy)]
 pub(crate) enum Compare {
     Difference,
@@ -79,7 +82,28 @@ static CASES: &[Case] = &[
     }),
     load("ping_pong", 1.12, "ns", ping_pong),
     load("sampled_99_hz", 1.01, "ns", sampled),
-    load("tokio_echo", 1.03, "ns of CPU", echo),
+    load("tokio_echo", 1.03, "ns of CPU", || {
+        echo(install(true, None))
+    }),
+    // An observer that does nothing.
+    span("floor_sync", f64::INFINITY, || {
+        spans_of(floor::install(true, Observe::Nothing), 1, |n| {
+            repeat(n, |_| _ = black_box(sync()));
+        })
+    }),
+    // The tick counter where a span becomes active, and where it no longer is.
+    span("floor_poll", f64::INFINITY, || {
+        let guard = floor::install(true, Observe::Ticks);
+        spans_of(guard, 1, |n| repeat(n, |_| block_on(yields(8)))) / 8.0
+    }),
+    span("floor_by_hand", f64::INFINITY, || {
+        let guard = floor::install(false, Observe::Ticks);
+        spans_of(guard, 1, |n| repeat(n, |_| by_hand()))
+    }),
+    // And six attributes where spans are exported.
+    load("floor_echo", f64::INFINITY, "ns of CPU", || {
+        echo(floor::install(true, Observe::Ticks))
+    }),
 ];
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
@@ -116,6 +140,17 @@ fn install(fast: bool, hz: Option<u32>) -> TelemetryGuard {
         pipeline = pipeline.with_performance();
     }
     watched(pipeline, hz).install_batch().expect("it installs")
+}
+
+fn install_to(sink: &Sink) -> TelemetryGuard {
+    let pipeline = otel_enhance::new_enhanced_pipeline()
+        .with_service_name("bench")
+        .with_error_handler(|_| {})
+        .with_endpoint(&sink.endpoint)
+        .with_performance();
+    watched(pipeline, None)
+        .install_batch()
+        .expect("it installs")
 }
 
 #[cfg(feature = "ebpf")]
@@ -286,11 +321,10 @@ fn look_up(buffer: &mut [u8; 64]) {
 }
 
 /// CPU time of the process for a request to an echo service, with clients in the same process.
-fn echo() -> f64 {
+fn echo(guard: TelemetryGuard) -> f64 {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     const CLIENTS: u64 = 8;
     const REQUESTS: u64 = 4_000;
-    let guard = install(true, None);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

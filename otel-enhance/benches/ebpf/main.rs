@@ -3,7 +3,8 @@
 //! Two binaries, this one and the same without the feature `ebpf`, run alternately, each in a process of its own:
 //! `Context` itself is larger with the feature. Each process tells its lowest decile; what is printed is the median
 //! of the differences or ratios of pairs, and between which values it lies by 95 %. `-- --pairs 30`, `-- --only NAME`.
-//! What options cost (`off_cpu`, `pinned_map`) is this binary with and without them.
+//! `floor_…` is what there would be to pay at least, with an observer of contexts that does nearly nothing in place of
+//! the extension. What options cost (`off_cpu`, `pinned_map`) is this binary with and without them.
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
@@ -13,8 +14,10 @@
 
 mod cases;
 mod driver;
+mod floor;
 #[cfg(all(feature = "ebpf", target_os = "linux"))]
 mod options;
+mod sink;
 #[cfg(target_os = "linux")]
 mod switches;
 
@@ -22,6 +25,9 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--test") {
         return;
+    }
+    if arguments.iter().any(|argument| argument == "--sink") {
+        return sink::serve();
     }
     let after = |name: &str| {
         let at = arguments.iter().position(|argument| argument == name)?;

@@ -9,6 +9,8 @@ use std::sync::Mutex;
 
 use opentelemetry::KeyValue;
 
+use super::fetch;
+
 /// Lists that go from thread to thread together.
 const TOGETHER: usize = 64;
 
@@ -32,7 +34,11 @@ pub(super) fn take() -> Vec<KeyValue> {
         if here.is_empty() {
             *here = SHELF.try_lock().ok()?.pop()?;
         }
-        here.pop()
+        let list = here.pop();
+        if let Some(next) = here.last() {
+            fetch::to_write(next.as_ptr());
+        }
+        list
     });
     kept.ok().flatten().unwrap_or_else(|| Vec::with_capacity(1))
 }

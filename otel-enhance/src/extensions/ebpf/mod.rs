@@ -61,6 +61,7 @@ mod system;
 mod system;
 
 mod carried;
+mod fetch;
 #[cfg_attr(
     not(all(
         target_os = "linux",

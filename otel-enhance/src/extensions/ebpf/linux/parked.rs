@@ -13,6 +13,7 @@ use std::cell::UnsafeCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::extensions::ebpf::fetch;
 use crate::extensions::ebpf::figures::{Figures, Sums};
 
 /// Spans that can wait at a time: 16,384, in 3 MiB of which only what is used is there.
@@ -156,6 +157,17 @@ impl Parked {
         let spread = span_id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let line = (spread >> 32) as usize % LINES;
         (line * WAYS, &self.tags[line].0)
+    }
+
+    /// Something of this span will be looked for, or put here, soon.
+    #[inline]
+    pub(super) fn expect(&self, span_id: u64) {
+        if self.is_used.load(Ordering::Relaxed) {
+            let (first, line) = self.line(span_id);
+            fetch::to_write(line);
+            // Of most lines the first is free.
+            fetch::to_write(self.entries[first].get());
+        }
     }
 
     /// The entry of this span, if nobody else holds it.

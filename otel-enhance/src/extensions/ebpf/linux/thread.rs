@@ -239,6 +239,9 @@ pub(crate) fn begun(span: &SpanContext) {
     if EPOCH.load(Ordering::Relaxed) != 0 {
         let span_id = u64::from_le_bytes(span.span_id().to_bytes());
         STARTED.set((span_id, UNKNOWN));
+        if let Some(table) = parked() {
+            table.expect(span_id);
+        }
     }
 }
 
