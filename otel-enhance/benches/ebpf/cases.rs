@@ -82,8 +82,14 @@ static CASES: &[Case] = &[
     }),
     load("ping_pong", 1.12, "ns", ping_pong),
     load("sampled_99_hz", 1.01, "ns", sampled),
+    // Spans become `SpanData` for an official exporter, which drops them.
     load("tokio_echo", 1.03, "ns of CPU", || {
         echo(install(true, None))
+    }),
+    // They go to a receiver, as OTLP over HTTP.
+    load("tokio_echo_otlp", 1.03, "ns of CPU", || {
+        let sink = Sink::start();
+        echo(install_to(&sink))
     }),
     // An observer that does nothing.
     span("floor_sync", f64::INFINITY, || {
