@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::path::Path as File;
 use std::process::Command;
 
+use otel_enhance::extensions::ebpf::EbpfSettings;
 use otel_enhance::trace::{TraceContextExt as _, Tracer as _};
 use otel_enhance::{Context, global};
 
@@ -119,6 +120,17 @@ fn map_that_is_not_there_is_said_and_no_error() {
         pipeline.with_ebpf_pinned_map("/nonexistent/map")
     });
     let said = guard.ebpf().unwrap().status().to_string();
-    assert!(said.contains("/nonexistent/map"), "{said}");
+    assert!(
+        said.contains("/nonexistent/map is left out: No such file"),
+        "{said}"
+    );
     drop(guard);
+    let settings = EbpfSettings::new().with_btf("/nonexistent/btf");
+    let (guard, _kept) = install_with(Path::Fast, |pipeline| {
+        pipeline
+            .with_ebpf_settings(settings)
+            .with_ebpf_pinned_map("/nonexistent/map")
+    });
+    let said = guard.ebpf().unwrap().status().to_string();
+    assert!(said.contains("known at the full tier"), "{said}");
 }

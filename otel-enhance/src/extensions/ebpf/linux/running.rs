@@ -77,10 +77,17 @@ impl Running {
             })
         });
         let pinned = settings.pinned_map.as_ref().and_then(|path| {
-            let opened = PinnedContexts::open(path);
-            if let Err(error) = &opened {
+            let opened = if tier == Tier::Full {
+                PinnedContexts::open(path).map_err(|error| error.to_string())
+            } else {
+                Err(
+                    "it goes by what the kernel calls threads, which is known at the full tier"
+                        .to_owned(),
+                )
+            };
+            if let Err(reason) = &opened {
                 refusals.push(format!(
-                    "the pinned map {} is left out: {error}",
+                    "the pinned map {} is left out: {reason}",
                     path.display()
                 ));
             }
