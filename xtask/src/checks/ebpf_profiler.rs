@@ -27,8 +27,12 @@ const ATTACHED: &str = "Attached tracer program";
 const THREAD: &str = "computing";
 const SPAN: &str = "cpu-bound";
 
-/// Of 0.8 s at 97 Hz.
+/// Of 0.8 s at 97 Hz, each round.
 const SAMPLES: usize = 30;
+
+/// The profiler reports nothing of a new process until it has read its executable, which takes it a second or two on a
+/// busy machine: the first round is for that.
+const ROUNDS: &str = "3";
 
 pub(super) fn links_to_our_spans(
     profiler: &Path,
@@ -60,6 +64,7 @@ fn beside(
         .arg(format!("http://{}", collector.http))
         .arg("--pinned-map")
         .arg(map)
+        .args(["--rounds", ROUNDS])
         .arg("--out")
         .arg(folder.join("out"))
         .stdout(Stdio::null());
