@@ -36,7 +36,9 @@ pub(crate) fn check() -> Result<()> {
                 .join(format!("{}-{}.crate", name(package), version(package)));
         show(
             program("tar")
-                .arg("-xzf")
+                // Not of the age that they have in the archive, by which cargo takes what it compiled of an earlier
+                // package for up to date.
+                .arg("-xzmf")
                 .arg(archive)
                 .arg("-C")
                 .arg(&unpacked),
