@@ -2,11 +2,16 @@
 //! for numbers that are none, which serde writes as `null`.
 #![no_main]
 
+#[path = "../../src/encode/tests/none.rs"]
+mod none;
+
 use libfuzzer_sys::arbitrary::Unstructured;
 use libfuzzer_sys::fuzz_target;
 use otel_enhance::extensions::simd::SpanEncoder;
 use otel_enhance_fuzz::{batches, official, resource};
 use serde_json::Value;
+
+use self::none::numbers_that_are_none_as_null;
 
 fuzz_target!(|input: &[u8]| {
     let mut input = Unstructured::new(input);
@@ -24,18 +29,3 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(ours, expected);
     }
 });
-
-fn numbers_that_are_none_as_null(value: &mut Value) {
-    match value {
-        Value::Array(values) => values.iter_mut().for_each(numbers_that_are_none_as_null),
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                if name == "doubleValue" && value.is_string() {
-                    *value = Value::Null;
-                }
-                numbers_that_are_none_as_null(value);
-            }
-        }
-        _ => {}
-    }
-}

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::golden::{full, resource};
+use super::none::numbers_that_are_none_as_null;
 use super::{arbitrary, config, encode, official};
 use crate::encode::batch::BatchEncoder;
 use crate::encode::json::Json;
@@ -15,22 +16,6 @@ fn ours(encoder: &mut BatchEncoder<Json>, batch: &[SpanData]) -> Value {
     let bytes = encode(encoder, batch);
     assert!(!bytes.contains(&b'\n'));
     serde_json::from_slice(&bytes).unwrap()
-}
-
-/// What stands for a number that is none is `null` in the official form.
-fn numbers_that_are_none_as_null(value: &mut Value) {
-    match value {
-        Value::Array(values) => values.iter_mut().for_each(numbers_that_are_none_as_null),
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                if name == "doubleValue" && value.is_string() {
-                    *value = Value::Null;
-                }
-                numbers_that_are_none_as_null(value);
-            }
-        }
-        _ => {}
-    }
 }
 
 proptest! {

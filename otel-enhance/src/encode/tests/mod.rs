@@ -4,6 +4,8 @@ pub(crate) mod arbitrary;
 mod golden;
 #[cfg(feature = "otlp-json")]
 mod json;
+#[cfg(feature = "otlp-json")]
+mod none;
 mod protobuf;
 
 use bytes::Bytes;
