@@ -28,7 +28,8 @@
 //!
 //! These attributes are added where spans are exported, beyond the limit of attributes per span, and other processors
 //! do not see them. Of spans that are ended while another thread still has them active, what that thread does is not
-//! known yet, and is missing.
+//! known yet, and is missing; of an annotated future's span that is ended by somebody else between two polls, what it did
+//! in the polls before.
 //!
 //! # What it costs
 //!
