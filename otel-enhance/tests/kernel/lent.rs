@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
@@ -80,6 +81,36 @@ async fn works_elsewhere() {
     thread.join().unwrap();
     tokio::task::yield_now().await;
     burn(STEP);
+}
+
+#[enhanced_trace]
+async fn shows_its_context(shown: Arc<Mutex<Option<Context>>>) {
+    *shown.lock().unwrap() = Some(Context::current());
+    step().await;
+    burn(STEP);
+}
+
+#[test]
+fn future_that_ends_under_its_own_context_attached_by_hand_has_the_polls_before() {
+    let _alone = alone();
+    for path in BOTH {
+        for is_direct in [true, false] {
+            let (guard, kept) = install_full(path);
+            let shown = Arc::default();
+            let mut future = Box::pin(shows_its_context(Arc::clone(&shown)));
+            assert!(poll(future.as_mut()).is_pending());
+            let context = shown.lock().unwrap().take().unwrap();
+            let attached = context.attach();
+            let other = Context::current_with_span(global::tracer("lent").start("other"));
+            // Something on top of the span, or nothing.
+            let between = (!is_direct).then(|| other.attach());
+            assert!(poll(future.as_mut()).is_ready());
+            drop(between);
+            drop(attached);
+            guard.shutdown().unwrap();
+            assert_did(find(&kept.take(), "shows_its_context"), 2, Some(2));
+        }
+    }
 }
 
 #[test]

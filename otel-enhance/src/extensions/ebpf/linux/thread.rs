@@ -106,9 +106,14 @@ impl Frame {
     };
 
     /// The span ends: puts what its future kept into `figures`, if there is something, and says so.
+    ///
+    /// A poll whose span was active already has no frame of its own, and lends its place when the span ends.
     #[inline(always)]
-    fn give_up_place(&mut self, figures: &mut Figures) -> bool {
-        let place = std::mem::replace(&mut self.place, ptr::null_mut());
+    fn give_up_place(&mut self, is_within: bool, figures: &mut Figures) -> bool {
+        let mut place = std::mem::replace(&mut self.place, ptr::null_mut());
+        if place.is_null() && is_within {
+            place = lent::of_ending(self.span_id);
+        }
         // SAFETY: null, or lent by a poll that goes on.
         let Some(between) = (unsafe { place.as_mut() }) else {
             return false;
@@ -786,7 +791,7 @@ impl Thread {
         let frame = &mut self.frames[at];
         frame.kind = Kind::Ended;
         frame.all = total;
-        let is_longer = frame.give_up_place(figures);
+        let is_longer = frame.give_up_place(frame.again > 0, figures);
         if let (Some(active), Some((end, begin))) = (quick, times)
             && active == end.saturating_sub(begin)
             && frame.entry == 0
@@ -859,7 +864,7 @@ impl Thread {
             activations: 1,
             is_unsplit: matches!(self.source, Source::Own),
         };
-        if frame.give_up_place(figures) {
+        if frame.give_up_place(true, figures) {
             *figures = last.plus(figures);
             add_waiting(figures, span_id, trace);
         } else {
