@@ -8,21 +8,10 @@ use std::time::{Duration, Instant};
 use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
 
 use super::super::{FastBackend, FastProvider};
-use super::{BATCHES, Told, alone, close, collect, provider};
-use crate::span::private::{Callsite, SpanKind};
+use super::{BATCHES, Told, alone, callsite, close, collect, provider};
 
 /// Longer than a child takes for a few spans, however busy the machine is.
 const STUCK: Duration = Duration::from_secs(30);
-
-fn callsite() -> &'static Callsite {
-    Box::leak(Box::new(Callsite::new(
-        Some("function"),
-        SpanKind::Internal,
-        ("crate", None),
-        || "crate::function::Marker",
-        None,
-    )))
-}
 
 /// Forks; the child's exit code is what `child` returns, `None` if it had to be killed.
 fn fork(child: impl FnOnce() -> i32) -> Option<i32> {

@@ -7,20 +7,9 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SpanLimits;
 
 use super::super::{FastBackend, FastProvider, HubConfig, Sampling};
-use super::{BATCHES, Told, alone, close, collect, config};
+use super::{BATCHES, Told, alone, callsite, close, collect, config};
 use crate::config::UnsampledId;
-use crate::span::private::{Callsite, SpanKind};
 use crate::span::{Parent, Registration, install};
-
-fn callsite() -> &'static Callsite {
-    Box::leak(Box::new(Callsite::new(
-        Some("function"),
-        SpanKind::Internal,
-        ("crate", None),
-        || "crate::function::Marker",
-        None,
-    )))
-}
 
 /// A provider that annotated functions use, and of which this thread knows.
 fn installed(told: &Told, config: HubConfig) -> (FastProvider, Registration) {
