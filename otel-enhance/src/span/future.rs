@@ -178,7 +178,7 @@ pin_project! {
                 // What the future still holds is dropped under the span, as its body would do it.
                 let polling = Polling::begin(this.span, this.between);
                 this.future.set(None);
-                polling.abandon();
+                polling.end(abandon);
             }
         }
     }
@@ -247,11 +247,11 @@ fn poll_under_span<F: Future>(
             {
                 record(&Recorder::new(&polling.span.context.span()), &output);
             }
-            polling.finish();
+            polling.end(finish);
             Poll::Ready(output)
         }
         Poll::Pending => {
-            polling.suspend();
+            polling.end(|span, active| take_back(span, active));
             Poll::Pending
         }
     }
@@ -301,31 +301,13 @@ impl<'a> Polling<'a> {
         Self { span, active }
     }
 
-    /// The future is done.
+    /// The poll is over, and this is what comes of it.
     #[inline(always)]
-    fn finish(self) {
+    fn end(self, by: impl FnOnce(&mut OpenSpan, Lent<'_>)) {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: it is taken once, for `this` is not dropped.
         let active = unsafe { ManuallyDrop::take(&mut this.active) };
-        finish(this.span, active);
-    }
-
-    /// It is not.
-    #[inline(always)]
-    fn suspend(self) {
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: it is taken once, for `this` is not dropped.
-        let active = unsafe { ManuallyDrop::take(&mut this.active) };
-        take_back(this.span, active);
-    }
-
-    /// It never will be.
-    #[inline(always)]
-    fn abandon(self) {
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: it is taken once, for `this` is not dropped.
-        let active = unsafe { ManuallyDrop::take(&mut this.active) };
-        abandon(this.span, active);
+        by(this.span, active);
     }
 }
 
