@@ -28,23 +28,18 @@ pub(crate) fn load(span: &mut SpanData) {
         } else {
             span.attributes.reserve_exact(1);
         }
-        let carried = KeyValue::new(Key::from_static_str(KEY), value_of(&figures));
-        span.attributes.push(carried);
+        span.attributes.push(fold(&figures));
     }
 }
 
 /// All figures in one attribute.
-#[cfg(feature = "performance")]
 pub(crate) fn fold(figures: &Figures) -> KeyValue {
-    KeyValue::new(Key::from_static_str(KEY), value_of(figures))
-}
-
-fn value_of(figures: &Figures) -> Value {
     // Most are as simple as that, and need no room on the heap.
-    match figures.only_active() {
+    let value = match figures.only_active() {
         Some(nanos) => Value::I64(nanos),
         None => Value::Array(Array::I64(figures.to_numbers().to_vec())),
-    }
+    };
+    KeyValue::new(Key::from_static_str(KEY), value)
 }
 
 /// Turns what a span carries into attributes.
