@@ -33,6 +33,8 @@ mod error;
 #[cfg(feature = "sdk")]
 pub mod export;
 pub mod extensions;
+#[cfg(any(feature = "performance", feature = "ebpf"))]
+mod fetch;
 #[cfg(feature = "sdk")]
 mod lifecycle;
 #[cfg(feature = "sdk")]

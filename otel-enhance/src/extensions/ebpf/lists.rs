@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use opentelemetry::KeyValue;
 
-use super::fetch;
+use crate::fetch;
 
 /// Lists that go from thread to thread together.
 const TOGETHER: usize = 64;

@@ -62,7 +62,6 @@ mod system;
 mod system;
 
 mod carried;
-mod fetch;
 #[cfg_attr(
     not(all(
         target_os = "linux",

@@ -21,6 +21,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::sync::{AtomicU64, Ordering, UnsafeCell, spin_loop, yield_now};
+use crate::fetch;
 
 /// See the module.
 #[repr(C, align(64))]
@@ -113,19 +114,10 @@ impl<T: Send> Owned<T> {
     /// had them last, and asking that one for line after line takes longer than a span.
     #[inline(always)]
     pub(super) fn fetch(&self, lines: Range<usize>) {
-        #[cfg(all(target_arch = "x86_64", not(otel_enhance_loom), not(miri)))]
         for line in lines {
-            let at = std::ptr::from_ref(self.record)
-                .cast::<u8>()
-                .wrapping_add(64 * line);
-            // SAFETY: a hint, which changes no register, no memory and no flag, and faults on no address;
-            // a processor that does not know it does nothing.
-            unsafe {
-                std::arch::asm!("prefetchw [{at}]", at = in(reg) at, options(nostack, preserves_flags));
-            }
+            let record = std::ptr::from_ref(self.record).cast::<u8>();
+            fetch::to_write(record.wrapping_add(64 * line));
         }
-        #[cfg(not(all(target_arch = "x86_64", not(otel_enhance_loom), not(miri))))]
-        let _ = lines;
     }
 
     /// For a queue of pointers.

@@ -13,8 +13,8 @@ use std::cell::UnsafeCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::extensions::ebpf::fetch;
 use crate::extensions::ebpf::figures::{Figures, Sums};
+use crate::fetch;
 
 /// Spans that can wait at a time: 16,384, in 3 MiB of which only what is used is there.
 const LINES: usize = 2_048;

@@ -1,6 +1,6 @@
 //! Memory that will be written to soon, and that another core may have had last.
 #![cfg_attr(
-    all(target_arch = "x86_64", not(miri)),
+    all(target_arch = "x86_64", not(otel_enhance_loom), not(miri)),
     expect(unsafe_code, reason = "a hint to the processor is an instruction")
 )]
 
@@ -9,13 +9,13 @@
 /// A store to a line that is elsewhere does not wait, but those after it do, and whoever reads what they wrote in other
 /// pieces.
 #[inline(always)]
-pub(super) fn to_write<T>(at: *const T) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
+pub(crate) fn to_write<T>(at: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(otel_enhance_loom), not(miri)))]
     // SAFETY: a hint, which changes no register, no memory and no flag, and faults on no address; a processor that does
     // not know it does nothing.
     unsafe {
         std::arch::asm!("prefetchw [{at}]", at = in(reg) at, options(nostack, preserves_flags));
     }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    #[cfg(not(all(target_arch = "x86_64", not(otel_enhance_loom), not(miri))))]
     let _ = at;
 }
