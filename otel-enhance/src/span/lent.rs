@@ -1,12 +1,25 @@
-//! What the span of a future did between polls, which the extension `ebpf` keeps in the future: without it, nothing.
+//! What the span of a future did between polls, which the extension `ebpf` keeps in the future: without it, or
+//! where there is no eBPF, nothing.
 
-#[cfg(feature = "ebpf")]
+#[cfg(all(
+    feature = "ebpf",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 pub(super) use crate::extensions::ebpf::{Between, Place};
 
-#[cfg(not(feature = "ebpf"))]
+#[cfg(not(all(
+    feature = "ebpf",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
 pub(super) use nothing::{Between, Place};
 
-#[cfg(not(feature = "ebpf"))]
+#[cfg(not(all(
+    feature = "ebpf",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
 mod nothing {
     use std::marker::PhantomData;
 

@@ -64,35 +64,6 @@ pub(super) mod running {
     }
 }
 
-pub(super) mod lent {
-    use std::marker::PhantomData;
-
-    use opentelemetry::trace::SpanId;
-
-    use crate::extensions::ebpf::Between;
-
-    /// There is nothing to lend.
-    pub(crate) struct Place<'a>(PhantomData<&'a mut Between>);
-
-    #[expect(clippy::unused_self, reason = "there is nothing to lend")]
-    impl<'a> Place<'a> {
-        #[inline(always)]
-        pub(crate) const fn of(_: &'a mut Between) -> Self {
-            Self(PhantomData)
-        }
-
-        #[inline(always)]
-        pub(crate) fn while_attaching<R>(&self, attach: impl FnOnce() -> R) -> R {
-            attach()
-        }
-
-        #[inline(always)]
-        pub(crate) fn while_ending(&self, _: impl FnOnce() -> SpanId, end: impl FnOnce()) {
-            end();
-        }
-    }
-}
-
 pub(super) mod thread {
     use opentelemetry::trace::SpanContext;
 

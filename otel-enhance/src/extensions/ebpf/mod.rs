@@ -87,6 +87,10 @@ pub use crate::config::{EbpfSettings, EbpfSpans};
 pub(crate) use carried::unload;
 #[cfg(feature = "performance")]
 pub(crate) use carried::{fold, push_all};
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 pub(crate) use figures::Between;
 #[cfg(feature = "performance")]
 pub(crate) use figures::{ATTRIBUTES, Figures};
@@ -103,6 +107,10 @@ pub use profile::{Frame, Profile, ProfileAccount, ProfileKind, ProfileSample};
 pub(crate) use running::SessionGuard;
 pub(crate) use running::{EbpfLease, open};
 pub use status::{EbpfStatus, Tier};
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 pub(crate) use system::lent::Place;
 pub(crate) use thread::mark;
 #[cfg(feature = "performance")]
