@@ -33,7 +33,7 @@ mod error;
 #[cfg(feature = "sdk")]
 pub mod export;
 pub mod extensions;
-#[cfg(any(feature = "performance", feature = "ebpf"))]
+#[cfg(any(feature = "simd", feature = "performance", feature = "ebpf"))]
 mod fetch;
 #[cfg(feature = "sdk")]
 mod lifecycle;

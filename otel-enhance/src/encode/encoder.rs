@@ -4,6 +4,7 @@ use bytes::Bytes;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 
+use super::ahead;
 use super::batch::{BatchEncoder, Format};
 #[cfg(feature = "otlp-json")]
 use super::json::Json;
@@ -117,7 +118,9 @@ fn encode_from<F: Format>(encoder: &mut BatchEncoder<F>, batch: &[SpanData]) -> 
 }
 
 fn encode<F: Format>(encoder: &mut BatchEncoder<F>, mut batch: Vec<SpanData>) -> Bytes {
-    for span in &mut batch {
+    for index in 0..batch.len() {
+        ahead::fetch(&batch[index + 1..]);
+        let span = &mut batch[index];
         encoder.push(span);
         if !span.attributes.is_empty() {
             // Freed while they are in the processor's cache.

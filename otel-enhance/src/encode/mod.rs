@@ -4,6 +4,7 @@
 //! writes it. Here a span is read once and written once, from wherever its parts are kept: encoders
 //! know spans by [`EncodeSpan`] alone. The bytes are the official ones.
 
+mod ahead;
 mod batch;
 mod buffer;
 mod cursor;
