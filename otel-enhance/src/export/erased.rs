@@ -100,9 +100,7 @@ impl ErasedExporter {
     #[cfg(feature = "performance")]
     #[inline]
     pub(crate) fn prepare(&self, span: &mut SpanData) {
-        if let Some(limits) = &self.inner.limits {
-            limits(span);
-        }
+        self.inner.put_limits_on(span);
     }
 
     /// Exports sampled spans that have been [prepared](Self::prepare).
@@ -233,10 +231,15 @@ impl Inner {
     fn prepare(&self, batch: &mut Vec<SpanData>) {
         // The SDK's processors pass spans on that are recorded only.
         batch.retain(|span| span.span_context.is_sampled());
+        for span in batch {
+            self.put_limits_on(span);
+        }
+    }
+
+    #[inline]
+    fn put_limits_on(&self, span: &mut SpanData) {
         if let Some(limits) = &self.limits {
-            for span in batch {
-                limits(span);
-            }
+            limits(span);
         }
     }
 

@@ -21,7 +21,6 @@ pub(crate) use self::budget::RetryBudget;
 pub use self::exporter::{ConnectionPoolExporter, ConnectionPoolExporterBuilder};
 use self::names::{Names, System, host_and_port};
 use self::target::{Target, choose};
-
 use super::answer;
 use super::compress::compress;
 use super::connect::Connector;

@@ -76,9 +76,9 @@ const _: () = assert!(size_of::<Contents>() == 120 + INLINE * size_of::<Attribut
 /// Lines of a record that each span fills. Each attribute in place has one of its own, after them.
 const FILLED: usize = 2;
 /// So many records before its turn one is fetched by whoever reads many: first those lines.
-pub(super) const FETCHED_AHEAD: usize = 4;
+const FETCHED_AHEAD: usize = 4;
 /// And then, when they are there, the attributes, whose number they have.
-pub(super) const ATTRIBUTES_FETCHED_AHEAD: usize = 2;
+const ATTRIBUTES_FETCHED_AHEAD: usize = 2;
 
 #[cfg(not(otel_enhance_loom))]
 const _: () = assert!(
@@ -99,22 +99,15 @@ pub(super) fn fetch(record: &Owned<Contents>, attributes: usize) {
     }
 }
 
-/// Has the processor fetch those of the records `next` whose turn it will be soon.
+/// Has the processor fetch those records whose turn it will be soon. `visit` shows the record that is so many places
+/// behind the next one, if there is one, to the function that it is given.
 #[inline(always)]
-pub(super) fn fetch_ahead(next: &mut [Owned<Contents>]) {
-    if let Some(ahead) = next.get(FETCHED_AHEAD) {
-        fetch(ahead, 0);
-    }
-    if let Some(ahead) = next.get_mut(ATTRIBUTES_FETCHED_AHEAD) {
-        fetch_attributes(ahead);
-    }
-}
-
-/// The same for the attributes of a record of which the rest is there.
-#[inline(always)]
-pub(super) fn fetch_attributes(record: &mut Owned<Contents>) {
-    let attributes = record.with(|contents| contents.inline.as_slice().len());
-    record.fetch(FILLED..FILLED + attributes);
+pub(super) fn fetch_ahead(mut visit: impl FnMut(usize, fn(&mut Owned<Contents>))) {
+    visit(FETCHED_AHEAD, |record| fetch(record, 0));
+    visit(ATTRIBUTES_FETCHED_AHEAD, |record| {
+        let attributes = record.with(|contents| contents.inline.as_slice().len());
+        record.fetch(FILLED..FILLED + attributes);
+    });
 }
 
 /// By what a span's records are kept.

@@ -6,7 +6,7 @@ use std::fmt;
 use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::trace::SpanData;
 
-use super::contents::{self, Contents};
+use super::contents::Contents;
 use super::desk;
 use super::record::Owned;
 use crate::extensions::simd::Aggregator;
@@ -58,20 +58,10 @@ impl Ended {
             .map(|record| record.with(|contents| look(contents)))
     }
 
-    /// Has the processor fetch the record.
+    /// Has the processor fetch the record: see [`contents::fetch_ahead`](super::contents::fetch_ahead).
     #[inline(always)]
-    pub(super) fn fetch(&self) {
-        if let Some(record) = &self.0 {
-            contents::fetch(record, 0);
-        }
-    }
-
-    /// And, later, its attributes.
-    #[inline(always)]
-    pub(super) fn fetch_attributes(&mut self) {
-        if let Some(record) = &mut self.0 {
-            contents::fetch_attributes(record);
-        }
+    pub(super) fn fetch_by(&mut self, fetch: fn(&mut Owned<Contents>)) {
+        self.0.as_mut().map(fetch);
     }
 
     /// What an official span hands to an official processor.

@@ -395,7 +395,9 @@ impl Hub {
             let next = || {
                 let record = records.next();
                 // Whoever ended the span had it last.
-                contents::fetch_ahead(records.as_mut_slice());
+                contents::fetch_ahead(|at, fetch| {
+                    records.as_mut_slice().get_mut(at).map(fetch);
+                });
                 record
             };
             self.tell(std::iter::from_fn(next).take(now));

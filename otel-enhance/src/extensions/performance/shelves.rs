@@ -124,8 +124,7 @@ impl<T: Send> Shelves<T> {
     /// The thread of `shelf` has its ring emptied into the backlog, and `last` after that.
     pub(super) fn hand_over(&self, shelf: &Arc<Shelf<T>>, last: Option<Owned<T>>) -> Left<T> {
         let mut shelved = lock(&shelf.consumer);
-        let mut records = Vec::new();
-        shelved.consumer.drain(|record| records.push(record));
+        let mut records = shelved.take_all();
         records.extend(last);
         let is_over = {
             let mut backlog = lock(&self.backlog);
@@ -159,9 +158,8 @@ impl<T: Send> Shelves<T> {
         // A shelf that is gone by now has left its records in the backlog, or the sink knows of them.
         let known = lock(&self.known).clone();
         for shelf in known {
-            let mut records = Vec::new();
             let mut shelved = lock(&shelf.consumer);
-            shelved.consumer.drain(|record| records.push(record));
+            let records = shelved.take_all();
             started += shelf.newly_started(&mut shelved);
             // One that begins does so while the shelf is locked. Acquire: of one that is done we see what the sink was
             // told.
@@ -212,6 +210,15 @@ impl<T: Send> Shelf<T> {
     fn newly_started(&self, shelved: &mut Shelved<T>) -> u64 {
         let started = self.started.load(Ordering::Relaxed);
         started - std::mem::replace(&mut shelved.reported, started)
+    }
+}
+
+impl<T: Send> Shelved<T> {
+    /// What is in the ring, oldest first.
+    fn take_all(&mut self) -> Vec<Owned<T>> {
+        let mut records = Vec::new();
+        self.consumer.drain(|record| records.push(record));
+        records
     }
 }
 

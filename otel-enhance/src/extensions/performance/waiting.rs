@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use opentelemetry_sdk::trace::SpanData;
 
-use super::contents::{ATTRIBUTES_FETCHED_AHEAD, FETCHED_AHEAD};
+use super::contents;
 use super::ended::Ended;
 use super::engine::{Deliver, Engine};
 use super::weight::Weigh;
@@ -57,13 +57,11 @@ impl Deliver<VecDeque<Waiting>> for RecordDelivery {
         let mut batch = Vec::with_capacity(items);
         for chunk in chunks {
             while let Some(waiting) = chunk.pop_front() {
-                if let Some(Sort::Record(ahead)) = chunk.get(FETCHED_AHEAD).map(|one| &one.span) {
-                    ahead.fetch();
-                }
-                let ahead = chunk.get_mut(ATTRIBUTES_FETCHED_AHEAD);
-                if let Some(Sort::Record(ahead)) = ahead.map(|one| &mut one.span) {
-                    ahead.fetch_attributes();
-                }
+                contents::fetch_ahead(|at, fetch| {
+                    if let Some(Sort::Record(ahead)) = chunk.get_mut(at).map(|one| &mut one.span) {
+                        ahead.fetch_by(fetch);
+                    }
+                });
                 match waiting.span {
                     Sort::Record(span) => span.put_into(&mut batch),
                     Sort::Official(span) => batch.push(*span),
