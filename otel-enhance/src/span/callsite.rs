@@ -17,7 +17,7 @@ use super::scope::Scope;
 use super::spare;
 use super::start::{Start, enter_current, start_in};
 #[cfg(feature = "performance")]
-use crate::extensions::performance::{self, Gathering, Started};
+use crate::extensions::performance::{self, Started};
 
 /// The static of one annotated function.
 #[derive(Debug)]
@@ -103,13 +103,8 @@ impl Callsite {
     pub fn enter(&'static self) -> SpanGuard {
         #[cfg(feature = "performance")]
         {
-            let mut none = Gathering::NONE;
-            let started = performance::start::<0, _>(
-                self.resolved(),
-                &mut none,
-                None,
-                SpanGuard::attach_fast,
-            );
+            let started =
+                performance::start::<0, _>(self.resolved(), None, None, SpanGuard::attach_fast);
             if let Some(guard) = SpanGuard::of_started(started) {
                 return guard;
             }
@@ -140,9 +135,8 @@ impl Callsite {
     pub fn open_in(&'static self, open: &mut OpenSpan) {
         #[cfg(feature = "performance")]
         {
-            let mut none = Gathering::NONE;
             let take = |context, handle| open.set(context, handle);
-            match performance::start::<1, _>(self.resolved(), &mut none, None, take) {
+            match performance::start::<1, _>(self.resolved(), None, None, take) {
                 Started::Elsewhere => {}
                 Started::Nowhere | Started::Here(()) => return,
             }

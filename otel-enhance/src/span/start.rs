@@ -235,7 +235,7 @@ impl Start {
             #[cfg(feature = "performance")]
             {
                 let site = self.callsite.resolved();
-                let (gathering, more) = (&mut self.gathering, self.span.as_mut());
+                let (gathering, more) = (Some(&mut self.gathering), self.span.as_mut());
                 let started =
                     performance::start::<2, _>(site, gathering, more, SpanGuard::attach_fast);
                 if let Some(guard) = SpanGuard::of_started(started) {
@@ -270,7 +270,7 @@ impl Start {
         #[cfg(feature = "performance")]
         if self.sampled && matches!(self.parent, Parent::Current) {
             let site = self.callsite.resolved();
-            let (gathering, more) = (&mut self.gathering, self.span.as_mut());
+            let (gathering, more) = (Some(&mut self.gathering), self.span.as_mut());
             let take = |context, handle| open.set(context, handle);
             match performance::start::<3, _>(site, gathering, more, take) {
                 Started::Elsewhere => {}

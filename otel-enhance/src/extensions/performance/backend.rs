@@ -14,7 +14,7 @@ use super::contents::{Beginning, Contents};
 use super::desk;
 use super::hub::{Hub, Sampling};
 use super::provider::FastProvider;
-use super::span::{SpanHandle, put};
+use super::span::{SpanHandle, put, put_plain};
 use super::tracer::{Candidate, decide, parent_of};
 use crate::span::private::{OpenSpan, SpanGuard};
 use crate::span::{Backend, SpanStart, spare};
@@ -129,8 +129,8 @@ fn start_plainly(
     let mut record = desk::take(hub, true);
     let handle = record.handle();
     // Before the record is filled, so that what is read of the context next was written a while ago.
-    let ids = SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE);
-    let context = put(base, handle, &ids);
+    let mut context = Context::new();
+    put_plain(base, handle, (trace_id, span_id, flags), &mut context);
     let beginning = Beginning {
         hub: hub.id,
         trace_id,

@@ -14,6 +14,7 @@ use super::clock::{Watch, clock};
 use super::contents::{self, Contents};
 use super::hub::{self, Hub};
 use super::ids::IdRng;
+use super::numbered;
 use super::pool;
 use super::record::{Handle, Owned};
 use super::ring::Producer;
@@ -89,6 +90,11 @@ pub(super) unsafe fn sit<'a>() -> Option<RefMut<'a, Desk>> {
     // SAFETY: what a thread has is destroyed when the thread ends, and the caller says that the reference is
     // gone by then. Of the desk itself there are shared references only.
     unsafe { &*desk }.try_borrow_mut().ok()
+}
+
+/// Whether the thread has a desk, which it will leave.
+pub(super) fn is_there() -> bool {
+    DESK.try_with(|_| ()).is_ok()
 }
 
 /// From now on the thread's next span finds out which backend is installed.
@@ -423,5 +429,6 @@ impl Drop for Desk {
             seat.leave();
         }
         pool::give(self.free.drain(..));
+        numbered::leave();
     }
 }

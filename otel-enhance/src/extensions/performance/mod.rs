@@ -63,6 +63,7 @@ mod hub;
 mod ids;
 mod inline;
 mod metrics;
+mod numbered;
 mod pool;
 mod provider;
 mod queue;

@@ -19,7 +19,7 @@ use super::contents::{Beginning, Contents, INLINE};
 use super::desk::{self, Desk};
 use super::hub::{Hub, Quick};
 use super::record::Owned;
-use super::span::{ContextSpan, OnItsWay, SpanHandle};
+use super::span::{SpanHandle, put_plain};
 use crate::span::{Resolved, SpanStart, installation};
 
 /// What came of it.
@@ -192,7 +192,7 @@ impl Active {
 #[inline(always)]
 pub(crate) fn start<const CALLER: u8, T>(
     site: &'static Resolved,
-    gathering: &mut Gathering,
+    gathering: Option<&mut Gathering>,
     more: Option<&mut SpanStart>,
     take: impl FnOnce(Context, Option<SpanHandle>) -> T,
 ) -> Started<T> {
@@ -219,7 +219,7 @@ pub(crate) fn start<const CALLER: u8, T>(
 fn start_at<const CALLER: u8>(
     desk: &mut Desk,
     site: &'static Resolved,
-    gathering: &mut Gathering,
+    gathering: Option<&mut Gathering>,
     more: Option<&mut SpanStart>,
     context: &mut Context,
 ) -> Started<Option<SpanHandle>> {
@@ -227,8 +227,9 @@ fn start_at<const CALLER: u8>(
         return Started::Elsewhere;
     };
     let hub = &*seat.hub;
-    // In two closures as small as these, which are called in place.
-    let active = Context::map_current(Active::of);
+    // In a closure as small as this, which is called in place.
+    let (active, current) =
+        Context::map_current(|current| (Active::of(current), std::ptr::from_ref(current)));
     let Some(sampled) = active.decide(hub) else {
         return Started::Elsewhere;
     };
@@ -263,8 +264,14 @@ fn start_at<const CALLER: u8>(
         (trace_id, SpanId::INVALID, false, TraceFlags::SAMPLED)
     };
     let span_id = counted.span_id.unwrap_or_else(|| desk.rng().span_id());
-    let gathered = gathering.record.take();
-    let count = gathered.as_ref().map(|_| gathering.count);
+    let (gathered, count) = match gathering {
+        Some(gathering) => {
+            let gathered = gathering.record.take();
+            let count = gathered.as_ref().map(|_| gathering.count);
+            (gathered, count)
+        }
+        None => (None, None),
+    };
     desk.expect(count.unwrap_or(0));
     let mut record = match gathered.or_else(|| desk.vacant()) {
         Some(record) => record,
@@ -272,12 +279,9 @@ fn start_at<const CALLER: u8>(
     };
     let handle = record.handle();
     // Before the record is filled, so that what is read of the context next was written a while ago.
-    let ids = SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE);
-    // SAFETY: it is dropped here.
-    let on_its_way = unsafe { OnItsWay::with(&ids) };
-    let span = ContextSpan::recording(handle);
-    Context::map_current(|current| fill(context, current.with_span(span)));
-    drop(on_its_way);
+    // SAFETY: nobody has attached or detached a context since the reference was made.
+    let current = unsafe { &*current };
+    put_plain(current, handle, (trace_id, span_id, flags), context);
     let beginning = Beginning {
         hub,
         trace_id,

@@ -11,49 +11,78 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::time::SystemTime;
 
-use opentelemetry::trace::{Span, SpanContext, Status, TraceContextExt as _};
+use opentelemetry::trace::{
+    Span, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+};
 use opentelemetry::{Context, KeyValue};
 
 use super::clock::{clock, system_time};
 use super::contents::Contents;
 use super::desk;
+use super::numbered::Number;
 use super::record::{Handle, Place};
 use crate::span::Written;
 
 /// A span of the fast path: a handle to a record, and the ids.
 #[derive(Debug)]
 pub struct FastSpan {
-    span: ContextSpan,
+    span: ContextSpan<Boxed>,
     span_context: SpanContext,
 }
 
 impl FastSpan {
     pub(super) const fn recording(handle: Handle<Contents>, span_context: SpanContext) -> Self {
         Self {
-            span: ContextSpan(Some(handle)),
+            span: ContextSpan::new(Boxed(Some(handle))),
             span_context,
         }
     }
 
     pub(super) const fn silent(span_context: SpanContext) -> Self {
         Self {
-            span: ContextSpan(None),
+            span: ContextSpan::new(Boxed(None)),
             span_context,
         }
     }
 
     #[cfg(all(test, not(otel_enhance_loom)))]
     pub(super) fn handle(&self) -> Option<SpanHandle> {
-        self.span.0.map(SpanHandle)
+        self.span.0.handle().map(SpanHandle)
     }
 }
 
-/// A span as it is in a context, which has its ids: two words are less to move and to allocate than ten.
+/// A span as it is in a context, which has its ids.
 #[derive(Debug)]
-pub(super) struct ContextSpan(
-    /// `None`: it does not record.
-    Option<Handle<Contents>>,
-);
+pub(super) struct ContextSpan<H: Held>(H);
+
+/// What a span in a context knows of itself.
+pub(super) trait Held {
+    /// Where it is; `None`: it does not record.
+    fn handle(&self) -> Option<Handle<Contents>>;
+
+    /// Its ids. A context asks for them once, when it gets the span, keeps a clone, and gives that to whoever asks it.
+    fn ids(&self) -> &SpanContext;
+
+    /// There is no context with the span any more.
+    fn leave(&mut self) {}
+}
+
+/// A span that goes into a `Box`: two words are less to move and to allocate than ten.
+#[derive(Debug)]
+pub(super) struct Boxed(Option<Handle<Contents>>);
+
+impl Held for Boxed {
+    fn handle(&self) -> Option<Handle<Contents>> {
+        self.0
+    }
+
+    fn ids(&self) -> &SpanContext {
+        let ids = ON_ITS_WAY.get();
+        // SAFETY: the pointer is null, or there is an `OnItsWay`, and the ids outlive that. What this returns is
+        // borrowed from the span, which is moved into its box meanwhile, so that it cannot be borrowed any longer.
+        unsafe { ids.as_ref() }.unwrap_or(&SpanContext::NONE)
+    }
+}
 
 thread_local! {
     /// The ids of the span that is on its way into a context.
@@ -61,60 +90,80 @@ thread_local! {
 }
 
 /// The ids of a span are where the context that it goes into finds them.
-pub(super) struct OnItsWay<'a>(PhantomData<&'a SpanContext>);
+struct OnItsWay<'a>(PhantomData<&'a SpanContext>);
 
 impl<'a> OnItsWay<'a> {
     /// # Safety
     ///
     /// What this returns is dropped before `ids` is.
-    #[inline(always)]
-    pub(super) unsafe fn with(ids: &'a SpanContext) -> Self {
+    unsafe fn with(ids: &'a SpanContext) -> Self {
         ON_ITS_WAY.set(ids);
         Self(PhantomData)
     }
 }
 
 impl Drop for OnItsWay<'_> {
-    #[inline(always)]
     fn drop(&mut self) {
         ON_ITS_WAY.set(ptr::null());
     }
 }
 
-/// Puts a span that records into a context.
+/// Puts a span that records into a context over `base`, in place of an empty one.
 #[inline(always)]
+pub(super) fn put_plain(
+    base: &Context,
+    handle: Handle<Contents>,
+    ids: (TraceId, SpanId, TraceFlags),
+    empty: &mut Context,
+) {
+    match Number::take() {
+        Some(mut number) => {
+            number.stand_for(handle, ids);
+            number.put(base, empty);
+        }
+        None => put_boxed(base, handle, ids, empty),
+    }
+}
+
+#[cold]
+fn put_boxed(
+    base: &Context,
+    handle: Handle<Contents>,
+    (trace_id, span_id, flags): (TraceId, SpanId, TraceFlags),
+    empty: &mut Context,
+) {
+    let ids = SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE);
+    *empty = put(base, handle, &ids);
+}
+
+/// Puts a span that records into a context over `base`, with whatever ids.
 pub(super) fn put(base: &Context, handle: Handle<Contents>, ids: &SpanContext) -> Context {
     // SAFETY: it is dropped here.
     let _on_its_way = unsafe { OnItsWay::with(ids) };
-    base.with_span(ContextSpan::recording(handle))
+    base.with_span(ContextSpan::new(Boxed(Some(handle))))
 }
 
-impl ContextSpan {
-    /// To be put into a context while its ids are [on their way](OnItsWay) there.
+impl<H: Held> ContextSpan<H> {
     #[inline(always)]
-    pub(super) const fn recording(handle: Handle<Contents>) -> Self {
-        Self(Some(handle))
+    pub(super) const fn new(held: H) -> Self {
+        Self(held)
     }
+}
 
-    /// Calls `f` if the span has not ended.
-    #[inline]
-    fn write(&self, f: impl FnOnce(&mut Contents)) {
-        if let Some(handle) = self.0
-            && let Some(mut locked) = handle.lock()
-        {
-            locked.with(f);
+/// Calls `f` if the span has not ended.
+fn write(handle: Option<Handle<Contents>>, f: impl FnOnce(&mut Contents)) {
+    if let Some(mut locked) = handle.and_then(Handle::lock) {
+        locked.with(f);
+    }
+}
+
+/// The same for what is not kept of a span that the sampler has dropped.
+fn write_kept(handle: Option<Handle<Contents>>, f: impl FnOnce(&mut Contents)) {
+    write(handle, |contents| {
+        if !contents.is_dropped() {
+            f(contents);
         }
-    }
-
-    /// The same for what is not kept of a span that the sampler has dropped.
-    #[inline]
-    fn write_kept(&self, f: impl FnOnce(&mut Contents)) {
-        self.write(|contents| {
-            if !contents.is_dropped() {
-                f(contents);
-            }
-        });
-    }
+    });
 }
 
 /// How the seam ends a span of the fast path, and writes to it, without asking its context for it.
@@ -169,7 +218,55 @@ impl Written for SpanHandle {
     }
 }
 
-impl Span for ContextSpan {
+// One function for all types of spans: what each of them has is a jump to it.
+
+#[inline(never)]
+fn add_event(
+    handle: Option<Handle<Contents>>,
+    name: Cow<'static, str>,
+    time: SystemTime,
+    attributes: Vec<KeyValue>,
+) {
+    write_kept(handle, |contents| {
+        contents.add_event(name, time, attributes)
+    });
+}
+
+#[inline(never)]
+fn set_attribute(handle: Option<Handle<Contents>>, attribute: KeyValue) {
+    write_kept(handle, |contents| contents.set_attribute(attribute));
+}
+
+#[inline(never)]
+fn set_status(handle: Option<Handle<Contents>>, status: Status) {
+    write(handle, |contents| contents.set_status(status));
+}
+
+#[inline(never)]
+fn set_name(handle: Option<Handle<Contents>>, name: Cow<'static, str>) {
+    write(handle, |contents| contents.set_name(name));
+}
+
+#[inline(never)]
+fn add_link(handle: Option<Handle<Contents>>, to: SpanContext, attributes: Vec<KeyValue>) {
+    write_kept(handle, |contents| contents.add_link(to, attributes));
+}
+
+#[inline(never)]
+fn end(handle: Handle<Contents>) {
+    desk::end_now(handle);
+}
+
+#[inline(never)]
+fn end_at(handle: Option<Handle<Contents>>, time: SystemTime) {
+    if let Some(handle) = handle
+        && let Some(record) = handle.end(|contents| contents.end_at(time))
+    {
+        desk::deposit(record);
+    }
+}
+
+impl<H: Held> Span for ContextSpan<H> {
     fn add_event<T>(&mut self, name: T, attributes: Vec<KeyValue>)
     where
         T: Into<Cow<'static, str>>,
@@ -188,67 +285,57 @@ impl Span for ContextSpan {
     ) where
         T: Into<Cow<'static, str>>,
     {
-        let name = name.into();
-        self.write_kept(|contents| contents.add_event(name, timestamp, attributes));
+        add_event(self.0.handle(), name.into(), timestamp, attributes);
     }
 
-    /// A context asks for it once, while the span is on its way there, keeps a clone, and gives that to
-    /// whoever asks it.
     fn span_context(&self) -> &SpanContext {
-        let ids = ON_ITS_WAY.get();
-        // SAFETY: the pointer is null, or there is an `OnItsWay`, and the ids outlive that. What this returns is
-        // borrowed from the span, which is moved into its box meanwhile, so that it cannot be borrowed any longer.
-        unsafe { ids.as_ref() }.unwrap_or(&SpanContext::NONE)
+        self.0.ids()
     }
 
     fn is_recording(&self) -> bool {
-        self.0.is_some_and(Handle::is_live)
+        self.0.handle().is_some_and(Handle::is_live)
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        self.write_kept(|contents| contents.set_attribute(attribute));
+        set_attribute(self.0.handle(), attribute);
     }
 
     fn set_status(&mut self, status: Status) {
-        self.write(|contents| contents.set_status(status));
+        set_status(self.0.handle(), status);
     }
 
     fn update_name<T>(&mut self, new_name: T)
     where
         T: Into<Cow<'static, str>>,
     {
-        let name = new_name.into();
-        self.write(|contents| contents.set_name(name));
+        set_name(self.0.handle(), new_name.into());
     }
 
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
-        self.write_kept(|contents| contents.add_link(span_context, attributes));
+        add_link(self.0.handle(), span_context, attributes);
     }
 
     fn end(&mut self) {
-        if let Some(handle) = self.0 {
-            desk::end_now(handle);
+        if let Some(handle) = self.0.handle() {
+            end(handle);
         }
     }
 
     fn end_with_timestamp(&mut self, timestamp: SystemTime) {
-        if let Some(handle) = self.0
-            && let Some(record) = handle.end(|contents| contents.end_at(timestamp))
-        {
-            desk::deposit(record);
-        }
+        end_at(self.0.handle(), timestamp);
     }
 }
 
-impl Drop for ContextSpan {
+impl<H: Held> Drop for ContextSpan<H> {
     /// A span that is forgotten ends when nobody can reach it any more.
     #[inline]
     fn drop(&mut self) {
-        if let Some(handle) = self.0
+        if let Some(handle) = self.0.handle()
             && handle.is_live()
         {
-            desk::end_now(handle);
+            end(handle);
         }
+        self.0.leave();
     }
 }
 

@@ -197,3 +197,48 @@ fn span_that_ended_early_is_left_alone_by_its_guard() {
     registration.uninstall();
     close(&provider);
 }
+
+#[test]
+fn more_spans_at_once_than_have_numbers_are_each_itself() {
+    const DEPTH: i64 = 200;
+    let _alone = alone();
+    let told = Told::default();
+    let (provider, registration) = installed(&told, config(&told, Some(BATCHES)));
+    fn nest(depth: i64, contexts: &mut Vec<Context>) {
+        let _guard = callsite().enter();
+        let context = Context::current();
+        context.span().set_attribute(KeyValue::new("depth", depth));
+        contexts.push(context);
+        if depth < DEPTH {
+            nest(depth + 1, contexts);
+        }
+        // Others have come and gone meanwhile.
+        Context::map_current(|current| {
+            current.span().set_attribute(KeyValue::new("again", depth));
+        });
+    }
+    for _ in 0..3 {
+        let mut contexts = Vec::new();
+        nest(1, &mut contexts);
+        for context in &contexts {
+            // They have ended, and keep their numbers.
+            assert!(!context.span().is_recording());
+            context.span().set_attribute(KeyValue::new("late", true));
+        }
+        drop(callsite().enter());
+        collect(&provider);
+        let spans = told.take();
+        assert_eq!(spans.len() as i64, DEPTH + 1);
+        for (span, depth) in spans.iter().zip((1..=DEPTH).rev()) {
+            let expected = ["depth", "again"].map(|key| KeyValue::new(key, depth));
+            assert_eq!(span.attributes, expected);
+            let context = &contexts[depth as usize - 1];
+            assert_eq!(span.span_context, *context.span().span_context());
+        }
+        assert_eq!(spans[DEPTH as usize].attributes, []);
+        // Dropped by a thread that has no use for their numbers.
+        std::thread::spawn(|| drop(contexts)).join().unwrap();
+    }
+    registration.uninstall();
+    close(&provider);
+}
