@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use otel_enhance_ebpf::loader::Options;
 
-use crate::common::{again, alone, assert_gone, clock, fork, is, load, now, objects, spin, wait};
+use crate::common::{
+    again, alone, assert_gone, clock, fork, is, load, now, own_objects, spin, wait,
+};
 
 #[test]
 fn a_thousand_short_threads_each_begin_at_nothing() {
@@ -108,9 +110,8 @@ fn a_child_may_load_a_session_of_its_own() {
 
 /// What of a session is left in the kernel while a child that was forked from it lives on, by kind.
 fn left_by_child(options: &Options, kinds: &[&str]) {
-    let before = objects();
     let session = load(options);
-    let ours: std::collections::BTreeSet<_> = (&objects() - &before)
+    let ours: std::collections::BTreeSet<_> = own_objects()
         .into_iter()
         .filter(|(kind, _)| kinds.contains(kind))
         .collect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use otel_enhance::enhanced_trace;
 
-use crate::again::{Kill, again, assert_gone, fork, is, objects, wait};
+use crate::again::{Kill, again, assert_gone, fork, is, objects_of, own_objects, wait};
 use crate::common::{
     BOTH, Path, Shares, all_exported, alone, clock, cpu_clock, install, install_full, install_with,
     number, spin,
@@ -128,10 +128,9 @@ fn two_hundred_forks_leave_the_parents_figures_alone() {
 #[test]
 fn nothing_is_left_after_a_shutdown_though_threads_live_on() {
     let _alone = alone();
-    let before = objects();
     for path in BOTH {
         let (guard, _kept) = install_full(path);
-        let ours = &objects() - &before;
+        let ours = own_objects();
         for kind in ["program", "map", "link"] {
             assert!(ours.iter().any(|(found, _)| *found == kind), "{ours:?}");
         }
@@ -158,7 +157,6 @@ fn nothing_is_left_of_a_process_that_was_killed() {
         return;
     }
     let _alone = alone();
-    let before = objects();
     let child = again(&[], TEST, "victim").stdout(Stdio::piped()).spawn();
     let mut child = Kill(child.unwrap());
     let lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
@@ -167,7 +165,7 @@ fn nothing_is_left_of_a_process_that_was_killed() {
             .map_while(Result::ok)
             .any(|line| line.contains("runs"))
     );
-    let ours = &objects() - &before;
+    let ours = objects_of(child.0.id());
     assert!(!ours.is_empty());
     drop(child);
     assert_gone(&ours);

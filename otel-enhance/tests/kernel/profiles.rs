@@ -6,7 +6,7 @@ use std::time::Duration;
 use otel_enhance::extensions::ebpf::{Profile, ProfileKind};
 use otel_enhance::{Context, enhanced_trace};
 
-use crate::again::{assert_gone, fork, objects, wait};
+use crate::again::{assert_gone, fork, own_objects, wait};
 use crate::common::{BOTH, Path, alone, burn, install_with};
 
 #[enhanced_trace(name = "hot")]
@@ -145,13 +145,12 @@ fn last_profiles_that_cannot_be_sent_in_time_are_said() {
 fn the_folder_is_written_at_the_end_and_nothing_stays_in_the_kernel() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
-    let before = objects();
     let (guard, _kept) = install_with(Path::Fast, |pipeline| {
         pipeline
             .with_ebpf_sample_hz(997)
             .with_ebpf_profile_folder(folder.path())
     });
-    let ours = &objects() - &before;
+    let ours = own_objects();
     assert!(!ours.is_empty());
     hot();
     guard.shutdown().unwrap();

@@ -13,11 +13,11 @@ mod time;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use objects::{Objects, assert_gone, objects};
+pub use objects::{Objects, assert_gone, heard, objects_of, own_objects, told};
 pub use process::{Kill, again, drop_capabilities, fork, is, keep_capabilities, passes, wait};
 pub use time::{burn, clock, cpu_clock, spin};
 
-/// One test at a time: a process has one session, and what each leaves in the kernel is looked for by what is new there.
+/// One test at a time: a process has one session, and what each leaves in the kernel is looked for by what the process has there.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
