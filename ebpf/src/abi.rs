@@ -6,7 +6,7 @@
 use core::mem::{offset_of, size_of};
 
 /// Changes with each incompatible change of this module; the object carries the number it was built with.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// The slot that belongs to the process and to no thread; see [`Process`].
 pub const PROCESS_SLOT: u32 = 0;
@@ -77,8 +77,9 @@ pub struct KernelLine {
     pub state: u32,
     /// The thread, by its number in the initial PID namespace; 0 while nobody has the slot.
     pub tid: u32,
-    /// Samples of this thread that were written into the ring. Wraps.
-    pub samples: u32,
+    /// How long the thread had waited for CPUs by the scheduler's own account when it was last taken off one, in
+    /// 64 ns. Wraps.
+    pub delay_64ns: u32,
     /// The thread's CPU time as the kernel accounts it, `CLOCK_THREAD_CPUTIME_ID`, at the last switch or waking;
     /// 0 before the first. What it grew by while [`state`](Self::state) is a wait was no wait.
     pub cpu_time_ns: u64,
@@ -238,7 +239,7 @@ const _: () = {
     assert!(offset_of!(KernelLine, page_faults) == 40);
     assert!(offset_of!(KernelLine, state) == 44);
     assert!(offset_of!(KernelLine, tid) == 48);
-    assert!(offset_of!(KernelLine, samples) == 52);
+    assert!(offset_of!(KernelLine, delay_64ns) == 52);
     assert!(offset_of!(KernelLine, cpu_time_ns) == 56);
 
     assert!(size_of::<Slot>() == 128);

@@ -3,16 +3,19 @@
 //! A kernel may switch to a thread or from it without telling (seen on one: neither ftrace nor we hear of some
 //! switches from a few of its tasks). The thread's CPU time, which the scheduler keeps anyway, says what we missed.
 //!
-//! All three programs run with the lock of a run queue held, so that a thread's line has one writer at a time.
+//! When a sleeping thread was woken, the scheduler keeps as well, so that nothing of ours runs then: one clock reading
+//! a switch gives the time since the last, and of a sleep the scheduler's own account says how much was a wait for a CPU.
+//!
+//! All programs run with the lock of a run queue held, so that a thread's line has one writer at a time.
 
-use crate::abi::{KernelLine, state};
+use crate::abi::{KernelLine, Slot, state};
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use crate::maps::{kernel_line, line, process, slot_of};
-use crate::off_cpu;
+use crate::maps::{kernel_line, slot_of_any, watched};
 use crate::task::Task;
+use crate::{off_cpu, settings};
 
 /// `sched_switch(preempt, prev, next, prev_state)`, from 5.19 on.
 #[btf_tracepoint(function = "sched_switch")]
@@ -35,103 +38,165 @@ pub fn sched_switch_early(ctx: BtfTracePointContext) -> i32 {
 }
 
 /// `sched_wakeup(task)`: what slept waits for a CPU from now on.
+///
+/// Attached only where the scheduler does not tell how long tasks wait for a CPU.
 #[btf_tracepoint(function = "sched_wakeup")]
 pub fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {
     let task = Task(ctx.arg(0));
-    // SAFETY: a slot that was found is valid.
-    if process().is_none_or(|process| task.tgid() != unsafe { (*process).tgid }) {
-        return 0;
-    }
-    if let Some(line) = line(task.pid()) {
+    if let Some((_, slot)) = slot_of_task(task) {
+        let line = kernel_line(slot);
         // SAFETY: the line was found, and this CPU holds the lock of the task's run queue.
         unsafe {
             // A task that is woken before it slept goes on running.
             if (*line).state == state::BLOCKED {
-                enter(line, state::RUNNABLE, bpf_ktime_get_ns(), task.cpu_time());
+                settle(line, task, bpf_ktime_get_ns(), |_, _| 0);
+                (*line).state = state::RUNNABLE;
             }
         }
     }
     0
 }
 
+/// A task's slot, with its number. Numbers of threads are unique, so whose the task is matters only where it is not
+/// found at first.
+#[inline(always)]
+fn slot_of_task(task: Task) -> Option<(u32, *mut Slot)> {
+    slot_of_any(task.pid(), || task.tgid() == watched())
+}
+
 #[inline(always)]
 fn switch(prev: Task, next: Task, sleeps: impl FnOnce(Task) -> bool) {
-    let Some(process) = process() else {
-        return;
-    };
-    // SAFETY: a slot that was found is valid.
-    let ours = unsafe { (*process).tgid };
-    let leaves = prev.tgid() == ours;
-    let comes = next.tgid() == ours;
-    if !leaves && !comes {
-        return;
-    }
-    // SAFETY: no condition.
-    let now = unsafe { bpf_ktime_get_ns() };
-    if leaves && let Some((number, slot)) = slot_of(prev.pid()) {
-        let line = kernel_line(slot);
-        // SAFETY: the line was found, and this CPU holds the lock of the task's run queue.
+    let mut now = 0;
+    if let Some((number, slot)) = slot_of_task(prev) {
+        let sleeps = sleeps(prev);
+        // SAFETY: the slot was found, and this CPU holds the lock of the task's run queue.
         unsafe {
-            let sleeps = sleeps(prev);
-            let next = if sleeps {
-                state::BLOCKED
-            } else {
-                state::RUNNABLE
-            };
-            enter(line, next, now, prev.cpu_time());
+            now = bpf_ktime_get_ns();
+            leave(kernel_line(slot), prev, sleeps, now);
             if sleeps {
-                (*line).voluntary = (*line).voluntary.wrapping_add(1);
-            } else {
-                (*line).involuntary = (*line).involuntary.wrapping_add(1);
-            }
-            if sleeps {
-                off_cpu::begins(process, slot, number, prev.pid(), now);
+                off_cpu::begins(slot, number, prev.pid(), now);
             }
         }
     }
-    if comes && let Some((number, slot)) = slot_of(next.pid()) {
+    if let Some((number, slot)) = slot_of_task(next) {
         // SAFETY: as above.
         unsafe {
-            enter(kernel_line(slot), state::RUNNING, now, next.cpu_time());
-            off_cpu::ends(process, slot, number, next.pid());
+            if now == 0 {
+                now = bpf_ktime_get_ns();
+            }
+            come(kernel_line(slot), next, now);
+            off_cpu::ends(slot, number, next.pid());
         }
     }
 }
 
-/// Gives the time since the last change to the state that ends, and begins the next.
-///
-/// A turn whose begin and end we saw is taken from the clock, as waits are, so that all adds up. Of any other time,
-/// what the thread's CPU time grew by was on a CPU, and the rest a wait.
+/// The thread is taken off its CPU.
 ///
 /// # Safety
 ///
 /// The line must be valid and nobody else's to write.
 #[inline(always)]
-unsafe fn enter(line: *mut KernelLine, next: u32, now: u64, cpu_time: u64) {
+unsafe fn leave(line: *mut KernelLine, task: Task, sleeps: bool, now: u64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if (*line).state == state::RUNNING {
+            // A turn whose begin and end we saw is taken from the clock, as waits are, so that all adds up.
+            let since = (*line).since_ns;
+            // The clocks of two CPUs may disagree by a little; then this change was at the time of the last.
+            if now > since {
+                (*line).on_cpu_ns = (*line).on_cpu_ns.wrapping_add(now - since);
+                (*line).since_ns = now;
+            }
+            (*line).cpu_time_ns = task.cpu_time();
+        } else {
+            settle(line, task, now, |waited, _| {
+                if (*line).state == state::BLOCKED {
+                    0
+                } else {
+                    waited
+                }
+            });
+        }
+        if settings::task_run_delay() != 0 {
+            (*line).delay_64ns = (task.run_delay() >> 6) as u32;
+        }
+        if sleeps {
+            (*line).state = state::BLOCKED;
+            (*line).voluntary = (*line).voluntary.wrapping_add(1);
+        } else {
+            (*line).state = state::RUNNABLE;
+            (*line).involuntary = (*line).involuntary.wrapping_add(1);
+        }
+    }
+}
+
+/// The thread gets a CPU.
+///
+/// # Safety
+///
+/// As for [`leave`].
+#[inline(always)]
+unsafe fn come(line: *mut KernelLine, task: Task, now: u64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        settle(line, task, now, |waited, ran| {
+            if (*line).state != state::BLOCKED {
+                waited
+            } else if ran == 0 && settings::task_run_delay() != 0 {
+                delay(line, task)
+            } else {
+                // There was a turn that we were not told of: what was before it and what after it, nobody knows.
+                0
+            }
+        });
+        (*line).state = state::RUNNING;
+    }
+}
+
+/// Nanoseconds that a thread which gets a CPU has been waiting for one since it left the last.
+///
+/// How long it was in queues from which it was moved into this one, is what `run_delay` grew by.
+///
+/// # Safety
+///
+/// The line must be valid.
+#[inline(always)]
+unsafe fn delay(line: *const KernelLine, task: Task) -> u64 {
+    // SAFETY: the caller's promise.
+    let before = unsafe { (*line).delay_64ns };
+    let elsewhere = ((task.run_delay() >> 6) as u32).wrapping_sub(before);
+    task.delay() + (u64::from(elsewhere) << 6)
+}
+
+/// Divides the time since the last change: what the thread's CPU time grew by was on a CPU, and the rest a wait.
+/// `queued` is told how long both were, the wait first, and says how much of that was for a CPU.
+///
+/// # Safety
+///
+/// As for [`leave`].
+#[inline(always)]
+unsafe fn settle(
+    line: *mut KernelLine,
+    task: Task,
+    now: u64,
+    queued: impl FnOnce(u64, u64) -> u64,
+) {
+    let cpu_time = task.cpu_time();
     // SAFETY: the caller's promise.
     unsafe {
         let since = (*line).since_ns;
-        // The clocks of two CPUs may disagree by a little; then this change was at the time of the last.
+        // As in `leave`.
         if now > since {
             let spent = now - since;
-            let last = (*line).state;
-            let seen = last == state::RUNNING && next != state::RUNNING;
-            let on_cpu = if seen {
-                spent
-            } else {
-                missed(line, cpu_time, spent)
-            };
-            (*line).on_cpu_ns = (*line).on_cpu_ns.wrapping_add(on_cpu);
-            let waited = spent - on_cpu;
-            if last == state::BLOCKED {
-                (*line).blocked_ns = (*line).blocked_ns.wrapping_add(waited);
-            } else {
-                (*line).run_queue_ns = (*line).run_queue_ns.wrapping_add(waited);
-            }
+            let ran = missed(line, cpu_time, spent);
+            let waited = spent - ran;
+            let queued = queued(waited, ran).min(waited);
+            (*line).on_cpu_ns = (*line).on_cpu_ns.wrapping_add(ran);
+            (*line).blocked_ns = (*line).blocked_ns.wrapping_add(waited - queued);
+            (*line).run_queue_ns = (*line).run_queue_ns.wrapping_add(queued);
             (*line).since_ns = now;
         }
         (*line).cpu_time_ns = cpu_time;
-        (*line).state = next;
     }
 }
 

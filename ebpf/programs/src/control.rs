@@ -9,7 +9,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 use aya_ebpf::programs::RawTracePointContext;
 
-use crate::maps::{forget, process, remember, slot};
+use crate::maps::{forget, process, remember, slot, watch};
 
 /// `control(request, slot, tid)`.
 ///
@@ -34,8 +34,10 @@ fn adopt() -> u32 {
     let Some(process) = process() else {
         return control::NO_SUCH_SLOT;
     };
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     // SAFETY: a slot that was found is valid.
-    unsafe { (*process).tgid = (bpf_get_current_pid_tgid() >> 32) as u32 };
+    unsafe { (*process).tgid = tgid };
+    watch(tgid);
     ABI_VERSION
 }
 
@@ -61,7 +63,7 @@ fn register(number: u32) -> u32 {
             page_faults: 0,
             state: state::RUNNING,
             tid,
-            samples: 0,
+            delay_64ns: 0,
             cpu_time_ns: 0,
         };
     }

@@ -4,13 +4,12 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::perf_event;
 use aya_ebpf::programs::PerfEventContext;
 
-use crate::maps::{line, process};
+use crate::maps::{line, watched};
 
 /// On every page fault, minor or major, from user space or from a system call.
 #[perf_event]
 pub fn page_fault(ctx: PerfEventContext) -> i32 {
-    // SAFETY: a slot that was found is valid.
-    if process().is_none_or(|process| ctx.tgid() != unsafe { (*process).tgid }) {
+    if ctx.tgid() != watched() {
         return 0;
     }
     if let Some(line) = line(ctx.pid()) {

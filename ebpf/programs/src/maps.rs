@@ -19,6 +19,19 @@ pub(crate) static SLOTS: Array<Slot, SLOTS_DEFAULT, { BPF_F_MMAPABLE as usize }>
 #[btf_map]
 static THREADS: HashMap<u32, u32, SLOTS_DEFAULT> = HashMap::new();
 
+/// Entries of [`NEAR`], a power of two.
+const NEAR_LENGTH: usize = 8192;
+
+/// By the lower bits of a thread's number, the slot of the last thread with those that was registered; 0 if there
+/// never was one, and never 0 again. Whether it is this thread's slot is in the slot. Numbers are given out one after
+/// the other, so the threads of a process are mostly all here, and found without a call into the kernel.
+#[unsafe(no_mangle)]
+static mut NEAR: [u32; NEAR_LENGTH] = [0; NEAR_LENGTH];
+
+/// The number of the process that is watched; what its slot says too, where the programs find it without a look-up.
+#[unsafe(no_mangle)]
+static mut PROCESS: u32 = 0;
+
 /// The samples on their way to user space.
 #[btf_map]
 pub(crate) static SAMPLES: RingBuf<Record, RING_DEFAULT> = RingBuf::new();
@@ -43,11 +56,42 @@ pub(crate) fn slot(number: u32) -> Option<*mut Slot> {
     SLOTS.get_ptr_mut(number)
 }
 
-/// The number of a thread's slot.
+/// The number of the process that is watched; 0 before there is one.
+#[inline(always)]
+pub(crate) fn watched() -> u32 {
+    // SAFETY: written once, by one thread, as a whole.
+    unsafe { (&raw const PROCESS).read_volatile() }
+}
+
+/// Says which process is watched.
+#[inline(always)]
+pub(crate) fn watch(tgid: u32) {
+    // SAFETY: as above.
+    unsafe { (&raw mut PROCESS).write_volatile(tgid) };
+}
+
+/// Where in [`NEAR`] a thread is.
+#[inline(always)]
+fn near(tid: u32) -> *mut u32 {
+    // SAFETY: within the array.
+    unsafe {
+        (&raw mut NEAR)
+            .cast::<u32>()
+            .add(tid as usize & (NEAR_LENGTH - 1))
+    }
+}
+
+/// The number of a thread's slot, by the table that has all of them.
 #[inline(always)]
 pub(crate) fn number(tid: u32) -> Option<u32> {
     // SAFETY: elements are words, and are read whole.
     THREADS.get_ptr(&tid).map(|number| unsafe { *number })
+}
+
+/// The same for those that are not in [`NEAR`]; 0 if it has none.
+#[inline(never)]
+fn far(tid: u32) -> u32 {
+    number(tid).unwrap_or(0)
 }
 
 /// The line that the kernel keeps about a thread.
@@ -56,10 +100,33 @@ pub(crate) fn line(tid: u32) -> Option<*mut KernelLine> {
     slot_of(tid).map(|(_, slot)| kernel_line(slot))
 }
 
-/// A thread's slot, with its number.
+/// The slot of one of our threads, with its number.
 #[inline(always)]
 pub(crate) fn slot_of(tid: u32) -> Option<(u32, *mut Slot)> {
-    let number = number(tid)?;
+    slot_of_any(tid, || true)
+}
+
+/// The slot of any thread, with its number; whether it is one of ours is asked where that is not known at once.
+#[inline(always)]
+pub(crate) fn slot_of_any(tid: u32, ours: impl FnOnce() -> bool) -> Option<(u32, *mut Slot)> {
+    // SAFETY: within the array; words are written whole.
+    let number = unsafe { near(tid).read_volatile() };
+    if number == 0 {
+        return None;
+    }
+    if let Some(slot) = slot(number)
+        // SAFETY: a slot that was found is valid.
+        && unsafe { (*slot).kernel.tid } == tid
+    {
+        return Some((number, slot));
+    }
+    if !ours() {
+        return None;
+    }
+    let number = far(tid);
+    if number == 0 {
+        return None;
+    }
     Some((number, slot(number)?))
 }
 
@@ -79,7 +146,12 @@ pub(crate) fn sleep(number: u32) -> Option<*mut Record> {
 /// Remembers a thread's slot; whether there was room.
 #[inline(always)]
 pub(crate) fn remember(tid: u32, number: u32) -> bool {
-    THREADS.insert(&tid, &number, 0).is_ok()
+    let done = THREADS.insert(&tid, &number, 0).is_ok();
+    if done {
+        // SAFETY: as above.
+        unsafe { near(tid).write_volatile(number) };
+    }
+    done
 }
 
 /// Forgets a thread.

@@ -6,10 +6,10 @@
 
 use core::ffi::c_void;
 
-use crate::abi::{Process, Slot, flag};
+use crate::abi::{Slot, flag};
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs};
 
-use crate::maps::sleep;
+use crate::maps::{process, sleep};
 use crate::sampling::{count, send, span, state};
 use crate::settings;
 
@@ -17,18 +17,15 @@ use crate::settings;
 ///
 /// # Safety
 ///
-/// Slot and process must be valid, and the former nobody else's to write.
+/// The slot must be valid, and its thread the current one.
 #[inline(always)]
-pub(crate) unsafe fn begins(
-    process: *mut Process,
-    slot: *const Slot,
-    number: u32,
-    tid: u32,
-    now: u64,
-) {
+pub(crate) unsafe fn begins(slot: *const Slot, number: u32, tid: u32, now: u64) {
     if settings::sleep_min_us() == 0 {
         return;
     }
+    let Some(process) = process() else {
+        return;
+    };
     // SAFETY: the caller's promise; user space writes this word.
     unsafe {
         if (*process).sampling == 0 || core::ptr::read_volatile(&raw const (*slot).user.valid) != 1
@@ -64,11 +61,11 @@ pub(crate) unsafe fn begins(
 ///
 /// As for [`begins`]; the slot's times must be up to date.
 #[inline(always)]
-pub(crate) unsafe fn ends(process: *mut Process, slot: *mut Slot, number: u32, tid: u32) {
+pub(crate) unsafe fn ends(slot: *const Slot, number: u32, tid: u32) {
     if settings::sleep_min_us() == 0 {
         return;
     }
-    let Some(record) = sleep(number) else {
+    let (Some(process), Some(record)) = (process(), sleep(number)) else {
         return;
     };
     // SAFETY: as above.
@@ -81,7 +78,6 @@ pub(crate) unsafe fn ends(process: *mut Process, slot: *mut Slot, number: u32, t
         let blocked = (*slot).kernel.blocked_ns.wrapping_sub(sample.blocked_ns);
         if blocked >= u64::from(settings::sleep_min_us()) * 1_000 {
             sample.blocked_ns = blocked;
-            (*slot).kernel.samples = (*slot).kernel.samples.wrapping_add(1);
             let length = u64::from(sample.stack_len);
             send(record, length, process);
         }

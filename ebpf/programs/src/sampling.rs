@@ -16,7 +16,7 @@ use aya_ebpf::helpers::generated::{
 use aya_ebpf::macros::perf_event;
 use aya_ebpf::programs::PerfEventContext;
 
-use crate::maps::{SAMPLES, number, process, scratch, slot};
+use crate::maps::{SAMPLES, process, scratch, slot_of, watched};
 use crate::settings;
 
 /// On every tick, where the kernel has BTF.
@@ -45,10 +45,13 @@ fn take(
     ctx: &PerfEventContext,
     entered_with: impl FnOnce(&mut Sample) -> *const c_void,
 ) -> Option<()> {
+    if ctx.tgid() != watched() {
+        return None;
+    }
     let process = process()?;
     // SAFETY: a slot that was found is valid.
     unsafe {
-        if ctx.tgid() != (*process).tgid || (*process).sampling == 0 {
+        if (*process).sampling == 0 {
             return None;
         }
     }
@@ -98,17 +101,12 @@ fn identify(sample: &mut Sample, process: *mut Process) -> u64 {
     sample.span_id = [0; 8];
     sample.tag = 0;
     sample.slot = PROCESS_SLOT;
-    let Some(number) = number(sample.tid) else {
+    let Some((number, slot)) = slot_of(sample.tid) else {
         // SAFETY: the process's slot is valid.
         unsafe { count(&raw mut (*process).strangers) };
         return 0;
     };
-    let Some(slot) = slot(number) else {
-        return 0;
-    };
     sample.slot = number;
-    // SAFETY: the slot was found, and its thread is on this CPU.
-    unsafe { (*slot).kernel.samples = (*slot).kernel.samples.wrapping_add(1) };
     span(sample, slot)
 }
 

@@ -29,6 +29,16 @@ settings! {
     TASK_STATE: task_state = 0;
     /// Offset of `sched_entity::sum_exec_runtime` in `task_struct::se`.
     TASK_CPU_TIME: task_cpu_time = 0;
+    /// Offset of `sched_info::run_delay` in `task_struct`; 0 where the scheduler does not tell how long tasks wait for a CPU.
+    TASK_RUN_DELAY: task_run_delay = 0;
+    /// Offset of `sched_info::last_queued` in `task_struct`.
+    TASK_LAST_QUEUED: task_last_queued = 0;
+    /// Offset of `sched_entity::cfs_rq` in `task_struct`.
+    TASK_QUEUE: task_queue = 0;
+    /// Offset of `cfs_rq::rq`.
+    QUEUE_CPUS: queue_cpus = 0;
+    /// Offset of `rq::clock`.
+    QUEUE_CLOCK: queue_clock = 0;
     /// Microseconds that a sleep lasts at least to become a sample; 0 for no such samples.
     SLEEP_MIN_US: sleep_min_us = 0;
     /// Bytes of the registers that user space wants.

@@ -30,7 +30,22 @@ pub(crate) struct Layout {
     pub(crate) tgid: u32,
     pub(crate) state: u32,
     pub(crate) cpu_time: u32,
+    /// `None` where the scheduler does not tell.
+    pub(crate) delay: Option<Delay>,
     pub(crate) switch: SwitchShape,
+}
+
+/// Where the scheduler has how long a task waits for a CPU: kernels with `CONFIG_SCHED_INFO` and
+/// `CONFIG_FAIR_GROUP_SCHED`, as those of distributions. From 5.14 on that is kept up to date unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Delay {
+    /// `sched_info::run_delay` and `sched_info::last_queued`, in `task_struct`.
+    pub(crate) run_delay: u32,
+    pub(crate) last_queued: u32,
+    /// `sched_entity::cfs_rq` in `task_struct`, from there `cfs_rq::rq`, and there `rq::clock`.
+    pub(crate) queue: u32,
+    pub(crate) cpus: u32,
+    pub(crate) clock: u32,
 }
 
 impl Layout {
@@ -49,15 +64,26 @@ impl Layout {
             btf.member(task, name, 0)
                 .ok_or_else(|| format!("task_struct has no member {name}"))
         };
+        let within = |owner: &str, name: &str| btf.member(btf.named(STRUCT, owner)?, name, 0);
+        let entity = member("se")?;
+        let delay = || {
+            let info = member("sched_info").ok()?;
+            Some(Delay {
+                run_delay: info + within("sched_info", "run_delay")?,
+                last_queued: info + within("sched_info", "last_queued")?,
+                queue: entity + within("sched_entity", "cfs_rq")?,
+                cpus: within("cfs_rq", "rq")?,
+                clock: within("rq", "clock")?,
+            })
+        };
         Ok(Self {
             pid: member("pid")?,
             tgid: member("tgid")?,
             state: member("__state").or_else(|_| member("state"))?,
-            cpu_time: member("se")?
-                + btf
-                    .named(STRUCT, "sched_entity")
-                    .and_then(|entity| btf.member(entity, "sum_exec_runtime", 0))
+            cpu_time: entity
+                + within("sched_entity", "sum_exec_runtime")
                     .ok_or("sched_entity has no member sum_exec_runtime")?,
+            delay: delay(),
             switch: btf
                 .switch_shape()
                 .ok_or("sched_switch has arguments that are not known")?,

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::vec;
 use std::vec::Vec;
 
 use aya::maps::{MapData, RingBuf};
@@ -43,6 +44,7 @@ pub struct Options {
     page_faults: bool,
     btf: PathBuf,
     early_switch: bool,
+    watch_wakings: bool,
 }
 
 impl Default for Options {
@@ -55,6 +57,7 @@ impl Default for Options {
             page_faults: true,
             btf: PathBuf::from("/sys/kernel/btf/vmlinux"),
             early_switch: false,
+            watch_wakings: false,
         }
     }
 }
@@ -119,6 +122,15 @@ impl Options {
         self.early_switch = true;
         self
     }
+
+    /// Has the program for wakings attached, as where the scheduler does not tell how long threads wait for a CPU.
+    /// For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_wakings(mut self) -> Self {
+        self.watch_wakings = true;
+        self
+    }
 }
 
 /// The programs, loaded and attached, for this process.
@@ -163,14 +175,26 @@ impl Session {
     /// [`LoadError`] where that is nothing, with the tier that is left without programs, and every refusal.
     pub fn load(options: &Options) -> Result<Self, LoadError> {
         let mut refusals = Vec::new();
-        let layout = match Layout::read(&options.btf) {
+        let mut layout = match Layout::read(&options.btf) {
             Ok(layout) => Some(layout),
             Err(error) => {
                 refusals.extend(error.refusals);
                 None
             }
         };
+        if let Some(layout) = &mut layout
+            && options.watch_wakings
+        {
+            layout.delay = None;
+        }
         let mut attempt = Self::attempt(options, layout);
+        if let (Err(_), Some(known)) = (&attempt, &mut layout)
+            && known.delay.take().is_some()
+        {
+            // The way to the scheduler's account leads through more than its BTF may let us see; the same figures can
+            // be had without.
+            attempt = Self::attempt(options, layout);
+        }
         if let (Err(refusal), Some(_)) = (&attempt, layout) {
             // Perhaps it is the accounting that this kernel refuses.
             refusals.push(refusal.clone());
@@ -257,7 +281,11 @@ impl Session {
             SwitchShape::WithState if !options.early_switch => "sched_switch",
             _ => "sched_switch_early",
         };
-        for (name, tracepoint) in [(switch, "sched_switch"), ("sched_wakeup", "sched_wakeup")] {
+        let mut hooks = vec![(switch, "sched_switch")];
+        if layout.delay.is_none() {
+            hooks.push(("sched_wakeup", "sched_wakeup"));
+        }
+        for (name, tracepoint) in hooks {
             let program: &mut BtfTracePoint = program(programs, name)?;
             program
                 .load(tracepoint, &btf)
@@ -398,6 +426,10 @@ impl Registrar {
 fn create(options: &Options, layout: Option<Layout>) -> Result<Ebpf, Refusal> {
     let [pid, tgid, state, cpu_time] =
         layout.map_or([0; 4], |l| [l.pid, l.tgid, l.state, l.cpu_time]);
+    let [run_delay, last_queued, queue, cpus, clock] =
+        layout.and_then(|layout| layout.delay).map_or([0; 5], |d| {
+            [d.run_delay, d.last_queued, d.queue, d.cpus, d.clock]
+        });
     let [size, ip, sp] = REGISTERS;
     let (sleep_min_us, sleepers) = match options.sleeps {
         // The first slot is no thread's.
@@ -411,6 +443,11 @@ fn create(options: &Options, layout: Option<Layout>) -> Result<Ebpf, Refusal> {
         .override_global("TASK_TGID", &tgid, true)
         .override_global("TASK_STATE", &state, true)
         .override_global("TASK_CPU_TIME", &cpu_time, true)
+        .override_global("TASK_RUN_DELAY", &run_delay, true)
+        .override_global("TASK_LAST_QUEUED", &last_queued, true)
+        .override_global("TASK_QUEUE", &queue, true)
+        .override_global("QUEUE_CPUS", &cpus, true)
+        .override_global("QUEUE_CLOCK", &clock, true)
         .override_global("SLEEP_MIN_US", &sleep_min_us, true)
         .override_global("REGISTERS_SIZE", &size, true)
         .override_global("REGISTER_IP", &ip, true)

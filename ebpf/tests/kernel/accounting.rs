@@ -81,6 +81,12 @@ fn ten_thousand_intervals_add_up_with_the_program_for_old_kernels() {
     intervals_add_up(&Options::new().with_early_switch());
 }
 
+#[test]
+fn ten_thousand_intervals_add_up_with_the_program_for_wakings() {
+    let _alone = alone();
+    intervals_add_up(&Options::new().with_wakings());
+}
+
 /// Off by less than 1 % or 1 ms, the larger of both.
 fn assert_close(what: &str, ours: u64, truth: u64) {
     let allowed = (truth / 100).max(1_000_000);
@@ -122,8 +128,8 @@ impl Truth {
             middle.1 - start.1 + middle.2 - start.2,
         ];
         self.left_out += wall.cast_signed() - accounted.cast_signed();
-        // Of a waking that is told there are always some nanoseconds in the queue.
-        if end.0.run_queue_ns == middle.0.run_queue_ns {
+        // Of a waking that is told there are always some nanoseconds in the queue, or none by the kernel's account either.
+        if end.0.run_queue_ns == middle.0.run_queue_ns && end.2 > middle.2 {
             self.untold += end.2 - middle.2;
             self.untold_wakings += 1;
         }
@@ -133,8 +139,17 @@ impl Truth {
 
 #[test]
 fn each_share_is_what_the_kernel_accounts_elsewhere() {
+    each_share_is_what_the_kernel_accounts(&Options::new());
+}
+
+#[test]
+fn each_share_is_what_the_kernel_accounts_by_the_program_for_wakings_too() {
+    each_share_is_what_the_kernel_accounts(&Options::new().with_wakings());
+}
+
+fn each_share_is_what_the_kernel_accounts(options: &Options) {
     let _alone = alone();
-    let session = load(&Options::new());
+    let session = load(options);
     // More of them than CPUs, so that they wait for one.
     std::thread::scope(|scope| {
         for _ in 0..4 {

@@ -7,12 +7,14 @@
     reason = "tests, which ask the kernel for what it accounts elsewhere"
 )]
 
+mod hooks;
 mod objects;
 mod process;
 mod time;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use hooks::{Does, hook};
 pub use objects::{Objects, assert_gone, heard, objects_of, own_objects, told};
 pub use process::{Kill, again, drop_capabilities, fork, is, keep_capabilities, passes, wait};
 pub use time::{burn, clock, cpu_clock, spin};
