@@ -1,4 +1,6 @@
 //! What options of the extension cost: the same binary with and without one, two processes by turns. No limits.
+//!
+//! And what two threads would pay there and back if the extension did next to nothing at each switch.
 #![expect(unsafe_code, reason = "a bpffs is mounted, and a map pinned there")]
 
 use std::ffi::CString;
@@ -8,6 +10,7 @@ use std::time::Duration;
 
 use otel_enhance::trace::{TraceContextExt as _, Tracer as _};
 use otel_enhance::{Context, EnhancedPipeline, TelemetryGuard};
+use otel_enhance_kernel_tests::{Does, hook};
 
 use crate::cases::{Case, Compare, Discard, ping_pong_of, repeat, spans_of, sync};
 use crate::switches::deep_ping_pong_under;
@@ -23,7 +26,20 @@ const fn option(name: &'static str, run: fn() -> f64, base: fn() -> f64) -> Case
     }
 }
 
+const fn hooked(name: &'static str, run: fn() -> f64) -> Case {
+    Case {
+        compare: Compare::Ratio,
+        ..option(name, run, || ping_pong_of(plain()))
+    }
+}
+
 pub(crate) static CASES: &[Case] = &[
+    // A program that does nothing where ours is.
+    hooked("floor_ping_pong", || ping_pong_hooked(Does::Nothing)),
+    // One that reads the clock, as whoever accounts for time has to.
+    hooked("floor_ping_pong_clock", || {
+        ping_pong_hooked(Does::ReadsTheClock)
+    }),
     // Two threads on one CPU that block within a span for some microseconds each, by the time of one of them.
     option(
         "off_cpu_a_sleep",
@@ -68,6 +84,22 @@ pub(crate) static CASES: &[Case] = &[
 fn deep_ping_pong_of(guard: TelemetryGuard) -> f64 {
     let tracer = guard.tracer("ping");
     deep_ping_pong_under(|| Context::new().with_span(tracer.start("pong")))
+}
+
+fn ping_pong_hooked(does: Does) -> f64 {
+    let _attached = hook("sched_switch", does).expect("takes root");
+    ping_pong_of(plain())
+}
+
+/// Without the extension.
+fn plain() -> TelemetryGuard {
+    otel_enhance::new_enhanced_pipeline()
+        .with_service_name("bench")
+        .with_error_handler(|_| {})
+        .with_exporter(Discard)
+        .with_performance()
+        .install_batch()
+        .expect("it installs")
 }
 
 fn install(set: impl FnOnce(EnhancedPipeline) -> EnhancedPipeline) -> TelemetryGuard {
