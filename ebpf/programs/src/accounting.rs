@@ -57,8 +57,7 @@ pub fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A task's slot, with its number. Numbers of threads are unique, so whose the task is matters only where it is not
-/// found at first.
+/// A task's slot, with its number, if it is a thread of ours.
 #[inline(always)]
 fn slot_of_task(task: Task) -> Option<(u32, *mut Slot)> {
     slot_of_any(task.pid(), || task.tgid() == watched())
@@ -73,7 +72,7 @@ fn switch(prev: Task, next: Task, sleeps: impl FnOnce(Task) -> bool) {
         unsafe {
             now = bpf_ktime_get_ns();
             leave(kernel_line(slot), prev, sleeps, now);
-            if sleeps {
+            if sleeps && settings::sleep_min_us() != 0 {
                 off_cpu::begins(slot, number, prev.pid(), now);
             }
         }
@@ -85,7 +84,9 @@ fn switch(prev: Task, next: Task, sleeps: impl FnOnce(Task) -> bool) {
                 now = bpf_ktime_get_ns();
             }
             come(kernel_line(slot), next, now);
-            off_cpu::ends(slot, number, next.pid());
+            if settings::sleep_min_us() != 0 {
+                off_cpu::ends(slot, number, next.pid());
+            }
         }
     }
 }

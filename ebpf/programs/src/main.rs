@@ -1,7 +1,8 @@
 //! The programs that run in the kernel.
 //!
 //! Nothing here is attached to anything outside the watched process for longer than it takes to see that it is
-//! not ours: the first thing that each program does is to compare the process's number.
+//! not ours: the first thing that each program does is to look whether a thread with such a number was ever registered,
+//! or to compare the process's.
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]

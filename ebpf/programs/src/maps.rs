@@ -20,13 +20,13 @@ pub(crate) static SLOTS: Array<Slot, SLOTS_DEFAULT, { BPF_F_MMAPABLE as usize }>
 static THREADS: HashMap<u32, u32, SLOTS_DEFAULT> = HashMap::new();
 
 /// Entries of [`NEAR`], a power of two.
-const NEAR_LENGTH: usize = 8192;
+const NEAR_LENGTH: usize = 4096;
 
-/// By the lower bits of a thread's number, the slot of the last thread with those that was registered; 0 if there
-/// never was one, and never 0 again. Whether it is this thread's slot is in the slot. Numbers are given out one after
-/// the other, so the threads of a process are mostly all here, and found without a call into the kernel.
+/// By the lower bits of a thread's number, the last thread with those that was registered: its number in the upper half, its
+/// slot's in the lower. 0 if there never was one, and never 0 again. Numbers are given out one after the other, so the
+/// threads of a process are mostly all here, and found without a call into the kernel.
 #[unsafe(no_mangle)]
-static mut NEAR: [u32; NEAR_LENGTH] = [0; NEAR_LENGTH];
+static mut NEAR: [u64; NEAR_LENGTH] = [0; NEAR_LENGTH];
 
 /// The number of the process that is watched; what its slot says too, where the programs find it without a look-up.
 #[unsafe(no_mangle)]
@@ -72,11 +72,11 @@ pub(crate) fn watch(tgid: u32) {
 
 /// Where in [`NEAR`] a thread is.
 #[inline(always)]
-fn near(tid: u32) -> *mut u32 {
+fn near(tid: u32) -> *mut u64 {
     // SAFETY: within the array.
     unsafe {
         (&raw mut NEAR)
-            .cast::<u32>()
+            .cast::<u64>()
             .add(tid as usize & (NEAR_LENGTH - 1))
     }
 }
@@ -106,24 +106,19 @@ pub(crate) fn slot_of(tid: u32) -> Option<(u32, *mut Slot)> {
     slot_of_any(tid, || true)
 }
 
-/// The slot of any thread, with its number; whether it is one of ours is asked where that is not known at once.
+/// The slot of any thread, with its number; whether it is one of ours is asked where it may be.
 #[inline(always)]
 pub(crate) fn slot_of_any(tid: u32, ours: impl FnOnce() -> bool) -> Option<(u32, *mut Slot)> {
-    // SAFETY: within the array; words are written whole.
-    let number = unsafe { near(tid).read_volatile() };
-    if number == 0 {
+    // SAFETY: within the array; entries are written whole.
+    let entry = unsafe { near(tid).read_volatile() };
+    if entry == 0 || !ours() {
         return None;
     }
-    if let Some(slot) = slot(number)
-        // SAFETY: a slot that was found is valid.
-        && unsafe { (*slot).kernel.tid } == tid
-    {
-        return Some((number, slot));
-    }
-    if !ours() {
-        return None;
-    }
-    let number = far(tid);
+    let number = if (entry >> 32) as u32 == tid {
+        entry as u32
+    } else {
+        far(tid)
+    };
     if number == 0 {
         return None;
     }
@@ -149,7 +144,7 @@ pub(crate) fn remember(tid: u32, number: u32) -> bool {
     let done = THREADS.insert(&tid, &number, 0).is_ok();
     if done {
         // SAFETY: as above.
-        unsafe { near(tid).write_volatile(number) };
+        unsafe { near(tid).write_volatile(u64::from(tid) << 32 | u64::from(number)) };
     }
     done
 }
@@ -157,6 +152,13 @@ pub(crate) fn remember(tid: u32, number: u32) -> bool {
 /// Forgets a thread.
 #[inline(always)]
 pub(crate) fn forget(tid: u32) {
+    // SAFETY: as above. If another takes the place meanwhile, that one is found by the table.
+    unsafe {
+        let entry = near(tid);
+        if (entry.read_volatile() >> 32) as u32 == tid {
+            entry.write_volatile(u64::from(u32::MAX) << 32);
+        }
+    }
     // It may never have been known.
     let _ = THREADS.remove(&tid);
 }

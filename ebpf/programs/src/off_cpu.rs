@@ -18,11 +18,8 @@ use crate::settings;
 /// # Safety
 ///
 /// The slot must be valid, and its thread the current one.
-#[inline(always)]
+#[inline(never)]
 pub(crate) unsafe fn begins(slot: *const Slot, number: u32, tid: u32, now: u64) {
-    if settings::sleep_min_us() == 0 {
-        return;
-    }
     let Some(process) = process() else {
         return;
     };
@@ -60,11 +57,8 @@ pub(crate) unsafe fn begins(slot: *const Slot, number: u32, tid: u32, now: u64) 
 /// # Safety
 ///
 /// As for [`begins`]; the slot's times must be up to date.
-#[inline(always)]
+#[inline(never)]
 pub(crate) unsafe fn ends(slot: *const Slot, number: u32, tid: u32) {
-    if settings::sleep_min_us() == 0 {
-        return;
-    }
     let (Some(process), Some(record)) = (process(), sleep(number)) else {
         return;
     };
