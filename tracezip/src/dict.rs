@@ -47,8 +47,10 @@ pub(crate) struct Leaf {
     pub(crate) template: Arc<Template>,
     pub(crate) compiled: Compiled,
     pub(crate) head: LeafHead,
-    /// All other slots that each span has its own values in.
-    pub(crate) rest: Box<[(u16, Slot)]>,
+    /// The slots that each span has its own values in: which of the template's they are.
+    pub(crate) own: Box<[u16]>,
+    /// Those without a rule of their own: which of the own, and of the template's, they are.
+    pub(crate) rest: Box<[(u16, u16, Slot)]>,
 }
 
 /// What is to be known of a leaf again and again.
@@ -57,7 +59,9 @@ pub(crate) struct LeafHead {
     pub(crate) template_id: u16,
     /// Slots of the template.
     pub(crate) slots: u16,
-    /// The first slot of each kind that a span usually has one of.
+    /// Slots that each span has its own values in.
+    pub(crate) own: u16,
+    /// Which of these is the first of each kind that a span usually has one of.
     pub(crate) trace_id: Option<u16>,
     pub(crate) span_id: Option<u16>,
     pub(crate) parent_id: Option<u16>,
@@ -298,13 +302,19 @@ impl Dict {
         if at != bytes.len() {
             return Err(corrupt);
         }
+        let slots = (0_u16..)
+            .zip(&plans)
+            .filter(|(_, plan)| **plan == Plan::Local);
+        let own: Box<[u16]> = slots.map(|(slot, _)| slot).collect();
+        let kind = |slot: u16| template.slots[usize::from(slot)];
         let first = |wanted: Slot| {
-            let at = template.slots.iter().position(|&slot| slot == wanted);
+            let at = own.iter().position(|&slot| kind(slot) == wanted);
             at.map(|at| at as u16)
         };
         let head = LeafHead {
             template_id,
             slots: template.slots.len() as u16,
+            own: own.len() as u16,
             trace_id: first(Slot::TraceId),
             span_id: first(Slot::SpanId),
             parent_id: first(Slot::ParentId),
@@ -321,10 +331,10 @@ impl Dict {
             head.start,
             head.end,
         ];
-        let slots = (0_u16..).zip(&plans).zip(&template.slots);
-        let rest = slots
-            .filter(|((slot, plan), _)| **plan == Plan::Local && !special.contains(&Some(*slot)))
-            .map(|((slot, _), kind)| (slot, *kind))
+        let others = (0_u16..).zip(&own);
+        let rest = others
+            .filter(|(at, _)| !special.contains(&Some(*at)))
+            .map(|(at, &slot)| (at, slot, kind(slot)))
             .collect();
         let compiled = Compiled::new(&template, &plans, bytes);
         Ok(Leaf {
@@ -332,6 +342,7 @@ impl Dict {
             template,
             compiled,
             head,
+            own,
             rest,
         })
     }

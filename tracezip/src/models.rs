@@ -4,6 +4,8 @@
 //! is a few copies of memory. Places are allocated as they are needed, in the order of their use, until the
 //! budget is spent; from then on what is new shares the first place of its kind.
 
+use core::hint::select_unpredictable;
+
 use crate::coder::{Coder, Model, equal_lanes};
 use crate::dict::KINDS;
 use crate::error::Result;
@@ -87,9 +89,7 @@ pub(crate) fn slot_for_new(model: &Model, len: &mut u8, capacity: usize, first: 
         *len += 1;
         return used;
     }
-    (0..capacity)
-        .min_by_key(|slot| model.frequency(first + slot))
-        .unwrap_or(0)
+    model.least(first, capacity) - first
 }
 
 /// How a span stands to those before it, which decides what its times are guessed from.
@@ -235,7 +235,7 @@ impl Identifiers {
 }
 
 /// What is allocated, and what it is charged as: part of the format, whatever a machine makes of it.
-trait Charged {
+trait Charged: Copy {
     const CHARGE: usize;
 }
 
@@ -264,13 +264,23 @@ charged! {
 }
 
 /// Gives `place` an element of `array` if it has none and there is room.
-fn ensure<T: Charged>(array: &mut Vec<T>, left: &mut usize, place: &mut Place, new: T) -> usize {
-    if *place == 0 && *left >= T::CHARGE {
-        *left -= T::CHARGE;
-        *place = array.len() as Place;
-        array.push(new);
+#[inline]
+fn ensure<T: Charged>(array: &mut Vec<T>, left: &mut usize, place: Place, new: &T) -> Place {
+    if place == 0 {
+        return add(array, left, new);
     }
-    *place as usize
+    place
+}
+
+#[cold]
+#[inline(never)]
+fn add<T: Charged>(array: &mut Vec<T>, left: &mut usize, new: &T) -> Place {
+    if *left < T::CHARGE {
+        return 0;
+    }
+    *left -= T::CHARGE;
+    array.push(*new);
+    (array.len() - 1) as Place
 }
 
 /// The index of the model that a place in the models names, which gets one if it has none.
@@ -308,53 +318,51 @@ impl Models {
         BUDGET - self.left
     }
 
-    pub(crate) fn symbol_place(&mut self, mut place: Place) -> Place {
-        ensure(&mut self.symbols, &mut self.left, &mut place, Model::NEW);
-        place
+    #[inline]
+    pub(crate) fn symbol_place(&mut self, place: Place) -> Place {
+        ensure(&mut self.symbols, &mut self.left, place, &Model::NEW)
     }
 
-    pub(crate) fn number_place(&mut self, mut place: Place) -> Place {
-        ensure(&mut self.numbers, &mut self.left, &mut place, Number::NEW);
-        place
+    #[inline]
+    pub(crate) fn number_place(&mut self, place: Place) -> Place {
+        ensure(&mut self.numbers, &mut self.left, place, &Number::NEW)
     }
 
-    pub(crate) fn recent_place(&mut self, mut place: Place) -> Place {
-        ensure(&mut self.recents, &mut self.left, &mut place, Recent::NEW);
-        place
+    #[inline]
+    pub(crate) fn recent_place(&mut self, place: Place) -> Place {
+        ensure(&mut self.recents, &mut self.left, place, &Recent::NEW)
     }
 
-    pub(crate) fn integers_place(&mut self, mut place: Place) -> Place {
-        ensure(
-            &mut self.integers,
-            &mut self.left,
-            &mut place,
-            Integers::NEW,
-        );
-        place
+    #[inline]
+    pub(crate) fn integers_place(&mut self, place: Place) -> Place {
+        ensure(&mut self.integers, &mut self.left, place, &Integers::NEW)
     }
 
-    pub(crate) fn identifiers_place(&mut self, mut place: Place) -> Place {
-        ensure(
-            &mut self.identifiers,
-            &mut self.left,
-            &mut place,
-            Identifiers::NEW,
-        );
-        place
+    #[inline]
+    pub(crate) fn identifiers_place(&mut self, place: Place) -> Place {
+        let new = &Identifiers::NEW;
+        ensure(&mut self.identifiers, &mut self.left, place, new)
     }
 
     /// The index of a leaf's models.
+    #[inline]
     pub(crate) fn leaf(&mut self, id: u16) -> usize {
         let id = usize::from(id);
         if id >= self.leaves.len() {
-            let missing = id + 1 - self.leaves.len();
-            let size = missing * LeafModels::CHARGE;
-            if self.left < size {
-                return 0;
-            }
-            self.left -= size;
-            self.leaves.resize(id + 1, LeafModels::default());
+            return self.add_leaves(id);
         }
+        id
+    }
+
+    #[cold]
+    fn add_leaves(&mut self, id: usize) -> usize {
+        let missing = id + 1 - self.leaves.len();
+        let size = missing * LeafModels::CHARGE;
+        if self.left < size {
+            return 0;
+        }
+        self.left -= size;
+        self.leaves.resize(id + 1, LeafModels::default());
         id
     }
 
@@ -385,15 +393,11 @@ impl Models {
     pub(crate) fn number<C: Coder>(&mut self, c: &mut C, at: Place, value: u64) -> Result<u64> {
         let token = if C::ENCODES { token(value) } else { 0 };
         let number = &mut self.numbers[at as usize];
-        let high = c.symbol(&mut number.high, token >> 4)?;
-        let mut low_place = Place::from(number.low[high]);
-        let low_at = ensure(
-            &mut self.symbols,
-            &mut self.left,
-            &mut low_place,
-            Model::NEW,
-        );
-        number.low[high] = low_place as u16;
+        let high = c.symbol(&mut number.high, token >> 4)? & 15;
+        let mut low_at = usize::from(number.low[high]);
+        if low_at == 0 {
+            low_at = self.new_low(at, high);
+        }
         let low = c.symbol(&mut self.symbols[low_at], token & 15)?;
         let token = (high << 4) | low;
         if token < 16 {
@@ -412,21 +416,34 @@ impl Models {
         if magnitude == 0 {
             return Ok(0);
         }
-        let number = &mut self.numbers[at as usize];
-        let mut sign_place = Place::from(number.sign);
-        let sign_at = ensure(
-            &mut self.symbols,
-            &mut self.left,
-            &mut sign_place,
-            Model::NEW,
-        );
-        number.sign = sign_place as u16;
+        let mut sign_at = usize::from(self.numbers[at as usize].sign);
+        if sign_at == 0 {
+            sign_at = self.new_sign(at);
+        }
         let negative = c.symbol(&mut self.symbols[sign_at], usize::from(difference < 0))?;
         Ok(if negative == 1 {
             magnitude.wrapping_neg()
         } else {
             magnitude
         })
+    }
+}
+
+impl Models {
+    /// The place of a number's model of lower halves, which it does not have yet.
+    #[cold]
+    fn new_low(&mut self, at: Place, high: usize) -> usize {
+        let place = self.symbol_place(0);
+        self.numbers[at as usize].low[high] = place as u16;
+        place as usize
+    }
+
+    /// The place of its model of signs, likewise.
+    #[cold]
+    fn new_sign(&mut self, at: Place) -> usize {
+        let place = self.symbol_place(0);
+        self.numbers[at as usize].sign = place as u16;
+        place as usize
     }
 }
 
@@ -454,12 +471,12 @@ pub(crate) fn follow(running: &mut u16, cost: u16) {
 
 /// The first of the least costs.
 #[inline]
-pub(crate) fn cheapest(costs: &[u16]) -> usize {
-    let mut best = 0;
-    for (at, cost) in costs.iter().enumerate() {
-        if *cost < costs[best] {
-            best = at;
-        }
+pub(crate) fn cheapest<const N: usize>(costs: &[u16; N]) -> usize {
+    let (mut best, mut least) = (0, costs[0]);
+    for (at, &cost) in costs.iter().enumerate().skip(1) {
+        let is_less = cost < least;
+        best = select_unpredictable(is_less, at, best);
+        least = select_unpredictable(is_less, cost, least);
     }
     best
 }

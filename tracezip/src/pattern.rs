@@ -162,23 +162,16 @@ pub(crate) fn matches(parts: &[Part], text: &[u8], parameters: &mut Vec<Paramete
 
 /// The parameter that a string begins with, and its length.
 fn parameter(kind: Kind, text: &[u8]) -> Option<(Parameter, usize)> {
-    let digits = |most: usize| {
-        let digits = text.iter().take(most + 1);
-        digits.take_while(|digit| digit.is_ascii_digit()).count()
-    };
-    let number = |digits: &[u8]| {
-        let digits = digits.iter();
-        digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
-    };
     match kind {
         Kind::Number => {
-            let len = digits(18);
+            let (number, len) = digits(text, 19);
             let is_canonical = len > 0 && len < 19 && (text[0] != b'0' || len == 1);
-            is_canonical.then(|| (Parameter::Number(number(&text[..len])), len))
+            is_canonical.then_some((Parameter::Number(number), len))
         }
         Kind::Padded(width) => {
-            let len = usize::from(width);
-            (digits(len) == len).then(|| (Parameter::Number(number(&text[..len])), len))
+            let width = usize::from(width);
+            let (number, len) = digits(text, width + 1);
+            (len == width).then_some((Parameter::Number(number), len))
         }
         Kind::Uuid => Some((Parameter::Bytes(uuid(text, 0)?), 36)),
         Kind::Hex(digits) => {
@@ -187,6 +180,21 @@ fn parameter(kind: Kind, text: &[u8]) -> Option<(Parameter, usize)> {
         }
         Kind::Text => None,
     }
+}
+
+/// The number that a string begins with, of at most so many digits (19 fit), and how many it has.
+#[inline]
+fn digits(text: &[u8], most: usize) -> (u64, usize) {
+    let (mut number, mut len) = (0, 0);
+    for byte in text.iter().take(most) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        number = number * 10 + u64::from(digit);
+        len += 1;
+    }
+    (number, len)
 }
 
 /// The number that eight lower-case hexadecimal digits are.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroize;
 
-use crate::coder::{Coder, Column};
+use crate::coder::{Coder, Column, equal_lanes};
 use crate::dict::{Dict, Kind, LONGEST};
 use crate::error::{DecodeError, Result};
 use crate::ids::IdPermutation;
@@ -35,8 +35,13 @@ pub(crate) trait Book {
 
     fn new_trace(&mut self, _id: u128, _index: usize) {}
 
-    /// Encoders: the text that a string is an instance of, and the parameters.
-    fn choose_text(&mut self, column: usize, text: &[u8], parameters: &mut Vec<Parameter>) -> u16;
+    /// Encoders: the text that a string of a template's slot is an instance of, and the parameters.
+    fn choose_text(
+        &mut self,
+        slot: (u16, usize),
+        text: &[u8],
+        parameters: &mut Vec<Parameter>,
+    ) -> u16;
 }
 
 /// Spans under one scope of one resource.
@@ -48,11 +53,73 @@ pub(crate) struct Group {
     pub(crate) left: usize,
 }
 
+/// How many groups are looked at for the one that a span is expected in.
+const FIRST_GROUPS: usize = 64;
+
+/// The groups of a message.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    list: Vec<Group>,
+    /// The shells of the first ones, and a bit for each that has spans left.
+    shells: [[u16; 16]; FIRST_GROUPS / 16],
+    open: u64,
+}
+
+impl Groups {
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+        self.open = 0;
+    }
+
+    pub(crate) fn push(&mut self, group: Group) {
+        let at = self.list.len();
+        if at < FIRST_GROUPS {
+            self.shells[at / 16][at % 16] = group.shell;
+            self.open |= u64::from(group.left > 0) << at;
+        }
+        self.list.push(group);
+    }
+
+    /// Spans that a group still has.
+    pub(crate) fn left(&self, group: usize) -> usize {
+        self.list.get(group).map_or(0, |group| group.left)
+    }
+
+    /// Whether there is no choice.
+    #[inline]
+    pub(crate) fn is_one(&self) -> bool {
+        self.list.len() == 1
+    }
+
+    /// The first of the first with spans left that begins with a shell.
+    #[inline]
+    pub(crate) fn expected(&self, shell: u16) -> Option<usize> {
+        let count = self.list.len().min(FIRST_GROUPS).div_ceil(16);
+        let mut found = 0;
+        for (shells, at) in self.shells[..count].iter().zip(0..) {
+            found |= u64::from(equal_lanes(shells, shell)) << (16 * at);
+        }
+        found &= self.open;
+        (found != 0).then_some(found.trailing_zeros() as usize)
+    }
+
+    /// Takes a span from a group; its shell, if there was one.
+    #[inline]
+    pub(crate) fn take(&mut self, at: usize) -> Option<u16> {
+        let group = self.list.get_mut(at)?;
+        group.left = group.left.checked_sub(1)?;
+        if group.left == 0 && at < FIRST_GROUPS {
+            self.open &= !(1 << at);
+        }
+        Some(group.shell)
+    }
+}
+
 /// What is kept from message to message only to save allocations.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     pub(crate) traces: Traces,
-    pub(crate) groups: Vec<Group>,
+    pub(crate) groups: Groups,
     /// The values of the span's slots: numbers; of bytes, where they begin << 32 | their length.
     pub(crate) values: Vec<u64>,
     /// Decoders: what the values point into.

@@ -54,7 +54,7 @@ impl Book for DecoderBook {
         Ok(())
     }
 
-    fn choose_text(&mut self, _: usize, _: &[u8], _: &mut Vec<Parameter>) -> u16 {
+    fn choose_text(&mut self, _: (u16, usize), _: &[u8], _: &mut Vec<Parameter>) -> u16 {
         ANYTHING_ID
     }
 }
@@ -229,7 +229,7 @@ impl Stream {
             }
             session.buffers.scratch.truncate(kept);
             let scope = &envelope.scopes[coded.group];
-            let index = scope.inner.end - session.buffers.groups[coded.group].left - 1;
+            let index = scope.inner.end - session.buffers.groups.left(coded.group) - 1;
             shop.places[index] = end..shop.spans.written();
         }
         let hash = reader.finish();

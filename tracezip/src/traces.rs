@@ -1,5 +1,7 @@
 //! The traces of a message, as far as its spans told: what ids, times and values can be guessed from.
 
+use core::hint::select_unpredictable;
+
 /// A span, known or only named by its children.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Relative {
@@ -73,11 +75,24 @@ impl Trace {
 
 /// Puts a value first.
 pub(crate) fn remember<T: Copy + PartialEq, const N: usize>(memory: &mut [T; N], value: T) {
-    let at = memory
-        .iter()
-        .position(|held| *held == value)
-        .unwrap_or(N - 1);
-    memory.copy_within(..at, 1);
+    let at = memory.iter().position(|held| *held == value);
+    put_first(memory, at.unwrap_or(N - 1), value);
+}
+
+/// Likewise, of numbers, where those are that equal it.
+#[inline]
+pub(crate) fn remember_at<const N: usize>(memory: &mut [u64; N], equal: u32, value: u64) {
+    let at = (equal | (1 << (N - 1))).trailing_zeros() as usize;
+    put_first(memory, at, value);
+}
+
+/// Puts a value first, instead of that at a place.
+#[inline]
+fn put_first<T: Copy, const N: usize>(memory: &mut [T; N], at: usize, value: T) {
+    let old = *memory;
+    for index in 1..N {
+        memory[index] = select_unpredictable(index <= at, old[index - 1], old[index]);
+    }
     memory[0] = value;
 }
 
@@ -117,6 +132,13 @@ impl Traces {
         self.order.push(self.used as u32);
         self.used += 1;
         self.used - 1
+    }
+
+    /// Whether the trace that came up last has this id.
+    #[inline]
+    pub(crate) fn is_latest(&self, id: u128) -> bool {
+        let latest = self.order.last().map(|&at| &self.list[at as usize]);
+        latest.is_some_and(|latest| latest.id == id)
     }
 
     /// How many other traces came up since the trace did.

@@ -20,6 +20,24 @@ pub(crate) fn equal(numbers: &[u16; 16], wanted: u16) -> u32 {
     scalar::equal(numbers, wanted)
 }
 
+/// A bit for each number that equals `wanted`.
+#[inline]
+pub(crate) fn equal_wide<const N: usize>(numbers: &[u64; N], wanted: u64) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    return sse2::equal_wide(numbers, wanted);
+    #[cfg(not(target_arch = "x86_64"))]
+    scalar::equal_wide(numbers, wanted)
+}
+
+/// The first of the symbols with the least frequency, of those that have a bit in `among`, which has some.
+#[inline]
+pub(super) fn least(model: &Model, among: u16) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    return sse2::least(model, among);
+    #[cfg(not(target_arch = "x86_64"))]
+    scalar::least(model, among)
+}
+
 /// Moves each frequency to its target by a part of the distance; the first becomes `seen`.
 #[inline]
 pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8, seen: u16) {
@@ -34,9 +52,12 @@ pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8, seen: u16) 
 #[expect(unsafe_code, reason = "aligned loads and stores of vectors")]
 mod sse2 {
     use core::arch::x86_64::{
-        __m128i, _mm_add_epi16, _mm_cmpeq_epi16, _mm_cmpgt_epi16, _mm_cvtsi32_si128,
-        _mm_insert_epi16, _mm_load_si128, _mm_loadu_si128, _mm_movemask_epi8, _mm_packs_epi16,
-        _mm_set1_epi16, _mm_sra_epi16, _mm_store_si128, _mm_sub_epi16,
+        __m128i, _mm_add_epi16, _mm_and_si128, _mm_andnot_si128, _mm_castsi128_pd, _mm_cmpeq_epi16,
+        _mm_cmpeq_epi32, _mm_cmpgt_epi16, _mm_cvtsi32_si128, _mm_insert_epi16, _mm_load_si128,
+        _mm_loadu_si128, _mm_min_epi16, _mm_movemask_epi8, _mm_movemask_pd, _mm_or_si128,
+        _mm_packs_epi16, _mm_set1_epi16, _mm_set1_epi64x, _mm_setr_epi16, _mm_shuffle_epi32,
+        _mm_shufflelo_epi16, _mm_slli_si128, _mm_sra_epi16, _mm_srli_si128, _mm_store_si128,
+        _mm_sub_epi16,
     };
 
     use crate::coder::Model;
@@ -63,6 +84,65 @@ mod sse2 {
         let low = _mm_cmpeq_epi16(low, wanted);
         let high = _mm_cmpeq_epi16(high, wanted);
         _mm_movemask_epi8(_mm_packs_epi16(low, high)) as u32
+    }
+
+    #[inline]
+    pub(super) fn equal_wide<const N: usize>(numbers: &[u64; N], wanted: u64) -> u32 {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { equal_wide_sse2(numbers, wanted) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn equal_wide_sse2<const N: usize>(numbers: &[u64; N], wanted: u64) -> u32 {
+        let both = _mm_set1_epi64x(wanted as i64);
+        let (pairs, rest) = numbers.as_chunks::<2>();
+        let mut bits = 0;
+        for (pair, at) in pairs.iter().zip(0..) {
+            // SAFETY: two numbers are a vector; loads need no alignment.
+            let pair = unsafe { _mm_loadu_si128(pair.as_ptr().cast()) };
+            let halves = _mm_cmpeq_epi32(pair, both);
+            let swapped = _mm_shuffle_epi32::<0b1011_0001>(halves);
+            let equal = _mm_castsi128_pd(_mm_and_si128(halves, swapped));
+            bits |= (_mm_movemask_pd(equal) as u32) << (2 * at);
+        }
+        for number in rest {
+            bits |= u32::from(*number == wanted) << (N - 1);
+        }
+        bits
+    }
+
+    #[inline]
+    pub(super) fn least(model: &Model, among: u16) -> usize {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { least_sse2(model, among) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn least_sse2(model: &Model, among: u16) -> usize {
+        let (low, high) = load(model);
+        let low = _mm_insert_epi16::<0>(low, 0);
+        let next = _mm_or_si128(_mm_srli_si128::<2>(low), _mm_slli_si128::<14>(high));
+        let last = _mm_insert_epi16::<7>(_mm_srli_si128::<2>(high), 1 << 15);
+        // What is not among them is above any frequency.
+        let bits = _mm_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128);
+        let none = _mm_set1_epi16(i16::MAX);
+        let frequencies = |frequencies, among: u16| {
+            let is_among = _mm_cmpeq_epi16(_mm_and_si128(_mm_set1_epi16(among as i16), bits), bits);
+            _mm_or_si128(frequencies, _mm_andnot_si128(is_among, none))
+        };
+        let low = frequencies(_mm_sub_epi16(next, low), among & 0xff);
+        let high = frequencies(_mm_sub_epi16(last, high), among >> 8);
+        let least = _mm_min_epi16(low, high);
+        let least = _mm_min_epi16(least, _mm_shuffle_epi32::<0b0100_1110>(least));
+        let least = _mm_min_epi16(least, _mm_shuffle_epi32::<0b1011_0001>(least));
+        let least = _mm_min_epi16(least, _mm_shufflelo_epi16::<0b1011_0001>(least));
+        let least = _mm_shuffle_epi32::<0>(_mm_shufflelo_epi16::<0>(least));
+        let low = _mm_cmpeq_epi16(low, least);
+        let high = _mm_cmpeq_epi16(high, least);
+        let found = _mm_movemask_epi8(_mm_packs_epi16(low, high));
+        (found.trailing_zeros() & 15) as usize
     }
 
     #[inline]
@@ -125,6 +205,19 @@ mod scalar {
             .sum()
     }
 
+    pub(super) fn equal_wide<const N: usize>(numbers: &[u64; N], wanted: u64) -> u32 {
+        let bits = numbers.iter().enumerate();
+        bits.map(|(at, &number)| u32::from(number == wanted) << at)
+            .sum()
+    }
+
+    pub(super) fn least(model: &Model, among: u16) -> usize {
+        (0..16)
+            .filter(|symbol| among >> symbol & 1 == 1)
+            .min_by_key(|symbol| model.frequency(*symbol))
+            .unwrap_or(0)
+    }
+
     pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8, seen: u16) {
         for (bound, target) in model.0.iter_mut().zip(&targets.0) {
             let now = *bound as i16;
@@ -157,8 +250,18 @@ mod tests {
                 prop_assert_eq!(model.0, twin.0);
                 let wanted = model.0[symbol];
                 prop_assert_eq!(equal(&model.0, wanted), scalar::equal(&model.0, wanted));
+                let among = target as u16 | 1;
+                prop_assert_eq!(least(&model, among), scalar::least(&model, among));
                 model.learn(symbol);
             }
+        }
+
+        #[test]
+        fn wide_lanes_equal_where_numbers_do(numbers in any::<[u64; 9]>(), at in 0..9_usize) {
+            let wanted = numbers[at];
+            prop_assert_eq!(equal_wide(&numbers, wanted), scalar::equal_wide(&numbers, wanted));
+            let other = wanted ^ (1 << (7 * at));
+            prop_assert_eq!(equal_wide(&numbers, other), scalar::equal_wide(&numbers, other));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! How likely each of sixteen symbols is, learnt as they come.
 
+use core::hint::select_unpredictable;
+
 use super::{SCALE_BITS, lanes};
 
 pub(super) const SYMBOLS: usize = 16;
@@ -49,9 +51,10 @@ impl Model {
     /// The symbol's lower bound and frequency.
     #[inline]
     pub(super) fn range(&self, symbol: usize) -> (u32, u32) {
-        let low = if symbol == 0 { 0 } else { self.0[symbol & 15] };
+        // Often either, so that branches would be mispredicted.
+        let low = select_unpredictable(symbol == 0, 0, self.0[symbol & 15]);
         let next = self.0[(symbol + 1) & 15];
-        let high = if symbol >= SYMBOLS - 1 { SCALE } else { next };
+        let high = select_unpredictable(symbol >= SYMBOLS - 1, SCALE, next);
         (u32::from(low), u32::from(high - low))
     }
 
@@ -59,6 +62,13 @@ impl Model {
     #[inline]
     pub(crate) fn frequency(&self, symbol: usize) -> u32 {
         self.range(symbol).1
+    }
+
+    /// The first of `count` symbols from `first` on that has the least frequency.
+    #[inline]
+    pub(crate) fn least(&self, first: usize, count: usize) -> usize {
+        let among = ((1_u32 << count) - 1) << first;
+        lanes::least(self, among as u16)
     }
 
     /// What the symbol costs.

@@ -52,7 +52,7 @@ pub(super) struct EncoderBook {
     instances: u8,
     /// Traces of the message, by id.
     traces: HashTable<(u128, usize)>,
-    columns: hashbrown::HashMap<usize, Column, Seeded>,
+    columns: Columns,
     pattern: Vec<u8>,
     seed: u64,
 }
@@ -97,6 +97,41 @@ impl Column {
     }
 }
 
+/// What the strings of each slot of each template were.
+#[derive(Debug, Default)]
+struct Columns {
+    /// By the template's id, where its columns begin, plus one.
+    templates: Vec<u32>,
+    columns: Vec<Column>,
+}
+
+impl Columns {
+    fn clear(&mut self) {
+        self.templates.clear();
+        self.columns.clear();
+    }
+
+    /// The column of a slot of a template that has so many.
+    #[inline]
+    fn get(&mut self, template: u16, slots: usize, slot: usize) -> &mut Column {
+        let template = usize::from(template);
+        if self.templates.get(template).is_none_or(|first| *first == 0) {
+            self.add(template, slots.max(slot + 1));
+        }
+        &mut self.columns[self.templates[template] as usize - 1 + slot]
+    }
+
+    #[cold]
+    fn add(&mut self, template: usize, slots: usize) {
+        if self.templates.len() <= template {
+            self.templates.resize(template + 1, 0);
+        }
+        self.templates[template] = self.columns.len() as u32 + 1;
+        let columns = self.columns.len() + slots;
+        self.columns.resize(columns, Column::default());
+    }
+}
+
 fn fold(value: u64) -> u64 {
     let product = u128::from(value) * 0x9e37_79b9_7f4a_7c15_u128;
     (product >> 64) as u64 ^ product as u64
@@ -106,7 +141,6 @@ impl EncoderBook {
     pub(super) fn new(seed: u64) -> Self {
         let mut book = Self {
             seed,
-            columns: hashbrown::HashMap::with_hasher(Seeded(seed)),
             ..Self::default()
         };
         book.clear();
@@ -237,12 +271,14 @@ impl Book for EncoderBook {
 
     fn choose_text(
         &mut self,
-        column_id: usize,
+        (template, slot): (u16, usize),
         text: &[u8],
         parameters: &mut Vec<Parameter>,
     ) -> u16 {
         if text.len() <= LONGEST[Kind::Text as usize] / 2 {
-            let column = self.columns.entry(column_id).or_default();
+            let slots = self.dict.template(template);
+            let slots = slots.map_or(0, |template| template.slots.len());
+            let column = self.columns.get(template, slots, slot);
             for at in 0..LATEST {
                 let id = column.latest[at];
                 if id != ANYTHING_ID
@@ -268,7 +304,7 @@ impl Book for EncoderBook {
             if let Some(id) = found {
                 counts.put_first(LATEST - 1, id);
             }
-            self.columns.insert(column_id, counts);
+            *self.columns.get(template, slots, slot) = counts;
             if let Some(id) = found {
                 return id;
             }

@@ -12,6 +12,8 @@ use crate::shape::peek_name;
 const FOLLOWERS: usize = 3;
 /// Leaves that are tried because of the span's name.
 const NAMESAKES: usize = 12;
+/// Leaves that are remembered by the one before and the span's length.
+const LIKELIEST_BITS: u32 = 11;
 /// Names that are remembered.
 const MOST_NAMES: usize = 1024;
 
@@ -22,6 +24,8 @@ type Latest<const N: usize> = [u16; N];
 pub(super) struct Guesser {
     /// What came after each leaf.
     next: Vec<Latest<FOLLOWERS>>,
+    /// What came last, by the hash of the leaf before and the span's length.
+    likeliest: Vec<u16>,
     /// What the spans of a name were, by its hash.
     names: HashMap<u64, Latest<NAMESAKES>, Seeded>,
     seed: u64,
@@ -30,31 +34,42 @@ pub(super) struct Guesser {
 impl Guesser {
     pub(super) fn clear(&mut self, seed: u64) {
         self.next.clear();
+        self.likeliest.clear();
+        self.likeliest.resize(1 << LIKELIEST_BITS, 0);
         self.names.clear();
         self.seed = seed;
     }
 
-    /// The leaf that the span at `start..end` is of, if it is a likely one.
+    /// The leaf that the span at `start..end` is of, if it is a likely one; then its own values are in `values`, from
+    /// `first` on.
     pub(super) fn find(
         &mut self,
         book: &EncoderBook,
         before: u16,
         place: (&[u8], usize, usize),
         values: &mut Vec<u64>,
+        first: usize,
     ) -> Option<u16> {
+        let likeliest = likeliest(before, place);
+        let guess = self.likeliest[likeliest];
+        if is_of(book, guess, place, values, first).unwrap_or(false) {
+            return Some(guess);
+        }
         let followers = self.next.get(usize::from(before)).copied();
         let followers = followers.unwrap_or_default();
         for (at, &id) in followers.iter().enumerate() {
-            if is_of(book, id, place, values)? {
+            if id != guess && is_of(book, id, place, values, first)? {
                 put_first(&mut self.next[usize::from(before)], at, id);
+                self.likeliest[likeliest] = id;
                 return Some(id);
             }
         }
         let name = self.name(place);
         let namesakes = self.names.get_mut(&name)?;
         for (at, &id) in namesakes.iter().enumerate() {
-            if !followers.contains(&id) && is_of(book, id, place, values)? {
+            if !followers.contains(&id) && id != guess && is_of(book, id, place, values, first)? {
                 put_first(namesakes, at, id);
+                self.likeliest[likeliest] = id;
                 self.follow(before, id);
                 return Some(id);
             }
@@ -68,6 +83,7 @@ impl Guesser {
         if self.names.len() >= MOST_NAMES {
             self.names.clear();
         }
+        self.likeliest[likeliest(before, place)] = id;
         put_first(self.names.entry(name).or_default(), NAMESAKES - 1, id);
         self.follow(before, id);
     }
@@ -85,6 +101,12 @@ impl Guesser {
     }
 }
 
+/// Where a leaf is remembered by the one before it and its span's length.
+fn likeliest(before: u16, (_, start, end): (&[u8], usize, usize)) -> usize {
+    let key = (u32::from(before) << 16) ^ (end - start) as u32;
+    (key.wrapping_mul(0x9e37_79b1) >> (u32::BITS - LIKELIEST_BITS)) as usize
+}
+
 fn put_first<const N: usize>(latest: &mut Latest<N>, at: usize, id: u16) {
     latest.copy_within(..at, 1);
     latest[0] = id;
@@ -97,14 +119,18 @@ fn is_of(
     id: u16,
     (input, start, end): (&[u8], usize, usize),
     values: &mut Vec<u64>,
+    first: usize,
 ) -> Option<bool> {
     if id == 0 {
         return Some(false);
     }
     let leaf = book.dict().leaf(id).ok()?;
-    let slots = usize::from(leaf.head.slots);
-    // Those of the leaf are written by a match.
-    values.resize(slots, 0);
+    // A match writes all that the leaf has.
+    let last = first + usize::from(leaf.head.own);
+    if values.len() < last {
+        values.resize(last, 0);
+    }
+    let values = &mut values[first..last];
     Some(leaf.compiled.matches(input, start, end, values) && fits(&leaf.head, values))
 }
 

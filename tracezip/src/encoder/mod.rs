@@ -2,12 +2,12 @@
 
 mod book;
 mod guess;
+mod matches;
+mod order;
 mod plan;
 mod receivers;
 
-use core::cmp::Reverse;
-use std::collections::binary_heap::PeekMut;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -20,19 +20,18 @@ use crate::frame::{self, Head, StreamId, StreamName};
 use crate::ids::IdKey;
 use crate::limits::ENTRIES;
 use crate::models::{KEYS, Models};
-use crate::session::{Book, Buffers, NO_LEAF, Session};
-use crate::shape::{Parsed, peek_end};
+use crate::session::{Book, Buffers, Session};
+use crate::shape::Parsed;
 use crate::text::TextCompressor;
 pub(crate) use book::ANYTHING_ID;
 use book::EncoderBook;
 use guess::Guesser;
+use matches::Matches;
 use plan::Planner;
 use receivers::Receivers;
 
 /// Messages that may be without an answer; when more are, the oldest count as lost.
 const MOST_PENDING: usize = 256;
-/// Groups among which the spans are ordered by their ends.
-const MOST_ORDERED: usize = 64;
 /// The longest request: places within it are 32 bits.
 const LONGEST_REQUEST: usize = u32::MAX as usize / 2;
 
@@ -88,8 +87,7 @@ pub struct Encoder {
     entries: Vec<[u16; 2]>,
     parsed: Parsed,
     order: Vec<(u32, u32)>,
-    /// By group, the leaf of its latest span.
-    before: Vec<u16>,
+    matches: Matches,
     text: TextCompressor,
     seed: u64,
 }
@@ -133,7 +131,7 @@ impl Encoder {
             entries: Vec::new(),
             parsed: Parsed::default(),
             order: Vec::new(),
-            before: Vec::new(),
+            matches: Matches::default(),
             text: TextCompressor::default(),
             seed,
         }
@@ -348,6 +346,8 @@ impl Encoder {
             .copy_from(self.base.as_ref().map_or(&self.fresh, |base| &base.1));
         let mut fallback = self.entries(request);
         let keys = self.key_entries();
+        fallback |= self.find_leaves(request);
+        order::order(&self.envelope, &self.matches, &mut self.order);
         let mut session = Session::new(
             &mut self.book,
             &mut self.models,
@@ -357,32 +357,14 @@ impl Encoder {
         );
         session.keys(sink, &keys)?;
         session.envelope(sink, &mut self.envelope, &mut self.entries)?;
-        order(&self.envelope, request, &mut self.order);
-        self.before.clear();
-        self.before.resize(session.buffers.groups.len(), NO_LEAF);
         for &(group, span) in &self.order {
-            let (start, end) = self.envelope.spans[span as usize];
-            let (start, end) = (start as usize, end as usize);
-            let place = (request, start, end);
-            // The spans of a scope are more alike than those that end after each other.
-            let before = self.before[group as usize];
+            let found = self.matches.get(span);
             let values = &mut session.buffers.values;
-            let mut leaf = NO_LEAF;
-            if let Some(found) = self.guesser.find(session.book, before, place, values) {
-                leaf = found;
-                if let Ok(leaf) = session.book.dict().leaf(leaf) {
-                    self.planner.count(leaf.head.template_id);
-                }
-            } else if self.parsed.span(request, start, end)
-                && let Some(found) = self.planner.leaf(session.book, &self.parsed, request)
-            {
-                leaf = found;
-                core::mem::swap(&mut session.buffers.values, &mut self.parsed.values);
-                self.guesser.learn(before, leaf, place);
-            }
-            self.before[group as usize] = leaf;
-            fallback |= leaf == NO_LEAF;
-            session.span(sink, leaf, group as usize, &request[start..end])?;
+            values.clear();
+            values.extend_from_slice(self.matches.values(found));
+            let (start, end) = self.envelope.spans[span as usize];
+            let odd = &request[start as usize..end as usize];
+            session.span(sink, found.leaf, group as usize, odd)?;
         }
         let retained =
             !self.self_contained && self.pending.iter().all(|pending| pending.models.is_none());
@@ -456,46 +438,5 @@ impl Encoder {
             }
         }
         raw
-    }
-}
-
-/// The spans in the order in which they are coded: by their ends as far as that does not change the order in a
-/// group, since what ends together belongs together.
-fn order(envelope: &Envelope, request: &[u8], order: &mut Vec<(u32, u32)>) {
-    order.clear();
-    // What comes next of each group, the earliest on top; of those that end together, the first group's.
-    let mut groups = BinaryHeap::new();
-    let end_of = |span: usize| {
-        let (start, end) = envelope.spans[span];
-        peek_end(&request[start as usize..end as usize])
-    };
-    let scopes = envelope.items.iter().filter_map(|item| match item {
-        Item::Raw(_) => None,
-        Item::Resource(shell) => Some(&envelope.scopes[shell.inner.clone()]),
-    });
-    let scopes = scopes.flatten();
-    let count = scopes
-        .clone()
-        .filter(|scope| !scope.inner.is_empty())
-        .count();
-    if count == 1 || count > MOST_ORDERED {
-        for (group, scope) in scopes.enumerate() {
-            order.extend(scope.inner.clone().map(|span| (group as u32, span as u32)));
-        }
-        return;
-    }
-    for (group, scope) in scopes.enumerate() {
-        if let Some(first) = scope.inner.clone().next() {
-            groups.push(Reverse((end_of(first), group, first, scope.inner.end)));
-        }
-    }
-    while let Some(mut next) = groups.peek_mut() {
-        let Reverse((_, group, span, last)) = *next;
-        order.push((group as u32, span as u32));
-        if span + 1 < last {
-            *next = Reverse((end_of(span + 1), group, span + 1, last));
-        } else {
-            PeekMut::pop(next);
-        }
     }
 }

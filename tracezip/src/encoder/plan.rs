@@ -38,9 +38,11 @@ impl Planner {
         self.seed = seed;
     }
 
-    /// Counts a span of a template whose leaf was found otherwise.
-    pub(super) fn count(&mut self, template: u16) {
-        if let Some(known) = self.templates.get_mut(usize::from(template)) {
+    /// Counts a span whose leaf was found otherwise.
+    pub(super) fn count(&mut self, book: &EncoderBook, leaf: u16) {
+        if let Ok(leaf) = book.dict().leaf(leaf)
+            && let Some(known) = self.templates.get_mut(usize::from(leaf.head.template_id))
+        {
             known.spans += 1;
         }
     }

@@ -1,7 +1,7 @@
 //! Attribute values: integers, doubles, strings by their patterns.
 
 use super::{Book, Session};
-use crate::coder::{Coder, Column};
+use crate::coder::{Coder, Column, equal_wide};
 use crate::dict::Kind;
 use crate::error::{DecodeError, Result};
 use crate::models::{ParameterModels, cheapest, cost, follow, slot_for_new};
@@ -42,28 +42,22 @@ impl<B: Book> Session<'_, B> {
         column: usize,
         value: u64,
     ) -> Result<u64> {
-        let memory = self.buffers.traces.get(trace).integers;
+        let memory = &self.buffers.traces.get(trace).integers;
         let held = &mut self.models.integers[column];
         let mut symbol = NEW;
         if C::ENCODES {
-            let in_column = held.values[..usize::from(held.len)]
-                .iter()
-                .position(|&known| known == value)
-                .map(|at| FROM_COLUMN + at);
-            let in_trace = memory
-                .iter()
-                .position(|&known| known == value)
-                .map(|at| FROM_TRACE + at);
-            symbol = match (in_trace, in_column) {
-                (Some(one), Some(other)) => {
-                    if held.source.frequency(one) > held.source.frequency(other) {
-                        one
-                    } else {
-                        other
+            let in_trace = equal_wide(memory, value) << FROM_TRACE;
+            let in_column = equal_wide(&held.values, value) & ((1 << held.len) - 1);
+            let found = in_trace | (in_column << FROM_COLUMN);
+            if found != 0 {
+                symbol = found.trailing_zeros() as usize;
+                if in_trace != 0 && in_column != 0 {
+                    let other = FROM_COLUMN + in_column.trailing_zeros() as usize;
+                    if held.source.frequency(symbol) <= held.source.frequency(other) {
+                        symbol = other;
                     }
                 }
-                (one, other) => one.or(other).unwrap_or(NEW),
-            };
+            }
         }
         let symbol = c.symbol(&mut held.source, symbol)?;
         let guesses = [0, held.last, self.duration.wrapping_sub(self.integer)];
@@ -99,7 +93,9 @@ impl<B: Book> Session<'_, B> {
         };
         self.models.integers[column].last = value;
         if value >= 16 {
-            traces::remember(&mut self.buffers.traces.get(trace).integers, value);
+            let memory = &mut self.buffers.traces.get(trace).integers;
+            let equal = equal_wide(memory, value);
+            traces::remember_at(memory, equal, value);
         }
         Ok(value)
     }
@@ -199,10 +195,10 @@ impl<B: Book> Session<'_, B> {
         let (mut id, mut parameters) = (0, core::mem::take(&mut self.buffers.parameters));
         let input = self.input;
         if C::ENCODES {
-            let column = (usize::from(template) << 16) | slot;
+            let text = &input[from..from + len];
             id = self
                 .book
-                .choose_text(column, &input[from..from + len], &mut parameters);
+                .choose_text((template, slot), text, &mut parameters);
         }
         let place = self.models.recent_place(self.models.slots[models].recent);
         self.models.slots[models].recent = place;

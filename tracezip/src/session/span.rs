@@ -91,7 +91,7 @@ impl<B: Book> Session<'_, B> {
             // What is not charged by its own length has a length that the template knows.
             self.spend(leaf.min_len as usize)?;
             // Those of its own are written before they are read.
-            self.buffers.values.resize(usize::from(leaf.slots), 0);
+            self.buffers.values.resize(usize::from(leaf.own), 0);
             self.trace_id(trace, leaf.trace_id)?;
         }
         let models = self.models.leaf(leaf_id);
@@ -137,7 +137,9 @@ impl<B: Book> Session<'_, B> {
         {
             id = self.wide(self.buffers.values[usize::from(slot)]);
             symbol = trace::NEW;
-            if let Some(known) = self.book.find_trace(id) {
+            if self.buffers.traces.is_latest(id) {
+                symbol = 0;
+            } else if let Some(known) = self.book.find_trace(id) {
                 index = known;
                 rank = self.buffers.traces.rank(index).unwrap_or(FARTHEST);
                 symbol = if rank < trace::RANKS {
@@ -217,16 +219,12 @@ impl<B: Book> Session<'_, B> {
         const EXPECTED: usize = 0;
         const SAME: usize = 1;
         const OTHER: usize = 2;
-        let groups = &mut self.buffers.groups;
-        let mut chosen = if groups.len() == 1 {
+        let models = self.models.leaf(leaf_id);
+        let mut chosen = if self.buffers.groups.is_one() {
             0
         } else {
-            let at = self.models.leaf(leaf_id);
-            let shell = self.models.leaves[at].shell;
-            let expected = groups
-                .iter()
-                .take(FARTHEST)
-                .position(|group| group.shell == shell && group.left > 0);
+            let shell = self.models.leaves[models].shell;
+            let expected = self.buffers.groups.expected(shell);
             let symbol = if expected == Some(group) {
                 EXPECTED
             } else if self.group == group {
@@ -234,21 +232,16 @@ impl<B: Book> Session<'_, B> {
             } else {
                 OTHER
             };
-            let model = ensure_model!(self.models, leaves[at].group);
+            let model = ensure_model!(self.models, leaves[models].group);
             match c.symbol(&mut self.models.symbols[model], symbol)? {
                 EXPECTED => expected.unwrap_or(usize::MAX),
                 SAME => self.group,
                 _ => self.count(c, group)?,
             }
         };
-        match self.buffers.groups.get_mut(chosen) {
-            Some(group) if group.left > 0 => {
-                group.left -= 1;
-                let at = self.models.leaf(leaf_id);
-                self.models.leaves[at].shell = group.shell;
-            }
-            _ => return Err(DecodeError::Corrupt("a span in no group")),
-        }
+        let shell = self.buffers.groups.take(chosen);
+        let shell = shell.ok_or(DecodeError::Corrupt("a span in no group"))?;
+        self.models.leaves[models].shell = shell;
         core::mem::swap(&mut self.group, &mut chosen);
         Ok(self.group)
     }
@@ -383,14 +376,14 @@ impl<B: Book> Session<'_, B> {
         let mut event = self.start;
         // One at a time, since the entries change meanwhile.
         for at in 0.. {
-            let Some(&(slot, kind)) = self.book.dict().leaf(leaf_id)?.rest.get(at) else {
+            let Some(&(own, slot, kind)) = self.book.dict().leaf(leaf_id)?.rest.get(at) else {
                 break;
             };
-            let slot = usize::from(slot);
+            let (own, slot) = (usize::from(own), usize::from(slot));
             let models = first.map_or(0, |first| first + slot);
             c.at(Column::Slot(leaf.template_id, slot as u16));
-            let value = self.buffers.values[slot];
-            self.buffers.values[slot] = match kind {
+            let value = self.buffers.values[own];
+            self.buffers.values[own] = match kind {
                 Slot::Varint(_) | Slot::Fixed32 => self.integer(c, trace, models, value)?,
                 Slot::Fixed64 => self.double(c, trace, models, value)?,
                 Slot::Bytes(_) => self.string(c, trace, models, (leaf.template_id, slot), value)?,
@@ -404,9 +397,9 @@ impl<B: Book> Session<'_, B> {
                     let low = c.bits(id as u64, 64)?;
                     let high = c.bits((id >> 64) as u64, 64)?;
                     if !C::ENCODES {
-                        self.put_wide(slot, u128::from(low) | (u128::from(high) << 64));
+                        self.put_wide(own, u128::from(low) | (u128::from(high) << 64));
                     }
-                    self.buffers.values[slot]
+                    self.buffers.values[own]
                 }
             };
         }

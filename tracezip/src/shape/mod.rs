@@ -5,8 +5,11 @@
 //! and the widths of varints are part of the shape, so that spans of an unusual encoder are as good as others.
 
 mod compiled;
+mod literal;
 mod ops;
 mod parse;
+mod pieces;
+mod program;
 mod write;
 
 pub(crate) use compiled::Compiled;

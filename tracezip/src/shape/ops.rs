@@ -29,7 +29,7 @@ impl Slot {
         )
     }
 
-    fn min_len(self) -> usize {
+    pub(super) fn min_len(self) -> usize {
         match self {
             Self::Varint(_) | Self::Bytes(_) => 1,
             Self::Fixed32 => 4,

@@ -2,7 +2,7 @@
 //! written.
 
 use super::DEEPEST;
-use super::compiled::{Compiled, PADDING, SHALLOW, Step};
+use super::compiled::{ChainItem, Compiled, Run, SHALLOW, Step};
 use crate::error::{DecodeError, Result};
 use crate::wire::minimal_len;
 
@@ -112,33 +112,43 @@ impl Backwards {
         scratch: &[u8],
     ) -> Result<()> {
         let mut ends = [0; DEPTH];
-        let mut depth = 0;
-        for step in leaf.steps.iter().rev() {
+        let (mut depth, mut next) = (0, 0);
+        while let Some(step) = leaf.backwards.get(next) {
+            next += 1;
             match *step {
-                Step::Run {
-                    first,
-                    eights,
-                    others,
-                    end,
-                    len,
+                Step::Chain {
+                    run,
+                    slot,
+                    item,
+                    steps,
                 } => {
-                    let run = self.room(len as usize)?;
-                    for part in &leaf.parts[usize::from(first)..usize::from(eights)] {
-                        let to = &mut run[part.offset as usize..];
-                        put_literal(to, &leaf.bytes[part.at as usize..], part.len as usize);
+                    let run = &leaf.runs[usize::from(run)];
+                    let value = values[usize::from(slot)];
+                    let item_len = match item {
+                        ChainItem::Varint => minimal_len(value),
+                        // One that is longer is too long below.
+                        ChainItem::Bytes => 1 + (value as u32 as usize).min(0x80),
+                    };
+                    if item_len + usize::from(run.most) >= 0x80 {
+                        continue;
                     }
-                    for part in &leaf.parts[usize::from(eights)..usize::from(others)] {
-                        let at = part.offset as usize;
-                        run[at..at + 8].copy_from_slice(&values[part.at as usize].to_le_bytes());
-                    }
-                    for part in &leaf.parts[usize::from(others)..usize::from(end)] {
-                        let (value, at) = (values[part.at as usize], part.offset as usize);
-                        if part.len == 16 {
-                            run[at..at + 16].copy_from_slice(place(scratch, value));
-                        } else {
-                            run[at..at + 4].copy_from_slice(&(value as u32).to_le_bytes());
+                    next += usize::from(steps);
+                    let run_len = run.len as usize;
+                    let to = self.room(run_len + item_len)?;
+                    put_run(to, leaf, run, item_len, values, scratch);
+                    let to = &mut to[run_len..];
+                    match item {
+                        ChainItem::Varint => put_varint(to, value),
+                        ChainItem::Bytes => {
+                            to[0] = value as u8;
+                            to[1..].copy_from_slice(place(scratch, value));
                         }
                     }
+                }
+                Step::Run(run) => {
+                    let run = &leaf.runs[usize::from(run)];
+                    let to = self.room(run.len as usize)?;
+                    put_run(to, leaf, run, 0, values, scratch);
                 }
                 Step::Close => {
                     ends[depth] = self.written();
@@ -163,17 +173,47 @@ impl Backwards {
     }
 }
 
+/// Writes a run where `to` begins, before an item of this length.
 #[inline]
-fn put_literal(to: &mut [u8], from: &[u8], len: usize) {
-    if len <= PADDING
-        && let Some(to) = to.first_chunk_mut::<PADDING>()
-        && let Some(from) = from.first_chunk()
-    {
-        // More than is needed, and in one go: what is too much is written over by the parts to come.
-        *to = *from;
-    } else {
-        to[..len].copy_from_slice(&from[..len]);
+fn put_run(
+    to: &mut [u8],
+    leaf: &Compiled,
+    run: &Run,
+    item_len: usize,
+    values: &[u64],
+    scratch: &[u8],
+) {
+    let parts = &leaf.parts;
+    for literal in &leaf.literals[run.literals()] {
+        // Perhaps more than is needed: what is too much is written over by what is to come.
+        literal.put(to);
     }
+    for part in &parts[usize::from(run.eights)..usize::from(run.others)] {
+        let at = part.offset as usize;
+        to[at..at + 8].copy_from_slice(&values[usize::from(part.at)].to_le_bytes());
+    }
+    for part in &parts[usize::from(run.others)..usize::from(run.lengths)] {
+        let (value, at) = (values[usize::from(part.at)], part.offset as usize);
+        if part.len == 16 {
+            to[at..at + 16].copy_from_slice(place(scratch, value));
+        } else {
+            to[at..at + 4].copy_from_slice(&(value as u32).to_le_bytes());
+        }
+    }
+    for part in &parts[usize::from(run.lengths)..usize::from(run.end)] {
+        to[part.offset as usize] = item_len as u8 + part.at as u8;
+    }
+}
+
+/// Writes a varint that takes all of `to`.
+#[inline]
+fn put_varint(to: &mut [u8], mut value: u64) {
+    let last = to.len() - 1;
+    for byte in &mut to[..last] {
+        *byte = value as u8 | 0x80;
+        value >>= 7;
+    }
+    to[last] = value as u8;
 }
 
 fn place(scratch: &[u8], value: u64) -> &[u8] {

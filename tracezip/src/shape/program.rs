@@ -1,0 +1,238 @@
+//! From the pieces of a leaf to the steps that its spans are read and written by.
+
+use super::Slot;
+use super::compiled::{ChainItem, Part, Run, Step};
+use super::literal::{FIXED, HOLE, Literal, WIDTH};
+use super::pieces::Piece;
+
+/// Parts and literals after which there are no more chains: places of parts are 16 bits.
+const MOST_PARTS: usize = 16 * 1024;
+/// Messages that end together with an item at most.
+const MOST_LENGTHS: usize = 8;
+
+#[derive(Debug, Default)]
+pub(super) struct Program<'a> {
+    pub(super) forwards: Vec<Step>,
+    pub(super) backwards: Vec<Step>,
+    pub(super) runs: Vec<Run>,
+    pub(super) literals: Vec<Literal>,
+    pub(super) parts: Vec<Part>,
+    /// What literals are places in.
+    bytes: &'a [u8],
+    /// The run that is being made, and which of its bytes every span has.
+    run: Vec<u8>,
+    is_fixed: Vec<u8>,
+}
+
+pub(super) fn program<'a>(pieces: &[Piece], bytes: &'a [u8]) -> Program<'a> {
+    let mut program = Program {
+        bytes,
+        ..Program::default()
+    };
+    let mut at = 0;
+    while at < pieces.len() {
+        let first = program.forwards.len();
+        let end = match chain(&pieces[at..]) {
+            Some(len) if program.parts.len() + program.literals.len() < MOST_PARTS => {
+                let chain = &pieces[at..at + len];
+                let step = program.chain(chain);
+                program.forwards.push(step);
+                program.generic(chain);
+                let steps = program.forwards.len() - first - 1;
+                if let Step::Chain { steps: number, .. } = &mut program.forwards[first] {
+                    *number = steps as u8;
+                }
+                at + len
+            }
+            _ => {
+                let fixed = run_len(&pieces[at..]).max(1);
+                program.generic(&pieces[at..at + fixed]);
+                at + fixed
+            }
+        };
+        at = end;
+    }
+    program.backwards();
+    program
+}
+
+/// Pieces of fixed size that `pieces` begins with.
+fn run_len(pieces: &[Piece]) -> usize {
+    let other = |piece: &Piece| *piece == Piece::Close || piece.fixed_len().is_none();
+    pieces.iter().position(other).unwrap_or(pieces.len())
+}
+
+/// How many pieces make a chain: runs and openings, an item, and the end of all that was opened.
+fn chain(pieces: &[Piece]) -> Option<usize> {
+    let (mut at, mut open, mut extra) = (0, 0, 0);
+    loop {
+        match pieces.get(at)? {
+            Piece::Slot(Slot::Varint(0) | Slot::Bytes(0), _) => break,
+            Piece::Open(0) => {
+                open += 1;
+                extra += 1;
+            }
+            Piece::Close => return None,
+            piece => {
+                let len = piece.fixed_len()?;
+                if open > 0 {
+                    extra += len;
+                }
+            }
+        }
+        at += 1;
+    }
+    let closed = pieces[at + 1..].iter();
+    let closed = closed.take_while(|piece| **piece == Piece::Close).count();
+    let fits = open <= closed && open <= MOST_LENGTHS && extra < 0x70 && at < 0x40;
+    fits.then_some(at + 1 + open)
+}
+
+impl Program<'_> {
+    fn chain(&mut self, pieces: &[Piece]) -> Step {
+        let first = self.parts.len();
+        let mut opened = Vec::new();
+        let (mut slot, mut item) = (0, ChainItem::Varint);
+        let mut lengths = Vec::new();
+        for piece in pieces {
+            match *piece {
+                Piece::Open(_) => {
+                    opened.push(self.run.len());
+                    self.hole(1);
+                }
+                Piece::Close => {}
+                Piece::Slot(Slot::Varint(_), own) => slot = own,
+                Piece::Slot(Slot::Bytes(_), own) => (slot, item) = (own, ChainItem::Bytes),
+                _ => self.part(piece),
+            }
+        }
+        lengths.extend(opened.iter().map(|&offset| Part {
+            offset: offset as u32,
+            at: (self.run.len() - offset - 1) as u16,
+            len: 1,
+        }));
+        let run = self.end_run(first, &lengths);
+        Step::Chain {
+            run,
+            slot,
+            item,
+            steps: 0,
+        }
+    }
+
+    /// Steps one by one.
+    fn generic(&mut self, pieces: &[Piece]) {
+        let mut at = 0;
+        while at < pieces.len() {
+            let fixed = run_len(&pieces[at..]);
+            if fixed > 0 {
+                let first = self.parts.len();
+                for piece in &pieces[at..at + fixed] {
+                    self.part(piece);
+                }
+                let run = self.end_run(first, &[]);
+                self.forwards.push(Step::Run(run));
+                at += fixed;
+                continue;
+            }
+            self.forwards.push(match pieces[at] {
+                Piece::Open(width) => Step::Open(width),
+                Piece::Slot(Slot::Varint(width), own) => Step::Varint(width, own),
+                Piece::Slot(Slot::Bytes(width), own) => Step::Bytes(width, own),
+                _ => Step::Close,
+            });
+            at += 1;
+        }
+    }
+
+    /// A literal, or a slot of fixed size.
+    fn part(&mut self, piece: &Piece) {
+        match *piece {
+            Piece::Literal { at, len } => {
+                let bytes = &self.bytes[at as usize..(at + len) as usize];
+                self.run.extend_from_slice(bytes);
+                self.is_fixed.resize(self.run.len(), FIXED);
+            }
+            Piece::Slot(slot, own) => {
+                let len = slot.min_len();
+                self.parts.push(Part {
+                    offset: self.run.len() as u32,
+                    at: own,
+                    len: len as u8,
+                });
+                self.hole(len);
+            }
+            Piece::Open(_) | Piece::Close => {}
+        }
+    }
+
+    /// Bytes that are each span's own.
+    fn hole(&mut self, len: usize) {
+        self.run.resize(self.run.len() + len, 0);
+        self.is_fixed.resize(self.run.len(), HOLE);
+    }
+
+    /// Makes a run of its bytes, the parts from `first` on, and lengths.
+    fn end_run(&mut self, first: usize, lengths: &[Part]) -> u16 {
+        let literal = self.literals.len();
+        let len = self.run.len();
+        let mut at = 0;
+        while let Some(skipped) = self.is_fixed[at..].iter().position(|fixed| *fixed == FIXED) {
+            // The last ends where the run does, whatever it overlaps.
+            let start = (at + skipped).min(len.saturating_sub(WIDTH));
+            at = len.min(start + WIDTH);
+            self.literals.push(Literal::new(
+                &self.run[start..at],
+                &self.is_fixed[start..at],
+                start as u32,
+            ));
+        }
+        self.run.clear();
+        self.is_fixed.clear();
+        let parts = &mut self.parts[first..];
+        parts.sort_by_key(|part| part.len != 8);
+        let others = first + parts.partition_point(|part| part.len == 8);
+        let places = [
+            literal,
+            self.literals.len(),
+            first,
+            others,
+            self.parts.len(),
+            self.parts.len() + lengths.len(),
+        ];
+        self.parts.extend_from_slice(lengths);
+        let [literal, literals_end, eights, others, lengths_at, end] =
+            places.map(|place| place as u16);
+        self.runs.push(Run {
+            len: len as u32,
+            literals: [literal, literals_end],
+            eights,
+            others,
+            lengths: lengths_at,
+            end,
+            most: lengths.iter().map(|part| part.at as u8).max().unwrap_or(0),
+        });
+        (self.runs.len() - 1) as u16
+    }
+
+    /// The same steps from the last to the first; chains before what they stand for.
+    fn backwards(&mut self) {
+        let mut at = 0;
+        let mut groups = Vec::new();
+        while at < self.forwards.len() {
+            let len = match self.forwards[at] {
+                Step::Chain { steps, .. } => 1 + usize::from(steps),
+                _ => 1,
+            };
+            groups.push(at..at + len);
+            at += len;
+        }
+        for group in groups.into_iter().rev() {
+            let steps = &self.forwards[group];
+            let is_chain = matches!(steps[0], Step::Chain { .. });
+            let (chain, generic) = steps.split_at(usize::from(is_chain));
+            self.backwards.extend_from_slice(chain);
+            self.backwards.extend(generic.iter().rev());
+        }
+    }
+}
