@@ -63,7 +63,8 @@ pub struct KernelLine {
     pub on_cpu_ns: u64,
     /// Time asleep, waiting for something other than a CPU, in nanoseconds.
     pub blocked_ns: u64,
-    /// Time ready to run, waiting for a CPU, in nanoseconds.
+    /// Time ready to run, waiting for a CPU, in nanoseconds. Of the time since a sleep began, that is what the scheduler
+    /// accounts as such (`/proc/…/schedstat`); what it takes to get going on a CPU that was idle is none of it.
     pub run_queue_ns: u64,
     /// `CLOCK_MONOTONIC` when [`state`](Self::state) began; while the thread runs, when it got its CPU.
     pub since_ns: u64,

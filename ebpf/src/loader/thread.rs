@@ -59,7 +59,7 @@ pub struct Counters {
     pub on_cpu_ns: u64,
     /// Time asleep, in nanoseconds.
     pub blocked_ns: u64,
-    /// Time ready, without a CPU, in nanoseconds.
+    /// Time ready, without a CPU, in nanoseconds; after a sleep, as the scheduler accounts it.
     pub run_queue_ns: u64,
     /// When these were true: `CLOCK_MONOTONIC`, in nanoseconds.
     pub since_ns: u64,
