@@ -245,5 +245,9 @@ mod tests {
         assert_eq!(layout.tgid, layout.pid + 4);
         assert!(layout.state < layout.pid);
         assert!(layout.cpu_time.is_multiple_of(8) && layout.cpu_time != 0);
+        if let Some(delay) = layout.delay {
+            assert!(delay.run_delay < delay.last_queued);
+            assert!(delay.queue.abs_diff(layout.cpu_time) < 1_024);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use otel_enhance_ebpf::loader::Options;
+use otel_enhance_ebpf::loader::{Options, ThreadSlot};
 
 use crate::common::{
     again, alone, assert_gone, clock, fork, is, load, now, own_objects, spin, wait,
@@ -30,6 +30,46 @@ fn a_thousand_short_threads_each_begin_at_nothing() {
             }
         });
     }
+}
+
+/// The programs find a thread by the lower bits of its number, and only then by all of it.
+#[test]
+fn threads_whose_numbers_end_alike_have_each_its_own_figures() {
+    const LOWER: i32 = (1 << 12) - 1;
+    let _alone = alone();
+    let session = load(&Options::new());
+    // SAFETY: no condition.
+    let number = || unsafe { libc::gettid() };
+    let slot = session.register().unwrap();
+    let own = number();
+    let sleeps = |slot: &ThreadSlot| {
+        let before = now(slot);
+        std::thread::sleep(Duration::from_millis(5));
+        let spent = now(slot).since(before);
+        assert!(spent.blocked_ns >= 4_000_000, "{spent:?}");
+        assert!(spent.voluntary >= 1, "{spent:?}");
+    };
+    // Numbers are given out one after the other, to other processes too, which may get the one in question.
+    let met = (0..8 * LOWER).any(|_| {
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                if number() & LOWER != own & LOWER {
+                    return false;
+                }
+                let theirs = session.register().unwrap();
+                sleeps(&theirs);
+                true
+            });
+            let before = now(&slot);
+            let met = other.join().unwrap();
+            let spent = now(&slot).since(before);
+            assert!(!met || spent.blocked_ns >= 4_000_000, "{spent:?}");
+            met
+        })
+    });
+    assert!(met, "no other thread's number ends like {own}");
+    // And when the other is gone.
+    sleeps(&slot);
 }
 
 #[test]
