@@ -1,0 +1,141 @@
+//! A context is attached.
+#![expect(unsafe_code, reason = "a place that is lent is marked so")]
+
+use std::ptr;
+
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt as _;
+
+use super::super::lent;
+use super::super::parked::{Held, parked};
+use super::super::source::{Snap, Source};
+use super::frame::{DEPTH, Frame, Kind};
+use super::{STARTED, Thread, UNKNOWN, number_of};
+use crate::extensions::ebpf::figures::Sums;
+
+impl Thread {
+    #[inline(always)]
+    pub(super) fn enter(&mut self, to: &Context) {
+        let is_span = to.has_active_span();
+        let span = to.span();
+        let span = span.span_context();
+        let span_id = if is_span {
+            u64::from_le_bytes(span.span_id().to_bytes())
+        } else {
+            0
+        };
+        if self.depth == DEPTH || self.too_deep > 0 {
+            self.too_deep += 1;
+            return;
+        }
+        if let Some(top) = self.frames[..self.depth].last_mut()
+            && top.span_id == span_id
+        {
+            top.again = top.again.saturating_add(1);
+            return;
+        }
+        let trace = number_of(span.trace_id().to_bytes());
+        let trace_flags = span.trace_flags().to_u8();
+        let is_here = is_span && span.is_valid() && !span.is_remote();
+        if is_here {
+            self.tell(trace, span_id, trace_flags);
+        } else {
+            self.tell_none();
+        }
+        let (started, time) = STARTED.get();
+        let is_new = started == span_id && !self.marked_only;
+        if is_new {
+            // Once: the next time it is no longer new.
+            STARTED.set((0, 0));
+        }
+        let mut kind = match (is_here, span.is_sampled()) {
+            (true, true) => Kind::Tracked,
+            (true, false) => Kind::Through,
+            (false, _) => Kind::Outside,
+        };
+        let mut entry = 0;
+        let mut place = lent::lent();
+        if place.is_null() || self.marked_only {
+            place = ptr::null_mut();
+            if kind == Kind::Tracked && !is_new {
+                (kind, entry) = self.known(span_id, trace);
+            }
+        } else if kind == Kind::Tracked && !is_new && self.is_measured(span_id) {
+            kind = Kind::Again;
+        }
+        if kind == Kind::Tracked
+            && matches!(self.source, Source::Own)
+            && self.frames[..self.depth].iter().any(Frame::is_measured)
+        {
+            // Asking takes system calls: the outermost span has figures, as one.
+            kind = Kind::Through;
+            self.give_back(entry);
+            entry = 0;
+        }
+        let time = (is_new && time != UNKNOWN).then_some(time);
+        let at = self.depth;
+        let is_measured = match kind {
+            Kind::Through | Kind::Ended => false,
+            Kind::Outside => at > 0,
+            Kind::Tracked | Kind::Again => true,
+        };
+        if !is_measured {
+            self.frames[at].entered = Snap::ZERO;
+        } else if let Some(now) = self.quickly(time) {
+            let entered = &mut self.frames[at].entered;
+            entered.time = now;
+            entered.sums = self.known.sums;
+        } else if let Some(entered) = self.look(time) {
+            self.frames[at].entered = entered;
+        } else {
+            // The session has ended, or this is a forked child.
+            kind = Kind::Through;
+        }
+        if kind != Kind::Tracked {
+            place = ptr::null_mut();
+        } else if !place.is_null() {
+            // SAFETY: it is lent for this call, and until the future has it back, which clears it here.
+            unsafe { (*place).is_lent = true };
+        }
+        let frame = &mut self.frames[at];
+        frame.turn = self.turn;
+        frame.span_id = span_id;
+        frame.trace = trace;
+        frame.trace_flags = trace_flags;
+        frame.nested = Sums::ZERO;
+        frame.place = place;
+        frame.entry = entry;
+        frame.again = 0;
+        frame.kind = kind;
+        frame.is_alone = true;
+        self.depth += 1;
+    }
+
+    /// What is known of a span that did not start just now.
+    #[inline(always)]
+    pub(super) fn known(&mut self, span_id: u64, trace: u128) -> (Kind, u32) {
+        if self.is_measured(span_id) {
+            return (Kind::Again, 0);
+        }
+        match parked().and_then(|table| table.take(span_id, trace)) {
+            Some(held) => (Kind::Tracked, held.number()),
+            None if self.marked_only => (Kind::Through, 0),
+            None => (Kind::Tracked, 0),
+        }
+    }
+
+    /// Whether a span is active already.
+    #[inline(always)]
+    pub(super) fn is_measured(&self, span_id: u64) -> bool {
+        let below = &self.frames[..self.depth];
+        below
+            .iter()
+            .any(|frame| frame.span_id == span_id && frame.is_measured())
+    }
+
+    pub(super) fn give_back(&self, entry: u32) {
+        if let (Some(table), Some(held)) = (parked(), Held::of_number(entry)) {
+            table.put_back(held);
+        }
+    }
+}

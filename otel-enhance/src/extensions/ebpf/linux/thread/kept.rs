@@ -1,0 +1,61 @@
+//! What is kept of a span between its slices.
+#![expect(
+    unsafe_code,
+    reason = "a frame points to a place that a poll has lent it"
+)]
+
+use super::super::parked::{Held, Parked, parked};
+use super::frame::Frame;
+use crate::extensions::ebpf::figures::{Figures, Sums};
+
+/// Adds what waits in the table of this span, which is taken out.
+#[inline(never)]
+pub(super) fn add_waiting(figures: &mut Figures, span_id: u64, trace: u128) {
+    if let Some(held) = parked().and_then(|table| table.take(span_id, trace)) {
+        add_entry(figures, held.number());
+    }
+}
+
+/// Adds what waited in the table, which is taken out.
+#[inline(never)]
+pub(super) fn add_entry(figures: &mut Figures, entry: u32) {
+    let Some(table) = parked() else {
+        return;
+    };
+    let mut next = Held::of_number(entry);
+    while let Some(held) = next {
+        let (span_id, trace) = table.with(held, |entry| {
+            entry.give(figures);
+            entry.ids()
+        });
+        table.free(held);
+        // Where it was active on two threads at once, both have put something there.
+        next = table.take(span_id, trace);
+    }
+}
+
+/// Keeps what a slice adds to its span until that is active again, or ends.
+#[inline(always)]
+pub(super) fn keep(frame: &Frame, all: Sums, now: u64) {
+    if frame.place.is_null() {
+        return park(frame, all, now);
+    }
+    // SAFETY: the poll that lent it goes on, or this would be null.
+    let between = unsafe { &mut *frame.place };
+    between.is_lent = false;
+    between.add(all, frame.own_of(all));
+}
+
+/// The same in the table.
+#[inline(always)]
+pub(super) fn park(frame: &Frame, all: Sums, now: u64) {
+    let Some(table) = parked() else {
+        return;
+    };
+    let claim = |table: &Parked| table.claim(frame.span_id, frame.trace);
+    let Some(held) = Held::of_number(frame.entry).or_else(|| claim(table)) else {
+        return;
+    };
+    table.with(held, |entry| entry.add(all, frame.own_of(all), now));
+    table.put_back(held);
+}
