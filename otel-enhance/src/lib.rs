@@ -1,5 +1,5 @@
 //! otel-enhance: instrumentation on top of the official OpenTelemetry SDK.
-#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(docsrs, feature(doc_cfg), doc(auto_cfg(hide(otel_enhance_has_ebpf))))]
 
 // Core: what a library crate that only annotates gets. Depends on the official API alone.
 mod macros;
@@ -15,14 +15,7 @@ pub use span::{
 // The official API, so that users need no dependency of their own to write to the active span.
 pub use opentelemetry::{self, Context, Key, KeyValue, Value, baggage, global, propagation, trace};
 
-#[cfg(any(
-    feature = "performance",
-    all(
-        feature = "ebpf",
-        target_os = "linux",
-        any(target_arch = "x86_64", target_arch = "aarch64")
-    )
-))]
+#[cfg(any(feature = "performance", otel_enhance_has_ebpf))]
 mod clock;
 #[cfg(feature = "sdk")]
 pub mod config;

@@ -42,9 +42,7 @@ pub(crate) mod operations;
 ))]
 mod pool;
 #[cfg(all(
-    feature = "ebpf",
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64"),
+    otel_enhance_has_ebpf,
     any(feature = "otlp-http", feature = "otlp-grpc")
 ))]
 pub(crate) mod profiles;

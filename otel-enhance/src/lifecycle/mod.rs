@@ -35,14 +35,7 @@ pub(crate) fn arm(exit_handler: bool) -> io::Result<()> {
 }
 
 /// Hangs up the hook that tells a forked child from its parent.
-#[cfg(any(
-    feature = "tracezip",
-    all(
-        feature = "ebpf",
-        target_os = "linux",
-        any(target_arch = "x86_64", target_arch = "aarch64")
-    )
-))]
+#[cfg(any(feature = "tracezip", otel_enhance_has_ebpf))]
 pub(crate) fn arm_fork() -> io::Result<()> {
     fork::arm()
 }

@@ -125,11 +125,7 @@ impl EnhancedPipeline {
             #[cfg(feature = "tracezip")]
             #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
             tracezip: writing.frames.as_ref().map(export::frames::Frames::watch),
-            #[cfg(all(
-                feature = "ebpf",
-                target_os = "linux",
-                any(target_arch = "x86_64", target_arch = "aarch64")
-            ))]
+            #[cfg(otel_enhance_has_ebpf)]
             profiles: Mutex::new(None),
             registration: Mutex::new(None),
             ended: AtomicBool::new(false),
@@ -155,11 +151,7 @@ impl EnhancedPipeline {
             }
             lease
         });
-        #[cfg(all(
-            feature = "ebpf",
-            target_os = "linux",
-            any(target_arch = "x86_64", target_arch = "aarch64")
-        ))]
+        #[cfg(otel_enhance_has_ebpf)]
         if let (Some(asked), Some(lease)) = (&self.ebpf, &ebpf) {
             use super::profiles::ProfileExports;
             let handle = lease.handle();

@@ -53,11 +53,7 @@ pub(super) struct Installed {
     #[cfg(feature = "tracezip")]
     #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     pub(super) tracezip: Option<crate::extensions::tracezip::TracezipWatch>,
-    #[cfg(all(
-        feature = "ebpf",
-        target_os = "linux",
-        any(target_arch = "x86_64", target_arch = "aarch64")
-    ))]
+    #[cfg(otel_enhance_has_ebpf)]
     pub(super) profiles: Mutex<Option<super::profiles::ProfileExports>>,
     pub(super) registration: Mutex<Option<Registration>>,
     pub(super) ended: AtomicBool,
@@ -117,11 +113,7 @@ impl Installed {
         let deadline = Instant::now() + timeout;
         let result = self.end_spans(timeout);
         // What spans are called is known by now.
-        #[cfg(all(
-            feature = "ebpf",
-            target_os = "linux",
-            any(target_arch = "x86_64", target_arch = "aarch64")
-        ))]
+        #[cfg(otel_enhance_has_ebpf)]
         if let Some(profiles) = self
             .profiles
             .lock()

@@ -18,11 +18,7 @@ mod limits;
 mod otlp;
 mod performance;
 mod processor;
-#[cfg(all(
-    feature = "ebpf",
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#[cfg(otel_enhance_has_ebpf)]
 mod profiles;
 mod queue;
 mod red;

@@ -1,25 +1,13 @@
 //! What the span of a future did between polls, which the extension `ebpf` keeps in the future: without it, or
 //! where there is no eBPF, nothing.
 
-#[cfg(all(
-    feature = "ebpf",
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#[cfg(otel_enhance_has_ebpf)]
 pub(super) use crate::extensions::ebpf::{Between, Place};
 
-#[cfg(not(all(
-    feature = "ebpf",
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-)))]
+#[cfg(not(otel_enhance_has_ebpf))]
 pub(super) use nothing::{Between, Place};
 
-#[cfg(not(all(
-    feature = "ebpf",
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-)))]
+#[cfg(not(otel_enhance_has_ebpf))]
 mod nothing {
     use std::marker::PhantomData;
 

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#[cfg(otel_enhance_has_ebpf)]
 use super::profile::{Profile, ProfileAccount};
 use super::status::{EbpfStatus, Tier};
 use super::system::running::Running;
@@ -50,10 +47,7 @@ impl EbpfHandle {
     }
 }
 
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#[cfg(otel_enhance_has_ebpf)]
 impl EbpfHandle {
     /// Which code the spans of the process were in since the session was opened, up to now; it can be asked for as
     /// often as you like, while spans run and after the end. `None` without samples, and in a forked child.

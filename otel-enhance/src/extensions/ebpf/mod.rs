@@ -43,39 +43,24 @@
 mod handle;
 mod status;
 
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#[cfg(otel_enhance_has_ebpf)]
 mod profile;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#[cfg(otel_enhance_has_ebpf)]
 #[path = "linux/mod.rs"]
 mod system;
-#[cfg(not(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-)))]
+#[cfg(not(otel_enhance_has_ebpf))]
 #[path = "elsewhere.rs"]
 mod system;
 
 mod carried;
 #[cfg_attr(
-    not(all(
-        target_os = "linux",
-        any(target_arch = "x86_64", target_arch = "aarch64")
-    )),
+    not(otel_enhance_has_ebpf),
     expect(dead_code, reason = "nothing is counted")
 )]
 mod figures;
 mod lists;
 #[cfg_attr(
-    not(all(
-        target_os = "linux",
-        any(target_arch = "x86_64", target_arch = "aarch64")
-    )),
+    not(otel_enhance_has_ebpf),
     expect(dead_code, reason = "nobody reads them")
 )]
 mod names;
@@ -87,10 +72,7 @@ pub use crate::config::{EbpfSettings, EbpfSpans};
 pub(crate) use carried::unload;
 #[cfg(feature = "performance")]
 pub(crate) use carried::{fold, push_all};
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#[cfg(otel_enhance_has_ebpf)]
 pub(crate) use figures::Between;
 #[cfg(feature = "performance")]
 pub(crate) use figures::{ATTRIBUTES, Figures};
@@ -98,19 +80,13 @@ pub use handle::EbpfHandle;
 #[cfg(feature = "performance")]
 pub(crate) use names::note;
 pub use processor::{EbpfSpanExporter, EbpfSpanProcessor, EbpfTracerExtension};
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#[cfg(otel_enhance_has_ebpf)]
 pub use profile::{Frame, Profile, ProfileAccount, ProfileKind, ProfileSample};
 #[cfg(unix)]
 pub(crate) use running::SessionGuard;
 pub(crate) use running::{EbpfLease, open};
 pub use status::{EbpfStatus, Tier};
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#[cfg(otel_enhance_has_ebpf)]
 pub(crate) use system::lent::Place;
 pub(crate) use thread::mark;
 #[cfg(feature = "performance")]
