@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use crate::coder::Coder;
 use crate::dict::{Kind, LONGEST};
-use crate::error::{DecodeError, Result};
+use crate::error::{DecodeError, Outcome};
 use crate::session::{Book, Group, Session};
 use crate::wire::{self, minimal_len, put_wide_varint};
 
@@ -157,7 +157,7 @@ impl<B: Book> Session<'_, B> {
         c: &mut C,
         envelope: &mut Envelope,
         entries: &mut Vec<[u16; 2]>,
-    ) -> Result<()> {
+    ) -> Outcome<()> {
         let items = self.count(c, envelope.items.len())?;
         let mut next = 0;
         let mut total = 0;
@@ -166,7 +166,7 @@ impl<B: Book> Session<'_, B> {
                 Some(Item::Resource(shell)) => Some(shell.clone()),
                 _ => None,
             };
-            if self.flag(c, usize::from(resource.is_some()))? == 0 {
+            if self.flag(c, usize::from(resource.is_some())) == 0 {
                 let range = match envelope.items.get(index) {
                     Some(Item::Raw(range)) => range.clone(),
                     _ => 0..0,
@@ -175,7 +175,7 @@ impl<B: Book> Session<'_, B> {
                 let (start, len) = self.long_text(c, &input[range])?;
                 if len == 0 && !C::ENCODES {
                     // Each takes room, so that there are no more of them than bytes.
-                    return Err(DecodeError::Corrupt("nothing between resources"));
+                    return Err(DecodeError::Corrupt("nothing between resources").into());
                 }
                 if !C::ENCODES {
                     envelope.items.push(Item::Raw(start..start + len));
@@ -195,11 +195,11 @@ impl<B: Book> Session<'_, B> {
                     Shell::default()
                 };
                 self.shell(c, &mut scope, OF_SCOPE, &mut next, entries)?;
-                scope.inner_width = self.flag(c, usize::from(scope.inner_width))? as u8;
+                scope.inner_width = self.flag(c, usize::from(scope.inner_width)) as u8;
                 let spans = self.count(c, scope.inner.len())?;
                 if !C::ENCODES {
                     if spans > self.budget {
-                        return Err(DecodeError::Corrupt("more spans than bytes"));
+                        return Err(DecodeError::Corrupt("more spans than bytes").into());
                     }
                     scope.inner = total..total + spans;
                     envelope.scopes.push(scope);
@@ -223,8 +223,8 @@ impl<B: Book> Session<'_, B> {
         places: usize,
         next: &mut usize,
         entries: &mut Vec<[u16; 2]>,
-    ) -> Result<()> {
-        shell.width = self.flag(c, usize::from(shell.width))? as u8;
+    ) -> Outcome<()> {
+        shell.width = self.flag(c, usize::from(shell.width)) as u8;
         let mut ids = entries.get(*next).copied().unwrap_or_default();
         let mut len = 2;
         for (which, id) in ids.iter_mut().enumerate() {

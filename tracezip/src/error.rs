@@ -39,3 +39,23 @@ pub enum DecodeError {
 }
 
 pub(crate) type Result<T, E = DecodeError> = core::result::Result<T, E>;
+
+/// An error on its way out of what codes a message: of a size that results are passed in registers.
+#[derive(Debug)]
+pub(crate) struct Failure(Box<DecodeError>);
+
+impl From<DecodeError> for Failure {
+    #[cold]
+    fn from(error: DecodeError) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl From<Failure> for DecodeError {
+    fn from(failure: Failure) -> Self {
+        *failure.0
+    }
+}
+
+/// What coding a part of a message comes to.
+pub(crate) type Outcome<T> = Result<T, Failure>;

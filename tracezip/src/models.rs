@@ -8,7 +8,7 @@ use core::hint::select_unpredictable;
 
 use crate::coder::{Coder, Model, equal_lanes};
 use crate::dict::KINDS;
-use crate::error::Result;
+use crate::error::Outcome;
 
 /// Memory that a stream's models take at most.
 pub(crate) const BUDGET: usize = 160 * 1024;
@@ -390,27 +390,30 @@ impl Models {
 
     /// A number by its magnitude.
     #[inline]
-    pub(crate) fn number<C: Coder>(&mut self, c: &mut C, at: Place, value: u64) -> Result<u64> {
+    pub(crate) fn number<C: Coder>(&mut self, c: &mut C, at: Place, value: u64) -> Outcome<u64> {
         let token = if C::ENCODES { token(value) } else { 0 };
         let number = &mut self.numbers[at as usize];
-        let high = c.symbol(&mut number.high, token >> 4)? & 15;
+        let high = c.symbol(&mut number.high, token >> 4) & 15;
         let mut low_at = usize::from(number.low[high]);
         if low_at == 0 {
             low_at = self.new_low(at, high);
         }
-        let low = c.symbol(&mut self.symbols[low_at], token & 15)?;
+        let low = c.symbol(&mut self.symbols[low_at], token & 15);
         let token = (high << 4) | low;
         if token < 16 {
             return Ok(token as u64);
         }
         let rest = (token as u32 - 16) / 4 + 2;
-        let top = ((token as u64 & 3) | 4) << rest;
-        Ok(top | (c.bits(value, rest)? & (top_mask(rest))))
+        let bits = c.bits(value, rest)?;
+        if C::ENCODES {
+            return Ok(value);
+        }
+        Ok((((token as u64 & 3) | 4) << rest) | bits)
     }
 
     /// A difference of either sign.
     #[inline]
-    pub(crate) fn signed<C: Coder>(&mut self, c: &mut C, at: Place, value: u64) -> Result<u64> {
+    pub(crate) fn signed<C: Coder>(&mut self, c: &mut C, at: Place, value: u64) -> Outcome<u64> {
         let difference = value as i64;
         let magnitude = self.number(c, at, difference.unsigned_abs())?;
         if magnitude == 0 {
@@ -420,7 +423,7 @@ impl Models {
         if sign_at == 0 {
             sign_at = self.new_sign(at);
         }
-        let negative = c.symbol(&mut self.symbols[sign_at], usize::from(difference < 0))?;
+        let negative = c.symbol(&mut self.symbols[sign_at], usize::from(difference < 0));
         Ok(if negative == 1 {
             magnitude.wrapping_neg()
         } else {
@@ -445,10 +448,6 @@ impl Models {
         self.numbers[at as usize].sign = place as u16;
         place as usize
     }
-}
-
-fn top_mask(bits: u32) -> u64 {
-    (1 << bits) - 1
 }
 
 fn token(value: u64) -> usize {

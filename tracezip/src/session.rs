@@ -11,7 +11,7 @@ use zeroize::Zeroize;
 
 use crate::coder::{Coder, Column, equal_lanes};
 use crate::dict::{Dict, Kind, LONGEST};
-use crate::error::{DecodeError, Result};
+use crate::error::{DecodeError, Outcome, Result};
 use crate::ids::IdPermutation;
 use crate::models::{Models, NOT_RECENT, Place};
 use crate::pattern::Parameter;
@@ -176,7 +176,7 @@ impl<'a, B: Book> Session<'a, B> {
     }
 
     /// Takes `len` bytes from what may still be written.
-    pub(crate) fn spend(&mut self, len: usize) -> Result<()> {
+    pub(crate) fn spend(&mut self, len: usize) -> Outcome<()> {
         self.budget = self
             .budget
             .checked_sub(len)
@@ -185,22 +185,26 @@ impl<'a, B: Book> Session<'a, B> {
     }
 
     /// A count or a length.
-    pub(crate) fn count<C: Coder>(&mut self, c: &mut C, count: usize) -> Result<usize> {
+    pub(crate) fn count<C: Coder>(&mut self, c: &mut C, count: usize) -> Outcome<usize> {
         let place = self.models.number_place(self.models.common.counts);
         self.models.common.counts = place;
         let count = self.models.number(c, place, count as u64)?;
-        usize::try_from(count).map_err(|_| DecodeError::Corrupt("a count"))
+        Ok(usize::try_from(count).map_err(|_| DecodeError::Corrupt("a count"))?)
     }
 
     /// A few symbols without a place of their own.
-    pub(crate) fn flag<C: Coder>(&mut self, c: &mut C, flag: usize) -> Result<usize> {
+    pub(crate) fn flag<C: Coder>(&mut self, c: &mut C, flag: usize) -> usize {
         let place = self.models.symbol_place(self.models.common.flags);
         self.models.common.flags = place;
         c.symbol(&mut self.models.symbols[place as usize], flag)
     }
 
     /// Text whose length is coded before it; where it lies in the scratch.
-    pub(crate) fn long_text<C: Coder>(&mut self, c: &mut C, text: &[u8]) -> Result<(usize, usize)> {
+    pub(crate) fn long_text<C: Coder>(
+        &mut self,
+        c: &mut C,
+        text: &[u8],
+    ) -> Outcome<(usize, usize)> {
         let place = self.models.number_place(self.models.common.lens);
         self.models.common.lens = place;
         let len = self.models.number(c, place, text.len() as u64)? as usize;
@@ -219,14 +223,13 @@ impl<'a, B: Book> Session<'a, B> {
         place: Place,
         kind: Kind,
         id: u16,
-    ) -> Result<u16> {
+    ) -> Outcome<u16> {
         let recent = &mut self.models.recents[place as usize];
         let symbol = if C::ENCODES { recent.find(id) } else { 0 };
-        let symbol = c.symbol(&mut recent.model, symbol)?;
+        let symbol = c.symbol(&mut recent.model, symbol);
         if symbol != NOT_RECENT {
-            return recent
-                .get(symbol)
-                .ok_or(DecodeError::Corrupt("an entry that was not there"));
+            let known = recent.get(symbol);
+            return Ok(known.ok_or(DecodeError::Corrupt("an entry that was not there"))?);
         }
         let ids = self
             .models
@@ -243,13 +246,13 @@ impl<'a, B: Book> Session<'a, B> {
     }
 
     /// An entry's definition, if it needs one here.
-    fn definition<C: Coder>(&mut self, c: &mut C, kind: Kind, id: u16) -> Result<()> {
+    fn definition<C: Coder>(&mut self, c: &mut C, kind: Kind, id: u16) -> Outcome<()> {
         c.at(Column::Definition(kind as u8));
         let place = self.models.symbol_place(self.models.common.known);
         self.models.common.known = place;
         let known = C::ENCODES && self.book.is_known(kind, id);
         let model = &mut self.models.symbols[place as usize];
-        if c.symbol(model, usize::from(!known))? == 0 {
+        if c.symbol(model, usize::from(!known)) == 0 {
             return Ok(());
         }
         if kind == Kind::Leaf {
@@ -281,7 +284,8 @@ impl<'a, B: Book> Session<'a, B> {
                 what: "an entry's length",
                 declared: len as u64,
                 limit: LONGEST[kind as usize] as u64,
-            });
+            }
+            .into());
         }
         let start = self.buffers.scratch.len();
         c.text(bytes, len, &mut self.buffers.scratch)?;

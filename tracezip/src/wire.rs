@@ -27,6 +27,17 @@ pub(crate) fn varint(bytes: &[u8], at: usize) -> Option<Varint> {
             width: 0,
         });
     }
+    // Of two bytes are the lengths of most spans.
+    if let Some(&second) = bytes.get(at + 1)
+        && second < 0x80
+        && second != 0
+    {
+        return Some(Varint {
+            value: u64::from(first & 0x7f) | (u64::from(second) << 7),
+            end: at + 2,
+            width: 0,
+        });
+    }
     long_varint(bytes, at)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Coder, Model, Sink, Writer};
-use crate::error::Result;
+use crate::error::Outcome;
 
 /// What bytes are spent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +68,7 @@ impl Sink for Accountant<'_> {
 impl Coder for Accountant<'_> {
     const ENCODES: bool = true;
 
-    fn symbol(&mut self, model: &mut Model, symbol: usize) -> Result<usize> {
+    fn symbol(&mut self, model: &mut Model, symbol: usize) -> usize {
         let bits = model.bits(symbol);
         let spent = self.spent();
         spent.coded_bits += bits;
@@ -76,12 +76,12 @@ impl Coder for Accountant<'_> {
         self.writer.symbol(model, symbol)
     }
 
-    fn bits(&mut self, value: u64, count: u32) -> Result<u64> {
+    fn bits(&mut self, value: u64, count: u32) -> Outcome<u64> {
         self.spent().raw_bits += u64::from(count);
         self.writer.bits(value, count)
     }
 
-    fn text(&mut self, text: &[u8], len: usize, out: &mut Vec<u8>) -> Result<()> {
+    fn text(&mut self, text: &[u8], len: usize, out: &mut Vec<u8>) -> Outcome<()> {
         self.spent().text_bytes += text.len();
         self.writer.text(text, len, out)
     }

@@ -3,7 +3,7 @@
 use core::hint::select_unpredictable;
 
 use super::{Coder, LEAST, Model, SCALE_BITS, WORD_BITS};
-use crate::error::{DecodeError, Result};
+use crate::error::{DecodeError, Outcome};
 
 /// What a message consists of.
 #[derive(Debug, Clone, Copy)]
@@ -67,14 +67,14 @@ impl<'a> Reader<'a> {
         (is_at_end && is_hash).then_some(low | (self.other << WORD_BITS))
     }
 
-    fn few_bits(&mut self, count: u32) -> Result<u64> {
+    fn few_bits(&mut self, count: u32) -> Outcome<u64> {
         let from = self.bit / 8;
         let shift = (self.bit % 8) as u32;
         let word = match self.bits.get(from..from + 8) {
             Some(word) => word.try_into().map(u64::from_le_bytes).unwrap_or_default(),
             None => {
                 if self.bit + count as usize > self.bits.len() * 8 {
-                    return Err(DecodeError::Truncated);
+                    return Err(DecodeError::Truncated.into());
                 }
                 let mut word = [0; 8];
                 let rest = &self.bits[from..];
@@ -91,7 +91,7 @@ impl Coder for Reader<'_> {
     const ENCODES: bool = false;
 
     #[inline]
-    fn symbol(&mut self, model: &mut Model, _symbol: usize) -> Result<usize> {
+    fn symbol(&mut self, model: &mut Model, _symbol: usize) -> usize {
         let state = self.next;
         let target = state as u32 & ((1 << SCALE_BITS) - 1);
         let symbol = model.find(target);
@@ -103,11 +103,11 @@ impl Coder for Reader<'_> {
         self.next = self.other;
         self.other = select_unpredictable(is_short, longer, state);
         model.learn(symbol);
-        Ok(symbol)
+        symbol
     }
 
     #[inline]
-    fn bits(&mut self, _value: u64, count: u32) -> Result<u64> {
+    fn bits(&mut self, _value: u64, count: u32) -> Outcome<u64> {
         if count == 0 {
             return Ok(0);
         }
@@ -118,7 +118,7 @@ impl Coder for Reader<'_> {
         Ok(low | (self.few_bits(count - 32)? << 32))
     }
 
-    fn text(&mut self, _text: &[u8], len: usize, out: &mut Vec<u8>) -> Result<()> {
+    fn text(&mut self, _text: &[u8], len: usize, out: &mut Vec<u8>) -> Outcome<()> {
         let (text, rest) = self
             .text
             .split_at_checked(len)

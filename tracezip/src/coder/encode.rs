@@ -5,7 +5,7 @@ use core::hint::select_unpredictable;
 use zeroize::Zeroize;
 
 use super::{Coder, LEAST, Model, SCALE_BITS, Sink, WORD_BITS};
-use crate::error::Result;
+use crate::error::Outcome;
 
 /// Three streams: coded symbols, bits as they are, text.
 #[derive(Debug, Default)]
@@ -80,15 +80,15 @@ impl Coder for Writer {
     const ENCODES: bool = true;
 
     #[inline]
-    fn symbol(&mut self, model: &mut Model, symbol: usize) -> Result<usize> {
+    fn symbol(&mut self, model: &mut Model, symbol: usize) -> usize {
         let (start, size) = model.range(symbol);
         self.ranges.push((start << 16) | size);
         model.learn(symbol);
-        Ok(symbol)
+        symbol
     }
 
     #[inline]
-    fn bits(&mut self, value: u64, count: u32) -> Result<u64> {
+    fn bits(&mut self, value: u64, count: u32) -> Outcome<u64> {
         if count == 0 {
             return Ok(value);
         }
@@ -107,7 +107,7 @@ impl Coder for Writer {
         Ok(value)
     }
 
-    fn text(&mut self, text: &[u8], _len: usize, _out: &mut Vec<u8>) -> Result<()> {
+    fn text(&mut self, text: &[u8], _len: usize, _out: &mut Vec<u8>) -> Outcome<()> {
         self.text.extend_from_slice(text);
         Ok(())
     }

@@ -38,13 +38,13 @@ pub(super) fn least(model: &Model, among: u16) -> usize {
     scalar::least(model, among)
 }
 
-/// Moves each frequency to its target by a part of the distance; the first becomes `seen`.
+/// Moves each frequency to its target by a part of the distance.
 #[inline]
-pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8, seen: u16) {
+pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8) {
     #[cfg(target_arch = "x86_64")]
-    sse2::approach(model, targets, rate, seen);
+    sse2::approach(model, targets, rate);
     #[cfg(not(target_arch = "x86_64"))]
-    scalar::approach(model, targets, rate, seen);
+    scalar::approach(model, targets, rate);
 }
 
 /// Every x86-64 has these instructions.
@@ -146,9 +146,9 @@ mod sse2 {
     }
 
     #[inline]
-    pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8, seen: u16) {
+    pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8) {
         // SAFETY: every x86-64 has SSE2.
-        unsafe { approach_sse2(model, targets, rate, seen) }
+        unsafe { approach_sse2(model, targets, rate) }
     }
 
     #[inline]
@@ -172,14 +172,12 @@ mod sse2 {
 
     #[inline]
     #[target_feature(enable = "sse2")]
-    fn approach_sse2(model: &mut Model, targets: &Model, rate: u8, seen: u16) {
+    fn approach_sse2(model: &mut Model, targets: &Model, rate: u8) {
         let (low, high) = load(model);
         let (low_targets, high_targets) = load(targets);
         let rate = _mm_cvtsi32_si128(i32::from(rate));
         let low = _mm_add_epi16(low, _mm_sra_epi16(_mm_sub_epi16(low_targets, low), rate));
         let high = _mm_add_epi16(high, _mm_sra_epi16(_mm_sub_epi16(high_targets, high), rate));
-        // In the vector: a store of its own would have the next load wait for both.
-        let low = _mm_insert_epi16::<0>(low, i32::from(seen));
         let at = core::ptr::from_mut(model).cast::<__m128i>();
         // SAFETY: as above, and the model is ours alone.
         unsafe {
@@ -218,12 +216,11 @@ mod scalar {
             .unwrap_or(0)
     }
 
-    pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8, seen: u16) {
+    pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8) {
         for (bound, target) in model.0.iter_mut().zip(&targets.0) {
             let now = *bound as i16;
             *bound = (now + ((*target as i16 - now) >> rate)) as u16;
         }
-        model.0[0] = seen;
     }
 }
 
@@ -245,8 +242,8 @@ mod tests {
                 let mut twin = model;
                 let mut goal = model;
                 goal.learn(symbol);
-                scalar::approach(&mut twin, &goal, 3, 7);
-                approach(&mut model, &goal, 3, 7);
+                scalar::approach(&mut twin, &goal, 3);
+                approach(&mut model, &goal, 3);
                 prop_assert_eq!(model.0, twin.0);
                 let wanted = model.0[symbol];
                 prop_assert_eq!(equal(&model.0, wanted), scalar::equal(&model.0, wanted));

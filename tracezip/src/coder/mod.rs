@@ -16,20 +16,20 @@ pub(crate) use encode::Writer;
 pub(crate) use lanes::{equal as equal_lanes, equal_wide};
 pub(crate) use model::Model;
 
-use crate::error::Result;
+use crate::error::Outcome;
 
 pub(crate) trait Coder {
     /// Whether values are known before the call.
     const ENCODES: bool;
 
     /// A symbol below 16, by and into its model.
-    fn symbol(&mut self, model: &mut Model, symbol: usize) -> Result<usize>;
+    fn symbol(&mut self, model: &mut Model, symbol: usize) -> usize;
 
     /// The lowest `count` bits of a value, as they are.
-    fn bits(&mut self, value: u64, count: u32) -> Result<u64>;
+    fn bits(&mut self, value: u64, count: u32) -> Outcome<u64>;
 
     /// `len` bytes of text. An encoder takes them from `text`, a decoder appends them to `out`.
-    fn text(&mut self, text: &[u8], len: usize, out: &mut Vec<u8>) -> Result<()>;
+    fn text(&mut self, text: &[u8], len: usize, out: &mut Vec<u8>) -> Outcome<()>;
 
     /// What comes now belongs to this column, for who keeps an account.
     #[inline]

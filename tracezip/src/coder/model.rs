@@ -7,16 +7,37 @@ use super::{SCALE_BITS, lanes};
 pub(super) const SYMBOLS: usize = 16;
 const SCALE: u16 = 1 << SCALE_BITS;
 
-/// Cumulative frequencies of the symbols. That of the first is always zero: its place holds how many symbols
-/// the model has seen, for it learns fast at first.
+/// Cumulative frequencies of the symbols. That of the first is always zero: its place holds the model's age, for it
+/// learns fast at first. The age moves as the frequencies do, so that it takes nothing to keep it.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(32))]
 pub(crate) struct Model(pub(super) [u16; SYMBOLS]);
 
-/// By the number of symbols seen: what part of the distance to the new symbol a model moves, as a shift.
-const RATES: [u8; 32] = [
-    1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 6,
+/// For how many symbols a model moves by which part of the distance to the new symbol, as a shift.
+const STEPS: [u8; 31] = [
+    1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5,
 ];
+const LAST_STEP: u8 = 6;
+/// Where the age is drawn to.
+const OLD: u16 = SCALE - 1;
+/// Ages of which one step is the same.
+const AGES: u32 = 6;
+
+/// The steps by the ages that they lead through.
+static RATES: [u8; SCALE as usize >> AGES] = {
+    let mut rates = [LAST_STEP; SCALE as usize >> AGES];
+    let (mut age, mut seen) = (0, 0);
+    while seen < STEPS.len() {
+        let step = STEPS[seen];
+        let place = &mut rates[age as usize >> AGES];
+        assert!(*place == step || *place == LAST_STEP, "ages are told apart");
+        *place = step;
+        age += (OLD - age) >> step;
+        seen += 1;
+    }
+    assert!(rates[age as usize >> AGES] == LAST_STEP);
+    rates
+};
 
 /// Where each symbol draws the cumulative frequencies to; every symbol keeps a frequency of at least 1.
 static TARGETS: [Model; SYMBOLS] = {
@@ -25,7 +46,9 @@ static TARGETS: [Model; SYMBOLS] = {
     while symbol < SYMBOLS {
         let mut at = 0;
         while at < SYMBOLS {
-            targets[symbol].0[at] = if at <= symbol {
+            targets[symbol].0[at] = if at == 0 {
+                OLD
+            } else if at <= symbol {
                 at as u16
             } else {
                 SCALE - (SYMBOLS - at) as u16
@@ -86,8 +109,7 @@ impl Model {
 
     #[inline]
     pub(super) fn learn(&mut self, symbol: usize) {
-        let seen = self.0[0] & 31;
-        let rate = RATES[usize::from(seen)];
-        lanes::approach(self, &TARGETS[symbol & 15], rate, (seen + 1).min(31));
+        let rate = RATES[usize::from(self.0[0] >> AGES) % RATES.len()];
+        lanes::approach(self, &TARGETS[symbol & 15], rate);
     }
 }

@@ -66,14 +66,17 @@ impl Encoder {
                 let (start, end) = self.envelope.spans[span];
                 let place = (request, start as usize, end as usize);
                 let values = &mut self.matches.values;
-                let mut leaf = NO_LEAF;
-                if let Some(found) = self.guesser.find(&self.book, before, place, values, first) {
-                    leaf = found;
-                    self.planner.count(&self.book, leaf);
+                let mut found = Match {
+                    leaf: NO_LEAF,
+                    first: first as u32,
+                    ..Match::default()
+                };
+                if let Some(leaf) = self.guesser.find(&self.book, before, place, values, first) {
+                    found.leaf = leaf;
                 } else if self.parsed.span(place.0, place.1, place.2)
-                    && let Some(found) = self.planner.leaf(&mut self.book, &self.parsed, request)
+                    && let Some(leaf) = self.planner.leaf(&mut self.book, &self.parsed, request)
                 {
-                    leaf = found;
+                    found.leaf = leaf;
                     values.truncate(first);
                     if let Ok(leaf) = self.book.dict().leaf(leaf) {
                         let parsed = &self.parsed.values;
@@ -81,17 +84,13 @@ impl Encoder {
                     }
                     self.guesser.learn(before, leaf, place);
                 }
-                before = leaf;
-                let mut found = Match {
-                    leaf,
-                    first: first as u32,
-                    ..Match::default()
-                };
-                match self.book.dict().leaf(leaf) {
+                before = found.leaf;
+                match self.book.dict().leaf(found.leaf) {
                     Ok(leaf) => {
                         found.len = leaf.head.own;
                         let slot = leaf.head.end.map(usize::from);
                         found.end = slot.map_or(0, |slot| values[first + slot]);
+                        self.planner.count(leaf.head.template_id);
                     }
                     Err(_) => {
                         is_odd = true;

@@ -38,11 +38,9 @@ impl Planner {
         self.seed = seed;
     }
 
-    /// Counts a span whose leaf was found otherwise.
-    pub(super) fn count(&mut self, book: &EncoderBook, leaf: u16) {
-        if let Ok(leaf) = book.dict().leaf(leaf)
-            && let Some(known) = self.templates.get_mut(usize::from(leaf.head.template_id))
-        {
+    /// Counts a span of a template.
+    pub(super) fn count(&mut self, template: u16) {
+        if let Some(known) = self.templates.get_mut(usize::from(template)) {
             known.spans += 1;
         }
     }
@@ -67,7 +65,6 @@ impl Planner {
             known.start_unit = UNITS.len() - 1;
             known.end_unit = UNITS.len() - 1;
         }
-        known.spans += 1;
         known.units(&template.slots, &parsed.values);
         known.key(id, &template.slots, parsed, input, &mut self.key);
         if let Some(leaf) = book.known(Kind::Leaf, &self.key) {
@@ -136,6 +133,8 @@ impl Known {
     /// Takes note of the values of a new leaf. Says whether slots were taken out of the leaves.
     fn learn(&mut self, slots: &[Slot], parsed: &Parsed, input: &[u8], seed: u64) -> bool {
         let mut changed = false;
+        // With this one.
+        let spans = self.spans + 1;
         for (at, (slot, &value)) in slots.iter().zip(&parsed.values).enumerate() {
             if self.local[at] {
                 continue;
@@ -151,13 +150,13 @@ impl Known {
             }
             values.push(hash);
             let many = values.len() > MOST_VALUES;
-            let most = values.len() > FEW_VALUES && values.len() * 2 > self.spans;
+            let most = values.len() > FEW_VALUES && values.len() * 2 > spans;
             if many || most {
                 self.local[at] = true;
                 changed = true;
             }
         }
-        if !changed && self.leaves >= MANY_LEAVES && self.leaves * 4 > self.spans {
+        if !changed && self.leaves >= MANY_LEAVES && self.leaves * 4 > spans {
             let widest = (0..slots.len())
                 .filter(|at| !self.local[*at])
                 .max_by_key(|at| self.values[*at].len());

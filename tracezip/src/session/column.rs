@@ -3,7 +3,7 @@
 use super::{Book, Session};
 use crate::coder::{Coder, Column, equal_wide};
 use crate::dict::Kind;
-use crate::error::{DecodeError, Result};
+use crate::error::{DecodeError, Outcome};
 use crate::models::{ParameterModels, cheapest, cost, follow, slot_for_new};
 use crate::pattern::{self, Kind as ParameterKind, Parameter, Part};
 use crate::traces::{self, IDENTIFIERS, MEMORY};
@@ -25,7 +25,7 @@ impl<B: Book> Session<'_, B> {
         trace: usize,
         models: usize,
         value: u64,
-    ) -> Result<u64> {
+    ) -> Outcome<u64> {
         let place = self
             .models
             .integers_place(self.models.slots[models].integers);
@@ -41,7 +41,7 @@ impl<B: Book> Session<'_, B> {
         trace: usize,
         column: usize,
         value: u64,
-    ) -> Result<u64> {
+    ) -> Outcome<u64> {
         let memory = &self.buffers.traces.get(trace).integers;
         let held = &mut self.models.integers[column];
         let mut symbol = NEW;
@@ -59,7 +59,7 @@ impl<B: Book> Session<'_, B> {
                 }
             }
         }
-        let symbol = c.symbol(&mut held.source, symbol)?;
+        let symbol = c.symbol(&mut held.source, symbol);
         let guesses = [0, held.last, self.duration.wrapping_sub(self.integer)];
         let value = match symbol {
             NEW => {
@@ -108,7 +108,7 @@ impl<B: Book> Session<'_, B> {
         column: usize,
         value: u128,
         bits: u32,
-    ) -> Result<u128> {
+    ) -> Outcome<u128> {
         let memory = self.buffers.traces.get(trace).identifiers;
         let held = &mut self.models.identifiers[column];
         let mut symbol = NEW;
@@ -123,7 +123,7 @@ impl<B: Book> Session<'_, B> {
                 (None, None) => NEW,
             };
         }
-        let symbol = c.symbol(&mut held.source, symbol)?;
+        let symbol = c.symbol(&mut held.source, symbol);
         let value = match symbol {
             NEW => {
                 let low = c.bits(value as u64, bits.min(64))?;
@@ -158,7 +158,7 @@ impl<B: Book> Session<'_, B> {
         trace: usize,
         models: usize,
         value: u64,
-    ) -> Result<u64> {
+    ) -> Outcome<u64> {
         let (mut symbol, mut number) = (NOT_DECIMAL, value);
         if C::ENCODES
             && let Some((digits, whole)) = decimal(f64::from_bits(value))
@@ -168,7 +168,7 @@ impl<B: Book> Session<'_, B> {
         }
         let place = self.models.symbol_place(self.models.common.double);
         self.models.common.double = place;
-        let symbol = c.symbol(&mut self.models.symbols[place as usize], symbol)?;
+        let symbol = c.symbol(&mut self.models.symbols[place as usize], symbol);
         let number = self.integer(c, trace, models, number)?;
         if symbol == NOT_DECIMAL {
             return Ok(number);
@@ -186,7 +186,7 @@ impl<B: Book> Session<'_, B> {
         models: usize,
         (template, slot): (u16, usize),
         value: u64,
-    ) -> Result<u64> {
+    ) -> Outcome<u64> {
         let (from, len) = if C::ENCODES {
             ((value >> 32) as usize, value as u32 as usize)
         } else {
@@ -268,7 +268,7 @@ impl<B: Book> Session<'_, B> {
         models: usize,
         kind: ParameterKind,
         value: Option<Parameter>,
-    ) -> Result<Parameter> {
+    ) -> Outcome<Parameter> {
         let ParameterModels {
             integers,
             identifiers,

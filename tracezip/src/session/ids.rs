@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Book, Session};
 use crate::coder::Coder;
 use crate::dict::Kind;
-use crate::error::{DecodeError, Result};
+use crate::error::{DecodeError, Outcome};
 use crate::ids::{BLOCK, IdPermutation};
 use crate::models::{Blocks, KEYS};
 
@@ -22,10 +22,10 @@ const FARTHEST_BLOCK: u64 = 1 << 20;
 
 impl<B: Book> Session<'_, B> {
     /// The keys of the message.
-    pub(crate) fn keys<C: Coder>(&mut self, c: &mut C, ids: &[u16]) -> Result<()> {
+    pub(crate) fn keys<C: Coder>(&mut self, c: &mut C, ids: &[u16]) -> Outcome<()> {
         let count = self.count(c, ids.len())?;
         if count > KEYS {
-            return Err(DecodeError::Corrupt("too many keys"));
+            return Err(DecodeError::Corrupt("too many keys").into());
         }
         self.keys.clear();
         for at in 0..count {
@@ -44,7 +44,7 @@ impl<B: Book> Session<'_, B> {
         whose: usize,
         trace: usize,
         id: u64,
-    ) -> Result<u64> {
+    ) -> Outcome<u64> {
         let mut counter = 0;
         let source = if C::ENCODES {
             let spans = |blocks: &[Blocks; 2]| blocks[0];
@@ -55,7 +55,7 @@ impl<B: Book> Session<'_, B> {
         } else {
             RAW
         };
-        let source = self.source(c, whose, source)?;
+        let source = self.source(c, whose, source);
         if source == RAW {
             return c.bits(id, 64);
         }
@@ -67,7 +67,7 @@ impl<B: Book> Session<'_, B> {
         Ok(u64::from_le_bytes(key.span_id(counter)))
     }
 
-    pub(super) fn new_trace_id<C: Coder>(&mut self, c: &mut C, id: u128) -> Result<u128> {
+    pub(super) fn new_trace_id<C: Coder>(&mut self, c: &mut C, id: u128) -> Outcome<u128> {
         let (mut nonce, mut counter) = (0, 0);
         let source = if C::ENCODES {
             self.find_key(|key, blocks| {
@@ -77,7 +77,7 @@ impl<B: Book> Session<'_, B> {
         } else {
             RAW
         };
-        let source = self.source(c, TRACE, source)?;
+        let source = self.source(c, TRACE, source);
         if source == RAW {
             let low = c.bits(id as u64, 64)?;
             let high = c.bits((id >> 64) as u64, 64)?;
@@ -89,10 +89,9 @@ impl<B: Book> Session<'_, B> {
         Ok(u128::from_le_bytes(key.trace_id(nonce, counter)))
     }
 
-    fn key(&self, source: usize) -> Result<&Arc<IdPermutation>> {
-        self.keys
-            .get(source - 1)
-            .ok_or(DecodeError::Corrupt("a key that is not there"))
+    fn key(&self, source: usize) -> Outcome<&Arc<IdPermutation>> {
+        let key = self.keys.get(source - 1);
+        Ok(key.ok_or(DecodeError::Corrupt("a key that is not there"))?)
     }
 
     /// The first key that seems to have made an id, plus one.
@@ -104,9 +103,9 @@ impl<B: Book> Session<'_, B> {
             .map_or(RAW, |at| at + 1)
     }
 
-    fn source<C: Coder>(&mut self, c: &mut C, whose: usize, source: usize) -> Result<usize> {
+    fn source<C: Coder>(&mut self, c: &mut C, whose: usize, source: usize) -> usize {
         if self.keys.is_empty() {
-            return Ok(RAW);
+            return RAW;
         }
         let place = self.models.symbol_place(self.models.common.sources[whose]);
         self.models.common.sources[whose] = place;
@@ -114,7 +113,7 @@ impl<B: Book> Session<'_, B> {
     }
 
     /// Which process of a fleet made the trace id.
-    fn nonce<C: Coder>(&mut self, c: &mut C, key: usize, nonce: u64) -> Result<u64> {
+    fn nonce<C: Coder>(&mut self, c: &mut C, key: usize, nonce: u64) -> Outcome<u64> {
         let nonces = &mut self.models.nonces[key];
         let at = nonces
             .iter()
@@ -144,7 +143,7 @@ impl<B: Book> Session<'_, B> {
         whose: usize,
         likeliest: u64,
         counter: u64,
-    ) -> Result<u64> {
+    ) -> Outcome<u64> {
         const LIKELIEST: usize = 1;
         let (block, low) = (counter / BLOCK, counter % BLOCK);
         // Spans and parents share a counter.

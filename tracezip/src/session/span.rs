@@ -3,7 +3,7 @@
 use super::{Book, NO_LEAF, Session};
 use crate::coder::{Coder, Column};
 use crate::dict::{Kind, LeafHead};
-use crate::error::{DecodeError, Result};
+use crate::error::{DecodeError, Outcome};
 use crate::models::ensure_model;
 use crate::shape::Slot;
 use crate::traces::{self, FARTHEST, Relative};
@@ -52,7 +52,7 @@ impl<B: Book> Session<'_, B> {
         leaf_id: u16,
         group: usize,
         odd: &[u8],
-    ) -> Result<Coded> {
+    ) -> Outcome<Coded> {
         let trace_id = if C::ENCODES && leaf_id != NO_LEAF {
             self.book.dict().leaf(leaf_id)?.head.trace_id
         } else {
@@ -128,7 +128,7 @@ impl<B: Book> Session<'_, B> {
     }
 
     /// The index of the span's trace.
-    fn trace<C: Coder>(&mut self, c: &mut C, slot: Option<u16>) -> Result<usize> {
+    fn trace<C: Coder>(&mut self, c: &mut C, slot: Option<u16>) -> Outcome<usize> {
         let at = self.models.leaf(self.leaf);
         let model = ensure_model!(self.models, leaves[at].trace);
         let (mut symbol, mut id, mut index, mut rank) = (trace::NONE, 0, 0, 0);
@@ -151,7 +151,7 @@ impl<B: Book> Session<'_, B> {
                 };
             }
         }
-        let symbol = c.symbol(&mut self.models.symbols[model], symbol)?;
+        let symbol = c.symbol(&mut self.models.symbols[model], symbol);
         match symbol {
             trace::NONE => return Ok(0),
             trace::NEW => {
@@ -175,13 +175,11 @@ impl<B: Book> Session<'_, B> {
             trace::RANK => rank = self.far(c, rank as u64)? as usize,
             near => rank = near,
         }
-        self.buffers
-            .traces
-            .take_rank(rank)
-            .ok_or(DecodeError::Corrupt("a trace that was not there"))
+        let known = self.buffers.traces.take_rank(rank);
+        Ok(known.ok_or(DecodeError::Corrupt("a trace that was not there"))?)
     }
 
-    fn far<C: Coder>(&mut self, c: &mut C, value: u64) -> Result<u64> {
+    fn far<C: Coder>(&mut self, c: &mut C, value: u64) -> Outcome<u64> {
         let place = self.models.number_place(self.models.common.far);
         self.models.common.far = place;
         self.models.number(c, place, value)
@@ -196,7 +194,7 @@ impl<B: Book> Session<'_, B> {
     }
 
     /// Decoders: puts the trace's id into its slot.
-    fn trace_id(&mut self, trace: usize, slot: Option<u16>) -> Result<()> {
+    fn trace_id(&mut self, trace: usize, slot: Option<u16>) -> Outcome<()> {
         match slot {
             Some(slot) if trace > 0 => {
                 let id = self.buffers.traces.get(trace).id;
@@ -204,7 +202,7 @@ impl<B: Book> Session<'_, B> {
                 Ok(())
             }
             None if trace == 0 => Ok(()),
-            _ => Err(DecodeError::Corrupt("a trace id where there is none")),
+            _ => Err(DecodeError::Corrupt("a trace id where there is none").into()),
         }
     }
 
@@ -215,7 +213,7 @@ impl<B: Book> Session<'_, B> {
     }
 
     /// Which group the span is in, if there are several.
-    fn group<C: Coder>(&mut self, c: &mut C, leaf_id: u16, group: usize) -> Result<usize> {
+    fn group<C: Coder>(&mut self, c: &mut C, leaf_id: u16, group: usize) -> Outcome<usize> {
         const EXPECTED: usize = 0;
         const SAME: usize = 1;
         const OTHER: usize = 2;
@@ -233,7 +231,7 @@ impl<B: Book> Session<'_, B> {
                 OTHER
             };
             let model = ensure_model!(self.models, leaves[models].group);
-            match c.symbol(&mut self.models.symbols[model], symbol)? {
+            match c.symbol(&mut self.models.symbols[model], symbol) {
                 EXPECTED => expected.unwrap_or(usize::MAX),
                 SAME => self.group,
                 _ => self.count(c, group)?,
@@ -253,7 +251,7 @@ impl<B: Book> Session<'_, B> {
         trace: usize,
         models: usize,
         slot: usize,
-    ) -> Result<Relative> {
+    ) -> Outcome<Relative> {
         let pending = &self.buffers.traces.get(trace).pending;
         let count = pending.len();
         let own = self.buffers.values[slot];
@@ -265,7 +263,7 @@ impl<B: Book> Session<'_, B> {
         };
         let symbol = rank.map_or(id::NEW, |rank| rank.min(id::RANK));
         let model = ensure_model!(self.models, leaves[models].id);
-        let symbol = c.symbol(&mut self.models.symbols[model], symbol)?;
+        let symbol = c.symbol(&mut self.models.symbols[model], symbol);
         let rank = match symbol {
             0..id::RANKS => symbol,
             id::RANK => self.far(c, rank.unwrap_or(0) as u64)? as usize,
@@ -294,7 +292,7 @@ impl<B: Book> Session<'_, B> {
         models: usize,
         has_children: bool,
         slot: usize,
-    ) -> Result<Parent> {
+    ) -> Outcome<Parent> {
         let wanted = self.buffers.values[slot];
         let state = self.buffers.traces.get(trace);
         let (mut symbol, mut rank) = (parent::NEW, 0);
@@ -312,7 +310,7 @@ impl<B: Book> Session<'_, B> {
             self.models,
             leaves[models].parent[usize::from(has_children)]
         );
-        let symbol = c.symbol(&mut self.models.symbols[model], symbol)?;
+        let symbol = c.symbol(&mut self.models.symbols[model], symbol);
         let pending = match symbol {
             0..parent::PENDING => {
                 rank = symbol;
@@ -371,7 +369,7 @@ impl<B: Book> Session<'_, B> {
         trace: usize,
         leaf_id: u16,
         leaf: &LeafHead,
-    ) -> Result<()> {
+    ) -> Outcome<()> {
         let first = self.models.template(leaf.template_id, leaf.slots.into());
         let mut event = self.start;
         // One at a time, since the entries change meanwhile.

@@ -7,7 +7,7 @@ use super::span::Parent;
 use super::{Book, Session};
 use crate::coder::{Coder, Column};
 use crate::dict::LeafHead;
-use crate::error::Result;
+use crate::error::Outcome;
 use crate::models::{ENDS, STARTS, cheapest, cost, follow};
 use crate::traces::Relative;
 
@@ -34,7 +34,7 @@ impl<B: Book> Session<'_, B> {
         leaf: &LeafHead,
         own: &Relative,
         parent: Option<Parent>,
-    ) -> Result<()> {
+    ) -> Outcome<()> {
         let state = self.buffers.traces.get(trace);
         let (trace_start, trace_end) = (state.start, state.end);
         let is_new = state.seen.is_empty() || trace == 0;
@@ -95,7 +95,7 @@ impl<B: Book> Session<'_, B> {
         guesses: &[u64; STARTS],
         unit: u32,
         slot: usize,
-    ) -> Result<u64> {
+    ) -> Outcome<u64> {
         let value = self.buffers.values[slot];
         let leaf = &self.models.leaves[models];
         let guess = guesses[cheapest(&leaf.start_costs[situation])];
@@ -118,7 +118,7 @@ impl<B: Book> Session<'_, B> {
         guesses: &[u64; ENDS],
         unit: u32,
         slot: usize,
-    ) -> Result<u64> {
+    ) -> Outcome<u64> {
         let value = self.buffers.values[slot];
         let leaf = &self.models.leaves[models];
         let guess = guesses[cheapest(&leaf.end_costs[situation])];
@@ -141,7 +141,7 @@ impl<B: Book> Session<'_, B> {
         guess: u64,
         unit: u32,
         value: u64,
-    ) -> Result<u64> {
+    ) -> Outcome<u64> {
         // Constants, so that nothing is divided by a variable.
         match unit {
             1 => {
@@ -161,7 +161,7 @@ impl<B: Book> Session<'_, B> {
         place: u32,
         guess: u64,
         value: u64,
-    ) -> Result<u64> {
+    ) -> Outcome<u64> {
         let (value, guess) = (value / UNIT, guess / UNIT);
         let difference = self.models.signed(c, place, value.wrapping_sub(guess))?;
         Ok(guess.wrapping_add(difference).wrapping_mul(UNIT))
@@ -174,7 +174,7 @@ impl<B: Book> Session<'_, B> {
         models: usize,
         before: u64,
         value: u64,
-    ) -> Result<u64> {
+    ) -> Outcome<u64> {
         let guesses = [before, self.end, self.start];
         let slot = &self.models.slots[models];
         let guess = guesses[cheapest(&slot.costs)];
