@@ -33,7 +33,7 @@ pub(crate) fn load(span: &mut SpanData) {
 }
 
 /// All figures in one attribute.
-pub(crate) fn fold(figures: &Figures) -> KeyValue {
+fn fold(figures: &Figures) -> KeyValue {
     // Most are as simple as that, and need no room on the heap.
     let value = match figures.only_active() {
         Some(nanos) => Value::I64(nanos),

@@ -84,6 +84,7 @@ pub(super) mod thread {
     pub(crate) enum Found {
         Nothing,
         Plain,
+        Own(u64),
         Figures,
     }
 

@@ -249,12 +249,16 @@ impl Figures {
         (*self == plain).then(|| self.total.active.cast_signed())
     }
 
-    /// Of a span that was active once, so many nanoseconds, on a CPU.
-    pub(crate) const fn plain(duration: u64) -> Self {
-        let sums = Sums::only_active(duration);
+    /// Of a span that was active once, so many nanoseconds, on a CPU, without others.
+    pub(super) const fn plain(duration: u64) -> Self {
+        Self::on_cpu(duration, duration)
+    }
+
+    /// The same with others, and `own` without them.
+    pub(crate) const fn on_cpu(duration: u64, own: u64) -> Self {
         Self {
-            total: sums,
-            own: sums,
+            total: Sums::only_active(duration),
+            own: Sums::only_active(own),
             activations: 1,
             is_unsplit: false,
         }

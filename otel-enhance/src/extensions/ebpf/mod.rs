@@ -69,9 +69,9 @@ mod processor;
 use system::{running, thread};
 
 pub use crate::config::{EbpfSettings, EbpfSpans};
-pub(crate) use carried::unload;
 #[cfg(feature = "performance")]
-pub(crate) use carried::{fold, push_all};
+pub(crate) use carried::push_all;
+pub(crate) use carried::unload;
 #[cfg(otel_enhance_has_ebpf)]
 pub(crate) use figures::Between;
 #[cfg(feature = "performance")]

@@ -7,6 +7,9 @@
 
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 mod encode;
+#[cfg(feature = "ebpf")]
+mod figures;
+mod rules;
 
 use std::borrow::Cow;
 use std::mem;
@@ -16,15 +19,16 @@ use opentelemetry::trace::{
     Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
 };
 use opentelemetry::{InstrumentationScope, Key, KeyValue, Value};
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLimits, SpanLinks};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
+pub(super) use self::rules::Rules;
 use super::attribute::{Attribute, Seen};
 use super::clock::{Moment, nanos_since_1970, system_time};
 use super::inline::Inline;
 use super::record::{Owned, Record};
 use super::weight;
 #[cfg(feature = "ebpf")]
-use crate::extensions::ebpf::{self, Figures};
+use crate::extensions::ebpf;
 use crate::extensions::simd::{RedStatus, nanos_between};
 use crate::span::{Code, Scope};
 
@@ -48,7 +52,7 @@ pub(super) struct Contents {
     time: u64,
 
     name: Cow<'static, str>,
-    rules: &'static Rules,
+    rules: rules::Place,
     code: Option<&'static Code>,
     cold: Option<Box<Cold>>,
     scope: Scope,
@@ -60,13 +64,13 @@ pub(super) struct Contents {
     inline: Inline<Attribute, INLINE>,
     /// What the span did, of one that is marked so.
     #[cfg(feature = "ebpf")]
-    figures: Figures,
+    figures: ebpf::Figures,
 }
 
 #[cfg(not(feature = "ebpf"))]
 const FIGURES: usize = 0;
 #[cfg(feature = "ebpf")]
-const FIGURES: usize = size_of::<Figures>();
+const FIGURES: usize = size_of::<ebpf::Figures>();
 
 // A model's cells and locks are larger.
 #[cfg(not(otel_enhance_loom))]
@@ -92,8 +96,6 @@ const _: () = assert!(
 #[inline(always)]
 pub(super) fn fetch(record: &Owned<Contents>, attributes: usize) {
     record.fetch(0..FILLED);
-    #[cfg(feature = "ebpf")]
-    record.fetch(FILLED + INLINE..size_of::<Record<Contents>>() / 64);
     if attributes > 0 {
         record.fetch(FILLED..FILLED + attributes);
     }
@@ -107,15 +109,12 @@ pub(super) fn fetch_ahead(mut visit: impl FnMut(usize, fn(&mut Owned<Contents>))
     visit(ATTRIBUTES_FETCHED_AHEAD, |record| {
         let attributes = record.with(|contents| contents.inline.as_slice().len());
         record.fetch(FILLED..FILLED + attributes);
+        // Few have figures there, and of those none was written by whoever does not.
+        #[cfg(feature = "ebpf")]
+        if record.with(|contents| contents.marks.has(Marks::HAS_FIGURES)) {
+            record.fetch(FILLED + INLINE..size_of::<Record<Contents>>() / 64);
+        }
     });
-}
-
-/// By what a span's records are kept.
-#[derive(Debug)]
-pub(super) struct Rules {
-    pub(super) limits: SpanLimits,
-    /// A short text is copied into the record, and given up where it was made.
-    pub(super) copies_texts: bool,
 }
 
 /// What is either so or not so.
@@ -139,6 +138,9 @@ impl Marks {
     /// It did nothing but to be on a CPU from begin to end.
     #[cfg(feature = "ebpf")]
     const IS_PLAIN: Self = Self(1 << 6);
+    /// But not all of that was its own.
+    #[cfg(feature = "ebpf")]
+    const HAS_OWN: Self = Self(1 << 7);
 
     #[inline(always)]
     const fn has(self, mark: Self) -> bool {
@@ -205,7 +207,7 @@ impl Contents {
             start: 0,
             time: 0,
             name: Cow::Borrowed(""),
-            rules: no_rules(),
+            rules: rules::Place::NONE,
             code: None,
             cold: None,
             scope: Scope::NONE,
@@ -215,7 +217,7 @@ impl Contents {
             marks: Marks::NONE,
             inline: Inline::new(),
             #[cfg(feature = "ebpf")]
-            figures: Figures::NONE,
+            figures: ebpf::Figures::NONE,
         }
     }
 
@@ -237,7 +239,7 @@ impl Contents {
         self.time = now.monotonic;
         self.code = None;
         mem::forget(mem::replace(&mut self.name, beginning.name));
-        self.rules = beginning.rules;
+        self.rules = rules::Place::of(beginning.rules);
         self.scope = beginning.scope;
         self.kind = beginning.kind;
         self.flags = beginning.flags;
@@ -312,7 +314,7 @@ impl Contents {
             bytes += 128 + function.len() + file.len();
         }
         #[cfg(feature = "ebpf")]
-        if self.marks.has(Marks::HAS_FIGURES) || self.marks.has(Marks::IS_PLAIN) {
+        if self.has_done() {
             bytes += ebpf::ATTRIBUTES * size_of::<KeyValue>();
         }
         if let Some(cold) = &self.cold {
@@ -331,12 +333,12 @@ impl Contents {
 
     #[inline(always)]
     pub(super) fn set_attribute(&mut self, attribute: KeyValue) {
-        if self.attributes < self.rules.limits.max_attributes_per_span {
+        if self.attributes < self.rules().limits.max_attributes_per_span {
             self.attributes += 1;
             if self.inline.is_full() {
                 self.cold().attributes.push(attribute);
             } else {
-                let attribute = Attribute::new(attribute, self.rules.copies_texts);
+                let attribute = Attribute::new(attribute, self.rules().copies_texts);
                 let _fits = self.inline.push(attribute);
             }
         } else {
@@ -349,7 +351,7 @@ impl Contents {
     pub(super) fn set_attributes(&mut self, attributes: &mut Vec<KeyValue>) {
         let count = u32::try_from(attributes.len()).unwrap_or(u32::MAX);
         let total = self.attributes.saturating_add(count);
-        if total <= self.rules.limits.max_attributes_per_span && self.take_all(attributes) {
+        if total <= self.rules().limits.max_attributes_per_span && self.take_all(attributes) {
             self.attributes = total;
         } else {
             for attribute in attributes.drain(..) {
@@ -361,7 +363,7 @@ impl Contents {
     /// Moves the attributes into the record, if all of them fit.
     #[inline(always)]
     fn take_all(&mut self, attributes: &mut Vec<KeyValue>) -> bool {
-        let copies_texts = self.rules.copies_texts;
+        let copies_texts = self.rules().copies_texts;
         self.inline.take_all(attributes, |attribute| {
             Attribute::new(attribute, copies_texts)
         })
@@ -372,7 +374,7 @@ impl Contents {
     pub(super) fn set_code(&mut self, code: &'static Code) {
         const COUNT: u32 = Code::ATTRIBUTES as u32;
         let fits =
-            self.attributes.saturating_add(COUNT) <= self.rules.limits.max_attributes_per_span;
+            self.attributes.saturating_add(COUNT) <= self.rules().limits.max_attributes_per_span;
         if fits && let Ok(at) = u8::try_from(self.attributes) {
             self.code = Some(code);
             self.code_at = at;
@@ -423,7 +425,7 @@ impl Contents {
     /// The span that has begun has the `count` attributes that were gathered.
     #[inline(always)]
     pub(super) fn adopt_gathered(&mut self, count: u32) {
-        if count <= self.rules.limits.max_attributes_per_span {
+        if count <= self.rules().limits.max_attributes_per_span {
             self.attributes = count;
         } else {
             self.adopt_within_limits();
@@ -455,7 +457,7 @@ impl Contents {
         time: SystemTime,
         mut attributes: Vec<KeyValue>,
     ) {
-        let limits = &self.rules.limits;
+        let limits = &self.rules().limits;
         let cold = self.cold();
         if cold.events.len() < limits.max_events_per_span as usize {
             let dropped = cut(&mut attributes, limits.max_attributes_per_event);
@@ -467,7 +469,7 @@ impl Contents {
     }
 
     pub(super) fn add_link(&mut self, span_context: SpanContext, mut attributes: Vec<KeyValue>) {
-        let limits = &self.rules.limits;
+        let limits = &self.rules().limits;
         let cold = self.cold();
         if cold.links.len() < limits.max_links_per_span as usize {
             let dropped = cut(&mut attributes, limits.max_attributes_per_link);
@@ -480,7 +482,7 @@ impl Contents {
 
     /// The links that the span begins with.
     pub(super) fn set_links(&mut self, mut links: Vec<Link>) {
-        let limits = &self.rules.limits;
+        let limits = &self.rules().limits;
         let dropped = cut(&mut links, limits.max_links_per_span);
         for link in &mut links {
             link.dropped_attributes_count =
@@ -492,7 +494,7 @@ impl Contents {
 
     /// The events that the span begins with.
     pub(super) fn set_events(&mut self, mut events: Vec<Event>) {
-        let limits = &self.rules.limits;
+        let limits = &self.rules().limits;
         let dropped = cut(&mut events, limits.max_events_per_span);
         for event in &mut events {
             event.dropped_attributes_count =
@@ -519,47 +521,6 @@ impl Contents {
 
     pub(super) fn set_name(&mut self, name: Cow<'static, str>) {
         self.name = name;
-    }
-
-    /// Takes down what the span did until now, if that is known by the clock of spans.
-    #[cfg(feature = "ebpf")]
-    #[inline(always)]
-    fn account(&mut self, now: Option<u64>) {
-        // A start that is given says nothing of when it was active.
-        let is_now = !self.marks.has(Marks::START_IS_GIVEN);
-        let times = now.filter(|_| is_now).map(|now| (now, self.time));
-        match ebpf::ended(&self.trace_id, self.span_id, times, &mut self.figures) {
-            ebpf::Found::Nothing => {}
-            ebpf::Found::Plain => self.marks.set(Marks::IS_PLAIN),
-            ebpf::Found::Figures => self.marks.set(Marks::HAS_FIGURES),
-        }
-    }
-
-    /// What the span did in so many nanoseconds.
-    #[cfg(feature = "ebpf")]
-    fn figures(&self, nanos: u64) -> Option<Figures> {
-        if self.marks.has(Marks::IS_PLAIN) {
-            Some(Figures::plain(nanos))
-        } else {
-            self.marks.has(Marks::HAS_FIGURES).then_some(self.figures)
-        }
-    }
-
-    /// Says what the span is called to whoever has samples of it.
-    #[cfg(feature = "ebpf")]
-    #[inline(always)]
-    pub(super) fn note_name(&self) {
-        ebpf::note(self.span_id, &self.name);
-    }
-
-    /// Hands what the span did to `visit`, attribute by attribute.
-    #[cfg(feature = "ebpf")]
-    #[inline(always)]
-    fn each_figure(&self, visit: impl FnMut(&'static str, i64)) {
-        let (.., nanos) = self.call();
-        if let Some(figures) = self.figures(nanos) {
-            figures.each(nanos, visit);
-        }
     }
 
     /// The span ends now: its start plus its duration.
@@ -612,27 +573,23 @@ impl Contents {
         &mut self,
         scope_of: impl FnOnce(Scope) -> InstrumentationScope,
     ) -> SpanData {
-        self.take_as(scope_of, false)
+        #[cfg(feature = "ebpf")]
+        {
+            let did = self.did();
+            let mut span = self.take_with_room(did.attributes(), scope_of);
+            did.push_to(&mut span);
+            span
+        }
+        #[cfg(not(feature = "ebpf"))]
+        self.take_with_room(0, scope_of)
     }
 
-    /// The same for an exporter of ours, which turns what the span did into attributes, behind the limits.
+    /// The same without what it did, with room for so many more attributes.
     #[inline(always)]
-    pub(super) fn take_folded(
+    pub(super) fn take_with_room(
         &mut self,
+        room: usize,
         scope_of: impl FnOnce(Scope) -> InstrumentationScope,
-    ) -> SpanData {
-        self.take_as(scope_of, true)
-    }
-
-    #[cfg_attr(
-        not(feature = "ebpf"),
-        expect(unused_variables, reason = "there is nothing to fold")
-    )]
-    #[inline(always)]
-    fn take_as(
-        &mut self,
-        scope_of: impl FnOnce(Scope) -> InstrumentationScope,
-        is_folded: bool,
     ) -> SpanData {
         let Cold {
             attributes: more,
@@ -647,7 +604,7 @@ impl Contents {
             start,
             end,
         } = self.cold.take().map_or_else(Cold::default, |cold| *cold);
-        let mut attributes = Vec::with_capacity(self.attributes as usize);
+        let mut attributes = Vec::with_capacity(self.attributes as usize + room);
         self.inline.move_to(&mut attributes);
         attributes.extend(more);
         if let Some(code) = self.code {
@@ -655,24 +612,6 @@ impl Contents {
             code.push_to(&mut of_code);
             let at = usize::from(self.code_at);
             attributes.splice(at..at, of_code);
-        }
-        #[cfg(feature = "ebpf")]
-        {
-            let nanos = match (start, end) {
-                (None, None) => self.time.saturating_sub(self.start),
-                (start, end) => nanos_between(
-                    start.unwrap_or_else(|| system_time(self.start)),
-                    end.unwrap_or_else(|| system_time(self.time)),
-                ),
-            };
-            if let Some(figures) = self.figures(nanos) {
-                if is_folded {
-                    attributes.reserve_exact(figures.attributes());
-                    attributes.push(ebpf::fold(&figures));
-                } else {
-                    ebpf::push_all(&figures, nanos, &mut attributes);
-                }
-            }
         }
         SpanData {
             span_context: SpanContext::new(
@@ -723,18 +662,4 @@ fn weigh(seen: Seen<'_>) -> usize {
         Seen::Text(text) => weight::text(text),
         Seen::Value(value) => weight::value(value),
     }
-}
-
-fn no_rules() -> &'static Rules {
-    static NONE: Rules = Rules {
-        limits: SpanLimits {
-            max_events_per_span: 0,
-            max_attributes_per_span: 0,
-            max_links_per_span: 0,
-            max_attributes_per_event: 0,
-            max_attributes_per_link: 0,
-        },
-        copies_texts: false,
-    };
-    &NONE
 }

@@ -70,12 +70,32 @@ impl Ended {
         Some(record.with(|contents| contents.take(official)))
     }
 
-    /// The same, built where it stays: a move would read it back before it has left for the cache.
+    /// The same, built where it stays: a move would read it back before it has left for the cache. `prepare` sees it
+    /// without what it did.
     #[inline(always)]
-    pub(super) fn put_into(mut self, batch: &mut Vec<SpanData>) {
-        if let Some(record) = self.0.as_mut() {
-            record.with(|contents| batch.push(contents.take_folded(official)));
-        }
+    pub(super) fn put_into(
+        mut self,
+        batch: &mut Vec<SpanData>,
+        prepare: impl FnOnce(&mut SpanData),
+    ) {
+        let Some(record) = self.0.as_mut() else {
+            return;
+        };
+        record.with(|contents| {
+            #[cfg(feature = "ebpf")]
+            let did = contents.did();
+            #[cfg(feature = "ebpf")]
+            let room = did.attributes();
+            #[cfg(not(feature = "ebpf"))]
+            let room = 0;
+            batch.push(contents.take_with_room(room, official));
+            let Some(span) = batch.last_mut() else {
+                return;
+            };
+            prepare(span);
+            #[cfg(feature = "ebpf")]
+            did.push_to(span);
+        });
     }
 }
 

@@ -63,11 +63,11 @@ impl Deliver<VecDeque<Waiting>> for RecordDelivery {
                     }
                 });
                 match waiting.span {
-                    Sort::Record(span) => span.put_into(&mut batch),
-                    Sort::Official(span) => batch.push(*span),
-                }
-                if let Some(span) = batch.last_mut() {
-                    self.0.prepare(span);
+                    Sort::Record(span) => span.put_into(&mut batch, |span| self.0.prepare(span)),
+                    Sort::Official(mut span) => {
+                        self.0.prepare(&mut span);
+                        batch.push(*span);
+                    }
                 }
             }
         }

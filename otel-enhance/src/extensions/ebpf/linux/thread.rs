@@ -39,6 +39,8 @@ pub(crate) enum Found {
     Nothing,
     /// It was active and on a CPU from its begin to its end, and that is all.
     Plain,
+    /// The same, but for so many nanoseconds alone others were not active on top of it.
+    Own(u64),
     /// What was put there.
     Figures,
 }
