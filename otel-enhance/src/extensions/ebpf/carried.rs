@@ -21,25 +21,37 @@ pub(crate) fn load(span: &mut SpanData) {
     }
     let (trace_id, span_id) = (context.trace_id().to_bytes(), context.span_id().to_bytes());
     let mut figures = Figures::NONE;
-    if thread::ended(&trace_id, span_id, None, &mut figures) == Found::Figures {
-        // No more than it takes, for the caller waits: who exports makes room for the rest.
-        if span.attributes.capacity() == 0 {
-            span.attributes = lists::take();
-        } else {
-            span.attributes.reserve_exact(1);
-        }
-        span.attributes.push(fold(&figures));
+    let carried = match thread::ended(&trace_id, span_id, None, &mut figures) {
+        Found::Nothing => return,
+        Found::OnCpu { active, own } if active == own => time(active),
+        Found::OnCpu { active, own } => fold(&Figures::on_cpu(active, own)),
+        Found::Figures => fold(&figures),
+    };
+    // No more than it takes, for the caller waits: who exports makes room for the rest.
+    if span.attributes.capacity() == 0 {
+        span.attributes = lists::take();
+    } else {
+        span.attributes.reserve_exact(1);
     }
+    span.attributes.push(carried);
+}
+
+/// Of a span that was active once and alone, so many nanoseconds, on a CPU: most are as simple as that, and need no room
+/// on the heap.
+#[inline(always)]
+fn time(active: u64) -> KeyValue {
+    KeyValue::new(Key::from_static_str(KEY), Value::I64(active.cast_signed()))
 }
 
 /// All figures in one attribute.
 fn fold(figures: &Figures) -> KeyValue {
-    // Most are as simple as that, and need no room on the heap.
-    let value = match figures.only_active() {
-        Some(nanos) => Value::I64(nanos),
-        None => Value::Array(Array::I64(figures.to_numbers().to_vec())),
-    };
-    KeyValue::new(Key::from_static_str(KEY), value)
+    figures.only_active().map_or_else(
+        || {
+            let numbers = figures.to_numbers().to_vec();
+            KeyValue::new(Key::from_static_str(KEY), Value::Array(Array::I64(numbers)))
+        },
+        time,
+    )
 }
 
 /// Turns what a span carries into attributes.

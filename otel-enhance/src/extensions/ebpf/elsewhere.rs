@@ -83,18 +83,12 @@ pub(super) mod thread {
     #[expect(dead_code, reason = "nothing is known here")]
     pub(crate) enum Found {
         Nothing,
-        Plain,
-        Own(u64),
+        OnCpu { active: u64, own: u64 },
         Figures,
     }
 
     #[inline(always)]
-    pub(crate) const fn ended(
-        _: &[u8; 16],
-        _: [u8; 8],
-        _: Option<(u64, u64)>,
-        _: &mut Figures,
-    ) -> Found {
+    pub(crate) const fn ended(_: &[u8; 16], _: [u8; 8], _: Option<u64>, _: &mut Figures) -> Found {
         Found::Nothing
     }
 }

@@ -121,6 +121,8 @@ pub(crate) struct Between {
     sums: MaybeUninit<[Sums; 2]>,
     /// Slices; if there are none, `sums` is nothing.
     activations: u32,
+    /// Of `sums` the times are there, and nothing else: there was nothing else.
+    is_simple: bool,
     /// Something of the span may wait elsewhere, too.
     pub(super) is_elsewhere: bool,
     /// A frame of the thread that polls it points here.
@@ -131,6 +133,7 @@ impl Between {
     pub(crate) const NOTHING: Self = Self {
         sums: MaybeUninit::uninit(),
         activations: 0,
+        is_simple: false,
         is_elsewhere: false,
         is_lent: false,
     };
@@ -150,29 +153,55 @@ impl Between {
     }
 
     /// A slice is over.
-    #[inline(always)]
     pub(super) const fn add(&mut self, total: Sums, own: Sums) {
-        let sums = if self.activations == 0 {
-            [total, own]
-        } else {
-            // SAFETY: written with the first slice.
-            let [all, of_own] = unsafe { self.sums.assume_init() };
-            [all.plus(total), of_own.plus(own)]
-        };
-        self.sums = MaybeUninit::new(sums);
+        let [all, of_own] = self.sums();
+        self.sums = MaybeUninit::new([all.plus(total), of_own.plus(own)]);
+        self.is_simple = false;
         self.activations = self.activations.saturating_add(1);
+    }
+
+    /// The same of one that was nothing but time on a CPU.
+    #[inline(always)]
+    pub(super) const fn add_time(&mut self, total: u64, own: u64) {
+        let is_first = self.activations == 0;
+        self.activations = self.activations.saturating_add(1);
+        let sums = self.sums.as_mut_ptr().cast::<Sums>();
+        // SAFETY: two of them are there, of which the first slice of any kind has written the times at least.
+        unsafe {
+            let all = &raw mut (*sums).active;
+            let of_own = &raw mut (*sums.add(1)).active;
+            if is_first {
+                self.is_simple = true;
+                (*all, *of_own) = (total, own);
+            } else {
+                *all = (*all).wrapping_add(total);
+                *of_own = (*of_own).wrapping_add(own);
+            }
+        }
+    }
+
+    /// In all and of its own.
+    const fn sums(&self) -> [Sums; 2] {
+        if self.activations == 0 {
+            return [Sums::ZERO; 2];
+        }
+        if !self.is_simple {
+            // SAFETY: a slice that was more than time has written all of it.
+            return unsafe { self.sums.assume_init() };
+        }
+        let sums = self.sums.as_ptr().cast::<Sums>();
+        // SAFETY: two of them are there, whose times the first slice has written.
+        let (all, of_own) = unsafe { ((*sums).active, (*sums.add(1)).active) };
+        [Sums::only_active(all), Sums::only_active(of_own)]
     }
 
     /// The span ends: what is here goes to `figures`.
     #[inline(always)]
     pub(super) const fn give(&mut self, figures: &mut Figures) {
-        if self.activations != 0 {
-            // SAFETY: written with the first slice.
-            let [total, own] = unsafe { self.sums.assume_init() };
-            figures.total = figures.total.plus(total);
-            figures.own = figures.own.plus(own);
-            figures.activations = figures.activations.wrapping_add(self.activations);
-        }
+        let [total, own] = self.sums();
+        figures.total = figures.total.plus(total);
+        figures.own = figures.own.plus(own);
+        figures.activations = figures.activations.wrapping_add(self.activations);
         self.activations = 0;
         self.is_elsewhere = false;
     }
@@ -244,9 +273,9 @@ impl Figures {
     }
 
     /// For how long it was active, if it was on a CPU then, once and alone.
-    pub(super) fn only_active(&self) -> Option<i64> {
+    pub(super) fn only_active(&self) -> Option<u64> {
         let plain = Self::plain(self.total.active);
-        (*self == plain).then(|| self.total.active.cast_signed())
+        (*self == plain).then_some(self.total.active)
     }
 
     /// Of a span that was active once, so many nanoseconds, on a CPU, without others.

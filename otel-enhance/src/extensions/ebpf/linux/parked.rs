@@ -29,8 +29,8 @@ pub(super) struct Entry {
     trace: [u64; 2],
     /// When it was put here, by the clock of spans.
     pub(super) since: u64,
-    /// Nanoseconds on a CPU, of slices that were nothing else.
-    plain: u64,
+    /// Nanoseconds on a CPU, of slices that were nothing else: in all, and of its own.
+    plain: [u64; 2],
     /// Slices of any kind; of none the rest says nothing.
     activations: u32,
     /// Slices that `total` and `own` have.
@@ -47,20 +47,15 @@ impl Entry {
         self.span_id = span_id;
         self.trace = halves(trace);
         self.since = 0;
-        self.plain = 0;
+        self.plain = [0; 2];
         self.activations = 0;
         self.others = 0;
     }
 
     /// A slice is over.
-    #[inline(always)]
     pub(super) fn add(&mut self, total: Sums, own: Sums, since: u64) {
         self.since = since;
         self.activations = self.activations.wrapping_add(1);
-        if total == Sums::only_active(total.active) && own == total {
-            self.plain += total.active;
-            return;
-        }
         if self.others == 0 {
             (self.total, self.own) = (total, own);
         } else {
@@ -69,12 +64,32 @@ impl Entry {
         self.others = self.others.saturating_add(1);
     }
 
+    /// The same of one that was nothing but time on a CPU.
+    #[inline(always)]
+    pub(super) const fn add_time(&mut self, total: u64, own: u64, since: u64) {
+        self.since = since;
+        self.activations = self.activations.wrapping_add(1);
+        let [all, of_own] = self.plain;
+        self.plain = [all.wrapping_add(total), of_own.wrapping_add(own)];
+    }
+
+    /// The times in all and of its own, if that is one slice and nothing but time on a CPU.
+    #[inline(always)]
+    pub(super) const fn one_simple(&self) -> Option<(u64, u64)> {
+        let [total, own] = self.plain;
+        if self.activations == 1 && self.others == 0 {
+            Some((total, own))
+        } else {
+            None
+        }
+    }
+
     /// What is here goes to `figures`.
     #[inline(always)]
     pub(super) fn give(&self, figures: &mut Figures) {
-        let plain = Sums::only_active(self.plain);
-        figures.total = figures.total.plus(plain);
-        figures.own = figures.own.plus(plain);
+        let [total, own] = self.plain.map(Sums::only_active);
+        figures.total = figures.total.plus(total);
+        figures.own = figures.own.plus(own);
         figures.activations = figures.activations.wrapping_add(self.activations);
         if self.others != 0 {
             figures.total = figures.total.plus(self.total);

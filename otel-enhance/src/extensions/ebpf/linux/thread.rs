@@ -37,10 +37,12 @@ use crate::extensions::ebpf::figures::{Between, Figures};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Nothing,
-    /// It was active and on a CPU from its begin to its end, and that is all.
-    Plain,
-    /// The same, but for so many nanoseconds alone others were not active on top of it.
-    Own(u64),
+    /// It was active once, for so many nanoseconds, for all of which it was on a CPU, and nothing else; `own` is without
+    /// those that were active on top of it.
+    OnCpu {
+        active: u64,
+        own: u64,
+    },
     /// What was put there.
     Figures,
 }
@@ -166,13 +168,13 @@ pub(super) fn exit(from: &Context, to: &Context) {
     });
 }
 
-/// A span ends: puts what it did into `figures`. `times` are those of its end, read just now, and of its begin by the
-/// clock of spans, if they are known.
+/// A span ends: puts what it did into `figures`, if that takes figures. `time` is that of its end by the clock of spans,
+/// read just now, if it is one of the fast path.
 #[inline]
 pub(crate) fn ended(
     trace_id: &[u8; 16],
     span_id: [u8; 8],
-    times: Option<(u64, u64)>,
+    time: Option<u64>,
     figures: &mut Figures,
 ) -> Found {
     let epoch = EPOCH.load(Ordering::Relaxed);
@@ -183,7 +185,7 @@ pub(crate) fn ended(
     let trace = number_of(*trace_id);
     with(|thread| {
         if thread.epoch == epoch {
-            let found = thread.end(span_id, trace, times, figures);
+            let found = thread.end(span_id, trace, time, figures);
             if found != Found::Nothing {
                 return found;
             }
@@ -241,6 +243,7 @@ impl Thread {
     fn look(&mut self, time: Option<u64>) -> Option<Snap> {
         // Whatever comes of it: who compares two looks does so by what they saw.
         self.turn += 1;
+        self.settle();
         match self.source {
             Source::Slot(_) => {
                 let slot = self.slot()?;
@@ -248,6 +251,18 @@ impl Thread {
             }
             Source::Own => Some(source::own(&mut self.watch)),
             Source::Nothing => None,
+        }
+    }
+
+    /// What is known will be something else: frames that go by it have it written down. One that has just gone is among
+    /// them.
+    fn settle(&mut self) {
+        let sums = self.known.sums;
+        for frame in self.frames.iter_mut().take(self.depth + 1) {
+            if !frame.has_sums {
+                frame.has_sums = true;
+                frame.entered.sums = sums;
+            }
         }
     }
 }

@@ -34,17 +34,25 @@ impl Contents {
     /// Takes down what the span did until now, if that is known by the clock of spans.
     #[inline(always)]
     pub(super) fn account(&mut self, now: Option<u64>) {
-        // A start that is given says nothing of when it was active.
-        let is_now = !self.marks.has(Marks::START_IS_GIVEN);
-        let times = now.filter(|_| is_now).map(|now| (now, self.time));
-        match ebpf::ended(&self.trace_id, self.span_id, times, &mut self.figures) {
+        match ebpf::ended(&self.trace_id, self.span_id, now, &mut self.figures) {
             Found::Nothing => {}
-            Found::Plain => self.marks.set(Marks::IS_PLAIN),
-            Found::Own(own) => {
-                self.marks.set(Marks::IS_PLAIN);
-                self.set_own(own);
-            }
+            Found::OnCpu { active, own } => self.was_on_cpu(now, active, own),
             Found::Figures => self.marks.set(Marks::HAS_FIGURES),
+        }
+    }
+
+    #[inline(always)]
+    fn was_on_cpu(&mut self, now: Option<u64>, active: u64, own: u64) {
+        // A start that is given says nothing of when it was active.
+        let is_from_start = !self.marks.has(Marks::START_IS_GIVEN)
+            && now.is_some_and(|now| active == now.saturating_sub(self.time));
+        if !is_from_start {
+            self.figures = Figures::on_cpu(active, own);
+            return self.marks.set(Marks::HAS_FIGURES);
+        }
+        self.marks.set(Marks::IS_PLAIN);
+        if own != active {
+            self.set_own(own);
         }
     }
 

@@ -11,7 +11,6 @@ use super::super::parked::{Held, parked};
 use super::super::source::{Snap, Source};
 use super::frame::{DEPTH, Frame, Kind};
 use super::{STARTED, Thread, UNKNOWN, number_of};
-use crate::extensions::ebpf::figures::Sums;
 
 impl Thread {
     #[inline(always)]
@@ -79,14 +78,15 @@ impl Thread {
             Kind::Outside => at > 0,
             Kind::Tracked | Kind::Again => true,
         };
+        self.frames[at].has_sums = true;
         if !is_measured {
             self.frames[at].entered = Snap::ZERO;
         } else if let Some(now) = self.quickly(time) {
-            let entered = &mut self.frames[at].entered;
-            entered.time = now;
-            entered.sums = self.known.sums;
+            self.frames[at].entered.time = now;
+            self.frames[at].has_sums = false;
         } else if let Some(entered) = self.look(time) {
             self.frames[at].entered = entered;
+            self.frames[at].has_sums = true;
         } else {
             // The session has ended, or this is a forked child.
             kind = Kind::Through;
@@ -102,12 +102,11 @@ impl Thread {
         frame.span_id = span_id;
         frame.trace = trace;
         frame.trace_flags = trace_flags;
-        frame.nested = Sums::ZERO;
         frame.place = place;
         frame.entry = entry;
         frame.again = 0;
         frame.kind = kind;
-        frame.is_alone = true;
+        frame.begin();
         self.depth += 1;
     }
 

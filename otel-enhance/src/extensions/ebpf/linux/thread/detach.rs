@@ -6,7 +6,7 @@ use opentelemetry::trace::TraceContextExt as _;
 use super::super::source::Snap;
 use super::Thread;
 use super::frame::{Frame, Kind};
-use super::kept::keep;
+use super::kept::{keep, keep_time};
 use crate::extensions::ebpf::figures::Sums;
 
 impl Thread {
@@ -39,21 +39,26 @@ impl Thread {
     pub(super) fn pop(&mut self) {
         self.depth -= 1;
         let frame = &self.frames[self.depth];
-        let nested = match frame.kind {
-            Kind::Ended if frame.is_alone => frame.all,
-            Kind::Ended => frame.all.plus(frame.nested),
-            Kind::Through => frame.nested,
-            _ => return self.leave(),
-        };
-        self.add_below(nested);
+        if frame.is_measured() || frame.kind == Kind::Outside {
+            return self.leave();
+        }
+        match frame.gone() {
+            Ok(time) => self.add_time_below(time),
+            Err(sums) => self.add_below(sums),
+        }
     }
 
     /// What was on top of the top is gone.
-    #[inline(always)]
-    pub(super) fn add_below(&mut self, nested: Sums) {
+    fn add_below(&mut self, nested: Sums) {
         if let Some(below) = self.frames[..self.depth].last_mut() {
-            below.nested = below.nested.plus(nested);
-            below.is_alone = false;
+            below.add_nested(nested);
+        }
+    }
+
+    #[inline(always)]
+    fn add_time_below(&mut self, nested: u64) {
+        if let Some(below) = self.frames[..self.depth].last_mut() {
+            below.add_nested_time(nested);
         }
     }
 
@@ -63,10 +68,8 @@ impl Thread {
         if self.frames[self.depth].kind == Kind::Tracked
             && let Some(active) = self.quick_slice(self.depth, None)
         {
-            let all = Sums::only_active(active);
-            let frame = &self.frames[self.depth];
-            keep(frame, all, frame.entered.time + active);
-            return self.add_below(all);
+            keep_time(&self.frames[self.depth], active);
+            return self.add_time_below(active);
         }
         self.leave_slowly();
     }
@@ -76,7 +79,7 @@ impl Thread {
     pub(super) fn leave_slowly(&mut self) {
         let Some(now) = self.look(None) else {
             self.give_back(self.frames[self.depth].entry);
-            return self.add_below(Sums::ZERO);
+            return self.add_time_below(0);
         };
         let frame = &self.frames[self.depth];
         let nested = if frame.kind == Kind::Tracked {
@@ -97,7 +100,7 @@ impl Thread {
         }
         let all = now.since(&frame.entered);
         if frame.kind == Kind::Again {
-            self.count_below(&frame, all.minus(frame.nested));
+            self.count_below(&frame, all.minus(frame.nested()));
             return all;
         }
         // Outside of all spans.
@@ -112,7 +115,7 @@ impl Thread {
         let below = self.frames[..self.depth].iter_mut().rev();
         let mut same = below.filter(|below| below.span_id == frame.span_id);
         if let Some(same) = same.find(|below| below.kind != Kind::Through) {
-            same.nested = same.nested.minus(own);
+            same.set_nested(same.nested().minus(own));
         }
     }
 }

@@ -5,11 +5,12 @@
 )]
 
 use super::super::lent;
+use super::super::parked::{Held, parked};
 use super::super::source::{Snap, Source};
 use super::frame::{Frame, Kind};
 use super::kept::{add_entry, add_waiting};
 use super::{Found, Thread};
-use crate::extensions::ebpf::figures::{Figures, Sums};
+use crate::extensions::ebpf::figures::{Between, Figures, Sums};
 
 impl Thread {
     /// The span ends on this thread: all that it did, if it is active here.
@@ -18,45 +19,28 @@ impl Thread {
         &mut self,
         span_id: u64,
         trace: u128,
-        times: Option<(u64, u64)>,
+        time: Option<u64>,
         figures: &mut Figures,
     ) -> Found {
         let Some(top) = self.frames[..self.depth].last() else {
             return Found::Nothing;
         };
-        let time = times.map(|(end, _)| end);
         if top.span_id != span_id || top.kind != Kind::Tracked || top.trace != trace {
             return self.end_below(span_id, trace, time, figures);
         }
         let at = self.depth - 1;
-        let quick = self.quick_slice(at, time);
-        let total = match quick {
-            Some(active) => Sums::only_active(active),
-            None => match self.look(time) {
-                Some(now) => now.since(&self.frames[at].entered),
-                None => return Found::Nothing,
-            },
+        if let Some(active) = self.quick_slice(at, time) {
+            return self.end_simply(at, active, time.is_some(), figures);
+        }
+        let Some(now) = self.look(time) else {
+            return Found::Nothing;
         };
         let is_unsplit = matches!(self.source, Source::Own);
         let frame = &mut self.frames[at];
-        frame.kind = Kind::Ended;
-        frame.all = total;
-        let is_longer = frame.give_up_place(frame.again > 0, figures);
-        if let (Some(active), Some((end, begin))) = (quick, times)
-            && active == end.saturating_sub(begin)
-            && frame.entry == 0
-            && !is_longer
-        {
-            if frame.is_alone {
-                return Found::Plain;
-            }
-            // Nobody has looked closely meanwhile, so that was nothing but time on a CPU, too.
-            let own = active.saturating_sub(frame.nested.active);
-            frame.nested = Sums::ZERO;
-            return Found::Own(own);
-        }
+        let total = now.since(&frame.entered);
         let own = frame.own_of(total);
-        frame.nested = Sums::ZERO;
+        frame.end(total);
+        let is_longer = frame.give_up_place(frame.again > 0, figures);
         let entry = std::mem::take(&mut frame.entry);
         let last = Figures {
             total,
@@ -66,11 +50,49 @@ impl Thread {
         };
         *figures = if is_longer { last.plus(figures) } else { last };
         // A span of the SDK may have been elsewhere between its start and this.
-        if is_longer || times.is_none() {
+        if is_longer || time.is_none() {
             add_waiting(figures, span_id, trace);
         }
         if entry != 0 {
             add_entry(figures, entry);
+        }
+        Found::Figures
+    }
+
+    /// The top's span was on a CPU for so long since it became active, and nothing else happened: not to those that were
+    /// on top of it either, for then somebody would have looked closely.
+    #[inline(always)]
+    fn end_simply(
+        &mut self,
+        at: usize,
+        active: u64,
+        is_whole: bool,
+        figures: &mut Figures,
+    ) -> Found {
+        let frame = &mut self.frames[at];
+        let own = active.wrapping_sub(frame.nested_time());
+        frame.end_simply(active);
+        let is_longer = frame.give_up_place(frame.again > 0, figures);
+        let entry = std::mem::take(&mut frame.entry);
+        if is_whole && !is_longer && entry == 0 {
+            return Found::OnCpu { active, own };
+        }
+        let (span_id, trace) = (frame.span_id, frame.trace);
+        // A span of the SDK may have been elsewhere between its start and this.
+        let waiting = if is_longer || !is_whole {
+            parked().and_then(|table| table.take(span_id, trace))
+        } else {
+            None
+        };
+        if !is_longer && entry == 0 && waiting.is_none() {
+            return Found::OnCpu { active, own };
+        }
+        let last = Figures::on_cpu(active, own);
+        *figures = if is_longer { last.plus(figures) } else { last };
+        for entry in [entry, waiting.map_or(0, Held::number)] {
+            if entry != 0 {
+                add_entry(figures, entry);
+            }
         }
         Found::Figures
     }
@@ -97,21 +119,20 @@ impl Thread {
             if frame.span_id == span_id && frame.kind == Kind::Again {
                 let all = now.since(&frame.entered);
                 let on_top = self.running_on(again, &now);
-                let own = all.minus(frame.nested).minus(on_top);
-                self.frames[at].nested = self.frames[at].nested.minus(own);
+                let own = all.minus(frame.nested()).minus(on_top);
+                let nested = self.frames[at].nested().minus(own);
+                self.frames[at].set_nested(nested);
                 // What is on top will be added when that goes, from its begin.
                 self.frames[again].kind = Kind::Through;
-                self.frames[again].nested = all.minus(on_top);
+                self.frames[again].set_nested(all.minus(on_top));
             }
         }
         let running = self.running_on(at, &now);
         let frame = &mut self.frames[at];
         let total = now.since(&frame.entered);
-        let own = total.minus(frame.nested).minus(running);
-        frame.kind = Kind::Ended;
+        let own = total.minus(frame.nested()).minus(running);
         // What runs on top of it will be added when that goes, from its begin.
-        frame.all = total.minus(running);
-        frame.nested = Sums::ZERO;
+        frame.end(total.minus(running));
         let entry = std::mem::take(&mut frame.entry);
         let last = Figures {
             total,
@@ -134,8 +155,10 @@ impl Thread {
         let mut sums = Sums::ZERO;
         for frame in &self.frames[at + 1..self.depth] {
             match frame.kind {
-                Kind::Through => sums = sums.plus(frame.nested),
-                Kind::Ended => sums = sums.plus(frame.all).plus(frame.nested),
+                Kind::Through | Kind::Ended => {
+                    let gone = frame.gone().map(Sums::only_active);
+                    sums = sums.plus(gone.unwrap_or_else(|sums| sums));
+                }
                 Kind::Outside => return sums,
                 Kind::Tracked | Kind::Again => return sums.plus(now.since(&frame.entered)),
             }
@@ -144,20 +167,61 @@ impl Thread {
     }
 
     /// What a span did that is active on no thread.
-    #[cold]
+    #[inline(never)]
     pub(super) fn unpark(&self, span_id: u64, trace: u128, figures: &mut Figures) -> Found {
-        *figures = Figures {
-            is_unsplit: matches!(self.source, Source::Own),
-            ..Figures::NONE
-        };
-        // SAFETY: null, or lent for this call by the future whose span this is; nobody else has it now.
-        if let Some(between) = unsafe { lent::of_ending(span_id).as_mut() } {
-            between.give(figures);
+        let place = lent::of_ending(span_id);
+        if !place.is_null() {
+            return self.unpark_lent(place, span_id, trace, figures);
         }
+        let Some(table) = parked() else {
+            return Found::Nothing;
+        };
+        let Some(held) = table.take(span_id, trace) else {
+            return Found::Nothing;
+        };
+        let is_split = !matches!(self.source, Source::Own);
+        if is_split && let Some((active, own)) = table.with(held, |entry| entry.one_simple()) {
+            table.free(held);
+            match table.take(span_id, trace) {
+                None => return Found::OnCpu { active, own },
+                Some(more) => {
+                    *figures = Figures::on_cpu(active, own);
+                    add_entry(figures, more.number());
+                }
+            }
+        } else {
+            *figures = self.none();
+            add_entry(figures, held.number());
+            if figures.activations == 0 {
+                return Found::Nothing;
+            }
+        }
+        Found::Figures
+    }
+
+    /// The same where a future has something of it, whose span this is.
+    #[cold]
+    fn unpark_lent(
+        &self,
+        place: *mut Between,
+        span_id: u64,
+        trace: u128,
+        figures: &mut Figures,
+    ) -> Found {
+        *figures = self.none();
+        // SAFETY: lent for this call by the future; nobody else has it now.
+        unsafe { (*place).give(figures) };
         add_waiting(figures, span_id, trace);
         if figures.activations == 0 {
             return Found::Nothing;
         }
         Found::Figures
+    }
+
+    const fn none(&self) -> Figures {
+        Figures {
+            is_unsplit: matches!(self.source, Source::Own),
+            ..Figures::NONE
+        }
     }
 }

@@ -4,7 +4,7 @@
     reason = "a frame points to a place that a poll has lent it"
 )]
 
-use super::super::parked::{Held, Parked, parked};
+use super::super::parked::{Entry, Held, Parked, parked};
 use super::frame::Frame;
 use crate::extensions::ebpf::figures::{Figures, Sums};
 
@@ -35,20 +35,37 @@ pub(super) fn add_entry(figures: &mut Figures, entry: u32) {
 }
 
 /// Keeps what a slice adds to its span until that is active again, or ends.
-#[inline(always)]
 pub(super) fn keep(frame: &Frame, all: Sums, now: u64) {
-    if frame.place.is_null() {
-        return park(frame, all, now);
+    let own = frame.own_of(all);
+    // SAFETY: null, or the poll that lent it goes on.
+    match unsafe { frame.place.as_mut() } {
+        Some(between) => {
+            between.is_lent = false;
+            between.add(all, own);
+        }
+        None => park(frame, |entry| entry.add(all, own, now)),
     }
-    // SAFETY: the poll that lent it goes on, or this would be null.
-    let between = unsafe { &mut *frame.place };
-    between.is_lent = false;
-    between.add(all, frame.own_of(all));
+}
+
+/// The same of one that was nothing but time on a CPU.
+#[inline(always)]
+pub(super) fn keep_time(frame: &Frame, active: u64) {
+    let own = active.wrapping_sub(frame.nested_time());
+    // SAFETY: null, or the poll that lent it goes on.
+    match unsafe { frame.place.as_mut() } {
+        Some(between) => {
+            between.is_lent = false;
+            between.add_time(active, own);
+        }
+        None => park(frame, |entry| {
+            entry.add_time(active, own, frame.entered.time + active);
+        }),
+    }
 }
 
 /// The same in the table.
 #[inline(always)]
-pub(super) fn park(frame: &Frame, all: Sums, now: u64) {
+fn park(frame: &Frame, add: impl FnOnce(&mut Entry)) {
     let Some(table) = parked() else {
         return;
     };
@@ -56,6 +73,6 @@ pub(super) fn park(frame: &Frame, all: Sums, now: u64) {
     let Some(held) = Held::of_number(frame.entry).or_else(|| claim(table)) else {
         return;
     };
-    table.with(held, |entry| entry.add(all, frame.own_of(all), now));
+    table.with(held, add);
     table.put_back(held);
 }
