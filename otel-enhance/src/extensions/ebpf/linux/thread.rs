@@ -16,14 +16,14 @@ mod kept;
 mod session;
 mod told;
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
 use opentelemetry::Context;
 use opentelemetry::trace::SpanContext;
 use otel_enhance_ebpf::abi::UserLine;
-use otel_enhance_ebpf::loader::PinnedContexts;
+use otel_enhance_ebpf::loader::{PinnedContexts, ThreadSlot};
 
 use self::frame::{DEPTH, Frame};
 use self::told::NO_SPAN;
@@ -65,6 +65,8 @@ struct Thread {
     is_published: bool,
     /// A map that says so as well; it is the thread's as long as this says so.
     pinned: Option<NonNull<PinnedContexts>>,
+    /// The span that was started last, or 0, and when, if that is known.
+    started: (u64, u64),
     /// By which that knows the thread, in the process of this generation.
     key: u64,
     generation: u32,
@@ -86,25 +88,23 @@ thread_local! {
         marked_only: false,
         is_published: false,
         pinned: None,
+        started: (0, 0),
         key: 0,
         generation: 0,
         record: NO_SPAN,
         watch: Watch::new(),
         frames: [Frame::NONE; DEPTH],
     }) };
-
-    /// The span that was started last, and when, if that is known.
-    static STARTED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
 
 /// Calls `f` with what the thread knows.
 #[inline(always)]
 fn with<R>(f: impl FnOnce(&mut Thread) -> R) -> R {
-    THREAD.with(|thread| {
-        // SAFETY: the thread's own. Nobody is called from within who could come back here: not contexts, not
-        // spans, no code of the application's.
-        f(unsafe { &mut *thread.get() })
-    })
+    // The closure is small, and so is called in place.
+    let thread = THREAD.with(UnsafeCell::get);
+    // SAFETY: the thread's own, which needs no destructor, and so is there for as long as the thread is. Nobody is
+    // called from within who could come back here: not contexts, not spans, no code of the application's.
+    f(unsafe { &mut *thread })
 }
 
 /// The fast path has started a span, at this time.
@@ -112,7 +112,7 @@ fn with<R>(f: impl FnOnce(&mut Thread) -> R) -> R {
 #[inline(always)]
 pub(crate) fn started(span_id: [u8; 8], time: u64) {
     if EPOCH.load(Ordering::Relaxed) != 0 {
-        STARTED.set((u64::from_le_bytes(span_id), time));
+        with(|thread| thread.started = (u64::from_le_bytes(span_id), time));
     }
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn started(span_id: [u8; 8], time: u64) {
 pub(crate) fn begun(span: &SpanContext) {
     if EPOCH.load(Ordering::Relaxed) != 0 {
         let span_id = u64::from_le_bytes(span.span_id().to_bytes());
-        STARTED.set((span_id, UNKNOWN));
+        with(|thread| thread.started = (span_id, UNKNOWN));
         if let Some(table) = parked() {
             table.expect(span_id);
         }
@@ -224,6 +224,11 @@ impl Thread {
     #[inline(always)]
     fn quickly(&mut self, time: Option<u64>) -> Option<u64> {
         let slot = self.slot()?;
+        self.quickly_by(slot, time)
+    }
+
+    #[inline(always)]
+    fn quickly_by(&mut self, slot: &ThreadSlot, time: Option<u64>) -> Option<u64> {
         let at = time.unwrap_or_else(|| self.watch.now().monotonic);
         let is_known = self.known.holds(slot) && (time.is_none() || self.known.held_at(at));
         is_known.then_some(at)

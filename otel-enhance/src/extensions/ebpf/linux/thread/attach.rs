@@ -4,17 +4,80 @@
 use std::ptr;
 
 use opentelemetry::Context;
-use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 
 use super::super::lent;
 use super::super::parked::{Held, parked};
 use super::super::source::{Snap, Source};
 use super::frame::{DEPTH, Frame, Kind};
-use super::{STARTED, Thread, UNKNOWN, number_of};
+use super::{Thread, UNKNOWN, number_of};
+use crate::extensions::ebpf::figures::Between;
 
 impl Thread {
     #[inline(always)]
     pub(super) fn enter(&mut self, to: &Context) {
+        let span = to.span();
+        let ids = span.span_context();
+        let span_id = u64::from_le_bytes(ids.span_id().to_bytes());
+        if !self.enter_quickly(ids, span_id) {
+            self.enter_slowly(to);
+        }
+    }
+
+    /// Of a span of which nothing waits elsewhere, while nothing happens to the thread but that time passes. Says whether
+    /// it is one.
+    #[inline(always)]
+    fn enter_quickly(&mut self, ids: &SpanContext, span_id: u64) -> bool {
+        let place = lent::lent();
+        let (started, time) = self.started;
+        let is_new = started == span_id;
+        let is_here = span_id != 0 && ids.is_sampled() && ids.is_valid() && !ids.is_remote();
+        if !is_here || self.depth >= DEPTH || !(is_new || self.is_only_lent(place, span_id)) {
+            return false;
+        }
+        let Some(slot) = self.slot_alone() else {
+            return false;
+        };
+        let time = (is_new && time != UNKNOWN).then_some(time);
+        let Some(now) = self.quickly_by(slot, time) else {
+            return false;
+        };
+        if is_new {
+            // Once: the next time it is no longer new.
+            self.started.0 = 0;
+        }
+        let trace = number_of(ids.trace_id().to_bytes());
+        let trace_flags = ids.trace_flags().to_u8();
+        slot.enter(trace.to_be_bytes(), span_id.to_le_bytes(), trace_flags, 0);
+        // SAFETY: null, or lent for this call, and until the future has it back, which clears it here.
+        if let Some(between) = unsafe { place.as_mut() } {
+            between.is_lent = true;
+        }
+        let frame = &mut self.frames[self.depth % DEPTH];
+        frame.span_id = span_id;
+        frame.trace = trace;
+        frame.entered.time = now;
+        frame.turn = self.turn;
+        frame.place = place;
+        frame.entry = 0;
+        frame.again = 0;
+        frame.kind = Kind::Tracked;
+        frame.trace_flags = trace_flags;
+        frame.has_sums = false;
+        frame.begin();
+        self.depth += 1;
+        true
+    }
+
+    /// A future polls under its span, which is active nowhere below.
+    #[inline(always)]
+    fn is_only_lent(&self, place: *const Between, span_id: u64) -> bool {
+        let below = self.frames.iter().take(self.depth);
+        !place.is_null() && below.into_iter().all(|frame| frame.span_id != span_id)
+    }
+
+    #[inline(never)]
+    fn enter_slowly(&mut self, to: &Context) {
         let is_span = to.has_active_span();
         let span = to.span();
         let span = span.span_context();
@@ -41,11 +104,11 @@ impl Thread {
         } else {
             self.tell_none();
         }
-        let (started, time) = STARTED.get();
-        let is_new = started == span_id && !self.marked_only;
+        let (started, time) = self.started;
+        let is_new = started == span_id && span_id != 0 && !self.marked_only;
         if is_new {
             // Once: the next time it is no longer new.
-            STARTED.set((0, 0));
+            self.started = (0, 0);
         }
         let mut kind = match (is_here, span.is_sampled()) {
             (true, true) => Kind::Tracked,

@@ -5,25 +5,86 @@ use opentelemetry::trace::TraceContextExt as _;
 
 use super::super::source::Snap;
 use super::Thread;
-use super::frame::{Frame, Kind};
+use super::frame::{DEPTH, Frame, Kind};
 use super::kept::{keep, keep_time};
 use crate::extensions::ebpf::figures::Sums;
 
 impl Thread {
     #[inline(always)]
     pub(super) fn exit(&mut self, from: &Context, to: &Context) {
+        if !self.exit_quickly(to) {
+            self.exit_slowly(from, to);
+        }
+    }
+
+    /// Of the top, if its span has ended or is kept, and nothing happens to the thread but that time passes. Says whether
+    /// it is so.
+    #[inline(always)]
+    fn exit_quickly(&mut self, to: &Context) -> bool {
+        let Some(slot) = self.slot_alone() else {
+            return false;
+        };
+        let at = self.depth.wrapping_sub(1) % DEPTH;
+        let top = &self.frames[at];
+        if self.too_deep > 0 || top.again > 0 {
+            return false;
+        }
+        let time = match top.kind {
+            Kind::Ended => top.gone().ok(),
+            Kind::Tracked => self.leave_quickly(at),
+            _ => None,
+        };
+        let Some(time) = time else {
+            return false;
+        };
+        self.depth = at;
+        let Some(below) = self.frames[..at].last_mut() else {
+            slot.leave();
+            return true;
+        };
+        below.add_nested_time(time);
+        if below.span_id != id_of(to) {
+            self.catch_up(to);
+        } else if below.kind == Kind::Outside {
+            slot.leave();
+        } else {
+            slot.enter(
+                below.trace.to_be_bytes(),
+                below.span_id.to_le_bytes(),
+                below.trace_flags,
+                0,
+            );
+        }
+        true
+    }
+
+    /// The slice of a frame ends, and its span does not: the time, if there was nothing else, is kept.
+    #[inline(always)]
+    fn leave_quickly(&mut self, at: usize) -> Option<u64> {
+        let active = self.quick_slice(at, None)?;
+        keep_time(&self.frames[at], active);
+        Some(active)
+    }
+
+    #[inline(never)]
+    fn exit_slowly(&mut self, from: &Context, to: &Context) {
         if self.too_deep > 0 {
             self.too_deep -= 1;
             return;
         }
-        let to = id_of(to);
         let top = &mut self.frames[self.depth - 1];
-        if top.again > 0 && top.span_id == to && id_of(from) == to {
+        if top.again > 0 && top.span_id == id_of(to) && id_of(from) == top.span_id {
             top.again -= 1;
             return;
         }
         self.pop();
-        // What was detached below the top is not told of: it goes now.
+        self.catch_up(to);
+    }
+
+    /// What was detached below the top is not told of: it goes now.
+    #[inline(never)]
+    fn catch_up(&mut self, to: &Context) {
+        let to = id_of(to);
         while self.depth > 0 && self.frames[self.depth - 1].span_id != to {
             self.pop();
         }
@@ -35,8 +96,7 @@ impl Thread {
         }
     }
 
-    #[inline(always)]
-    pub(super) fn pop(&mut self) {
+    fn pop(&mut self) {
         self.depth -= 1;
         let frame = &self.frames[self.depth];
         if frame.is_measured() || frame.kind == Kind::Outside {
@@ -55,7 +115,6 @@ impl Thread {
         }
     }
 
-    #[inline(always)]
     fn add_time_below(&mut self, nested: u64) {
         if let Some(below) = self.frames[..self.depth].last_mut() {
             below.add_nested_time(nested);
@@ -63,12 +122,10 @@ impl Thread {
     }
 
     /// The slice of what was the top ends, and its span does not.
-    #[inline(never)]
-    pub(super) fn leave(&mut self) {
+    fn leave(&mut self) {
         if self.frames[self.depth].kind == Kind::Tracked
-            && let Some(active) = self.quick_slice(self.depth, None)
+            && let Some(active) = self.leave_quickly(self.depth)
         {
-            keep_time(&self.frames[self.depth], active);
             return self.add_time_below(active);
         }
         self.leave_slowly();
@@ -76,7 +133,7 @@ impl Thread {
 
     #[cold]
     #[inline(never)]
-    pub(super) fn leave_slowly(&mut self) {
+    fn leave_slowly(&mut self) {
         let Some(now) = self.look(None) else {
             self.give_back(self.frames[self.depth].entry);
             return self.add_time_below(0);
@@ -93,7 +150,7 @@ impl Thread {
     }
 
     #[cold]
-    pub(super) fn leave_other(&mut self, now: &Snap) -> Sums {
+    fn leave_other(&mut self, now: &Snap) -> Sums {
         let frame = self.frames[self.depth];
         if self.depth == 0 {
             return Sums::ZERO;
@@ -111,7 +168,7 @@ impl Thread {
     }
 
     /// What a span does that is active further down as well counts there as its own.
-    pub(super) fn count_below(&mut self, frame: &Frame, own: Sums) {
+    fn count_below(&mut self, frame: &Frame, own: Sums) {
         let below = self.frames[..self.depth].iter_mut().rev();
         let mut same = below.filter(|below| below.span_id == frame.span_id);
         if let Some(same) = same.find(|below| below.kind != Kind::Through) {
@@ -121,7 +178,7 @@ impl Thread {
 }
 
 #[inline(always)]
-pub(super) fn id_of(context: &Context) -> u64 {
+fn id_of(context: &Context) -> u64 {
     if context.has_active_span() {
         u64::from_le_bytes(context.span().span_context().span_id().to_bytes())
     } else {

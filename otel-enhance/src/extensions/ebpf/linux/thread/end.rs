@@ -7,7 +7,7 @@
 use super::super::lent;
 use super::super::parked::{Held, parked};
 use super::super::source::{Snap, Source};
-use super::frame::{Frame, Kind};
+use super::frame::{DEPTH, Frame, Kind};
 use super::kept::{add_entry, add_waiting};
 use super::{Found, Thread};
 use crate::extensions::ebpf::figures::{Between, Figures, Sums};
@@ -22,21 +22,28 @@ impl Thread {
         time: Option<u64>,
         figures: &mut Figures,
     ) -> Found {
-        let Some(top) = self.frames[..self.depth].last() else {
+        if self.depth == 0 {
             return Found::Nothing;
-        };
+        }
+        let at = (self.depth - 1) % DEPTH;
+        let top = &self.frames[at];
         if top.span_id != span_id || top.kind != Kind::Tracked || top.trace != trace {
             return self.end_below(span_id, trace, time, figures);
         }
-        let at = self.depth - 1;
-        if let Some(active) = self.quick_slice(at, time) {
-            return self.end_simply(at, active, time.is_some(), figures);
+        match self.quick_slice(at, time) {
+            Some(active) => self.end_simply(at, active, time.is_some(), figures),
+            None => self.end_slowly(at, time, figures),
         }
+    }
+
+    #[inline(never)]
+    fn end_slowly(&mut self, at: usize, time: Option<u64>, figures: &mut Figures) -> Found {
         let Some(now) = self.look(time) else {
             return Found::Nothing;
         };
         let is_unsplit = matches!(self.source, Source::Own);
         let frame = &mut self.frames[at];
+        let (span_id, trace) = (frame.span_id, frame.trace);
         let total = now.since(&frame.entered);
         let own = frame.own_of(total);
         frame.end(total);
@@ -72,6 +79,23 @@ impl Thread {
         let frame = &mut self.frames[at];
         let own = active.wrapping_sub(frame.nested_time());
         frame.end_simply(active);
+        if is_whole && frame.place.is_null() && frame.entry == 0 && frame.again == 0 {
+            return Found::OnCpu { active, own };
+        }
+        self.end_with_more(at, active, own, is_whole, figures)
+    }
+
+    /// The same where something of it may be kept.
+    #[inline(never)]
+    fn end_with_more(
+        &mut self,
+        at: usize,
+        active: u64,
+        own: u64,
+        is_whole: bool,
+        figures: &mut Figures,
+    ) -> Found {
+        let frame = &mut self.frames[at];
         let is_longer = frame.give_up_place(frame.again > 0, figures);
         let entry = std::mem::take(&mut frame.entry);
         if is_whole && !is_longer && entry == 0 {

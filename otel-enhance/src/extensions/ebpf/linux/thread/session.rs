@@ -134,4 +134,13 @@ impl Thread {
             _ => None,
         }
     }
+
+    /// The slot where every span has figures, and nobody else is told which is active.
+    #[inline(always)]
+    pub(super) fn slot_alone(&self) -> Option<&'static ThreadSlot> {
+        if self.marked_only || self.pinned.is_some() {
+            return None;
+        }
+        self.slot()
+    }
 }
