@@ -20,6 +20,8 @@ use super::closing::{Closing, GRACE, deadline_after, refuse_inside_an_export};
 use crate::InitError;
 use crate::config::BatchSettings;
 use crate::export::runtime::{ExportRuntime, mark_exporting};
+#[cfg(feature = "ebpf")]
+use crate::extensions::ebpf;
 
 /// Between two tries to reach a batch thread whose control channel is full.
 const RETRY: Duration = Duration::from_millis(5);
@@ -74,7 +76,8 @@ impl ExportQueue {
         }))
     }
 
-    /// A span has ended.
+    /// A span has ended on the fast path.
+    #[cfg(feature = "performance")]
     pub(super) fn take(&self, span: SpanData) {
         // As the specification has it; the official processor exports what is recorded only, too.
         if span.span_context.is_sampled() && self.account.admit() {
@@ -152,13 +155,28 @@ pub(super) struct AccountingProcessor(pub(super) Arc<ExportQueue>);
 
 impl SpanProcessor for AccountingProcessor {
     fn on_start(&self, span: &mut Span, _: &Context) {
+        #[cfg(feature = "ebpf")]
+        ebpf::begun(span.span_context());
         if span.span_context().is_sampled() {
             self.0.account.span_started();
         }
     }
 
-    fn on_end(&self, span: SpanData) {
-        self.0.take(span);
+    /// What the span did is put into it here, and not by a processor in front of this one: a span that is touched on its
+    /// way is copied by whoever hands it on, and the copy reads what was written just now.
+    #[cfg_attr(
+        not(feature = "ebpf"),
+        expect(unused_mut, reason = "there is nothing to put into it")
+    )]
+    fn on_end(&self, mut span: SpanData) {
+        let queue = &*self.0;
+        if span.span_context.is_sampled() {
+            #[cfg(feature = "ebpf")]
+            ebpf::load(&mut span);
+            if queue.account.admit() {
+                queue.processor.on_end(span);
+            }
+        }
     }
 
     fn force_flush(&self) -> OTelSdkResult {

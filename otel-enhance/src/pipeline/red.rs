@@ -195,10 +195,12 @@ mod counting {
         ) -> TracerProviderBuilder {
             match &self.0 {
                 None => provider,
-                Some(red) => path.attach(
-                    provider,
-                    Counted::<AccountingProcessor>::new(Arc::clone(red), None),
-                ),
+                Some(red) => {
+                    let counted = Counted::<AccountingProcessor>::new(Arc::clone(red), None);
+                    #[cfg(feature = "ebpf")]
+                    let counted = crate::extensions::ebpf::EbpfSpanProcessor::in_pipeline(counted);
+                    path.attach(provider, counted)
+                }
             }
         }
     }

@@ -150,8 +150,6 @@ impl SpanPath {
         provider: TracerProviderBuilder,
         processor: P,
     ) -> TracerProviderBuilder {
-        #[cfg(feature = "ebpf")]
-        let processor = crate::extensions::ebpf::EbpfSpanProcessor::in_pipeline(processor);
         #[cfg(feature = "performance")]
         if let Some(fast) = &self.fast {
             return provider.with_span_processor(fast::Beside::new(fast.clone(), processor));

@@ -172,6 +172,8 @@ impl<S: Store, E: Deliver<S>> QueueEngine for Arc<Engine<S, E>> {
             engine: Arc::clone(self),
             default_timeout,
         };
+        #[cfg(feature = "ebpf")]
+        let processor = crate::extensions::ebpf::EbpfSpanProcessor::in_pipeline(processor);
         red.attach(provider, processor, beside)
     }
 }

@@ -71,7 +71,7 @@ use system::{running, thread};
 pub use crate::config::{EbpfSettings, EbpfSpans};
 #[cfg(feature = "performance")]
 pub(crate) use carried::push_all;
-pub(crate) use carried::unload;
+pub(crate) use carried::{load, unload};
 #[cfg(otel_enhance_has_ebpf)]
 pub(crate) use figures::Between;
 #[cfg(feature = "performance")]
@@ -88,6 +88,6 @@ pub(crate) use running::{EbpfLease, open};
 pub use status::{EbpfStatus, Tier};
 #[cfg(otel_enhance_has_ebpf)]
 pub(crate) use system::lent::Place;
-pub(crate) use thread::mark;
 #[cfg(feature = "performance")]
 pub(crate) use thread::{Found, ended, started};
+pub(crate) use thread::{begun, mark};

@@ -23,27 +23,18 @@ pub(super) struct Snap {
 pub(super) struct Known {
     mark: Mark,
     pub(super) sums: Sums,
-    /// Times before this may be from before the thread got its CPU.
-    not_before: u64,
 }
 
 impl Known {
     pub(super) const NOTHING: Self = Self {
         mark: Mark::NEVER,
         sums: Sums::ZERO,
-        not_before: 0,
     };
 
-    /// Whether it still holds.
+    /// Whether it still holds. Then it held at any moment since the thread was looked at.
     #[inline(always)]
     pub(super) fn holds(&self, slot: &ThreadSlot) -> bool {
         slot.mark() == self.mark
-    }
-
-    /// Whether it held at this time, if it still holds.
-    #[inline(always)]
-    pub(super) const fn held_at(&self, time: u64) -> bool {
-        time >= self.not_before
     }
 
     /// Looks closely, at this moment or just before.
@@ -67,10 +58,6 @@ impl Known {
             Self {
                 mark,
                 sums: snap.sums,
-                not_before: counters
-                    .since_ns
-                    .wrapping_sub(ahead)
-                    .saturating_add(CLOCKS_DIFFER_NANOS),
             }
         } else {
             Self::NOTHING

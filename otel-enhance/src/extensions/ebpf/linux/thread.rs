@@ -47,6 +47,25 @@ pub(crate) enum Found {
     Figures,
 }
 
+/// The span that was started last.
+#[derive(Clone, Copy, Debug)]
+struct Started {
+    /// Or 0.
+    span_id: u64,
+    /// When, or [`UNKNOWN`].
+    time: u64,
+    /// [`Thread::turn`] then: while it is the same, nobody has looked closely since that time was read.
+    turn: u64,
+}
+
+impl Started {
+    const NOTHING: Self = Self {
+        span_id: 0,
+        time: 0,
+        turn: 0,
+    };
+}
+
 struct Thread {
     /// Of the session that it knows; see [`LEAVING`].
     epoch: u32,
@@ -65,8 +84,7 @@ struct Thread {
     is_published: bool,
     /// A map that says so as well; it is the thread's as long as this says so.
     pinned: Option<NonNull<PinnedContexts>>,
-    /// The span that was started last, or 0, and when, if that is known.
-    started: (u64, u64),
+    started: Started,
     /// By which that knows the thread, in the process of this generation.
     key: u64,
     generation: u32,
@@ -88,7 +106,7 @@ thread_local! {
         marked_only: false,
         is_published: false,
         pinned: None,
-        started: (0, 0),
+        started: Started::NOTHING,
         key: 0,
         generation: 0,
         record: NO_SPAN,
@@ -112,7 +130,7 @@ fn with<R>(f: impl FnOnce(&mut Thread) -> R) -> R {
 #[inline(always)]
 pub(crate) fn started(span_id: [u8; 8], time: u64) {
     if EPOCH.load(Ordering::Relaxed) != 0 {
-        with(|thread| thread.started = (u64::from_le_bytes(span_id), time));
+        with(|thread| thread.set_started(u64::from_le_bytes(span_id), time));
     }
 }
 
@@ -121,7 +139,7 @@ pub(crate) fn started(span_id: [u8; 8], time: u64) {
 pub(crate) fn begun(span: &SpanContext) {
     if EPOCH.load(Ordering::Relaxed) != 0 {
         let span_id = u64::from_le_bytes(span.span_id().to_bytes());
-        with(|thread| thread.started = (span_id, UNKNOWN));
+        with(|thread| thread.set_started(span_id, UNKNOWN));
         if let Some(table) = parked() {
             table.expect(span_id);
         }
@@ -219,25 +237,28 @@ const fn number_of(trace_id: [u8; 16]) -> u128 {
 }
 
 impl Thread {
-    /// This moment, or the given one just before, if nothing but to be on a CPU happened to the thread since it was
-    /// looked at closely.
     #[inline(always)]
-    fn quickly(&mut self, time: Option<u64>) -> Option<u64> {
-        let slot = self.slot()?;
-        self.quickly_by(slot, time)
+    const fn set_started(&mut self, span_id: u64, time: u64) {
+        self.started = Started {
+            span_id,
+            time,
+            turn: self.turn,
+        };
     }
 
+    /// This moment, or the given one, which was read since the thread was looked at closely, if nothing but to be on a
+    /// CPU happened to it since.
     #[inline(always)]
-    fn quickly_by(&mut self, slot: &ThreadSlot, time: Option<u64>) -> Option<u64> {
+    fn quickly(&mut self, slot: &ThreadSlot, time: Option<u64>) -> Option<u64> {
         let at = time.unwrap_or_else(|| self.watch.now().monotonic);
-        let is_known = self.known.holds(slot) && (time.is_none() || self.known.held_at(at));
-        is_known.then_some(at)
+        self.known.holds(slot).then_some(at)
     }
 
     /// The same for the slice of a frame, which is the time that it took.
     #[inline(always)]
     fn quick_slice(&mut self, frame: usize, time: Option<u64>) -> Option<u64> {
-        let now = self.quickly(time)?;
+        let slot = self.slot()?;
+        let now = self.quickly(slot, time)?;
         let frame = &self.frames[frame];
         (frame.turn == self.turn).then(|| now.saturating_sub(frame.entered.time))
     }

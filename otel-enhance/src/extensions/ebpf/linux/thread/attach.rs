@@ -29,8 +29,8 @@ impl Thread {
     #[inline(always)]
     fn enter_quickly(&mut self, ids: &SpanContext, span_id: u64) -> bool {
         let place = lent::lent();
-        let (started, time) = self.started;
-        let is_new = started == span_id;
+        let started = self.started;
+        let is_new = started.span_id == span_id;
         let is_here = span_id != 0 && ids.is_sampled() && ids.is_valid() && !ids.is_remote();
         if !is_here || self.depth >= DEPTH || !(is_new || self.is_only_lent(place, span_id)) {
             return false;
@@ -38,13 +38,16 @@ impl Thread {
         let Some(slot) = self.slot_alone() else {
             return false;
         };
-        let time = (is_new && time != UNKNOWN).then_some(time);
-        let Some(now) = self.quickly_by(slot, time) else {
+        let time = (is_new && started.time != UNKNOWN).then_some(started.time);
+        if time.is_some() && started.turn != self.turn {
+            return false;
+        }
+        let Some(now) = self.quickly(slot, time) else {
             return false;
         };
         if is_new {
             // Once: the next time it is no longer new.
-            self.started.0 = 0;
+            self.started.span_id = 0;
         }
         let trace = number_of(ids.trace_id().to_bytes());
         let trace_flags = ids.trace_flags().to_u8();
@@ -104,11 +107,11 @@ impl Thread {
         } else {
             self.tell_none();
         }
-        let (started, time) = self.started;
-        let is_new = started == span_id && span_id != 0 && !self.marked_only;
+        let started = self.started;
+        let is_new = started.span_id == span_id && span_id != 0 && !self.marked_only;
         if is_new {
             // Once: the next time it is no longer new.
-            self.started = (0, 0);
+            self.started.span_id = 0;
         }
         let mut kind = match (is_here, span.is_sampled()) {
             (true, true) => Kind::Tracked,
@@ -134,22 +137,25 @@ impl Thread {
             self.give_back(entry);
             entry = 0;
         }
-        let time = (is_new && time != UNKNOWN).then_some(time);
+        let time = (is_new && started.time != UNKNOWN).then_some(started.time);
         let at = self.depth;
         let is_measured = match kind {
             Kind::Through | Kind::Ended => false,
             Kind::Outside => at > 0,
             Kind::Tracked | Kind::Again => true,
         };
-        self.frames[at].has_sums = true;
+        let is_quick = time.is_none() || started.turn == self.turn;
+        let now = match self.slot() {
+            Some(slot) if is_measured && is_quick => self.quickly(slot, time),
+            _ => None,
+        };
+        self.frames[at].has_sums = now.is_none();
         if !is_measured {
             self.frames[at].entered = Snap::ZERO;
-        } else if let Some(now) = self.quickly(time) {
+        } else if let Some(now) = now {
             self.frames[at].entered.time = now;
-            self.frames[at].has_sums = false;
         } else if let Some(entered) = self.look(time) {
             self.frames[at].entered = entered;
-            self.frames[at].has_sums = true;
         } else {
             // The session has ended, or this is a forked child.
             kind = Kind::Through;
