@@ -88,8 +88,10 @@ pub(crate) fn unload(span: &mut SpanData) {
 #[inline]
 pub(crate) fn push_all(figures: &Figures, duration: u64, attributes: &mut Vec<KeyValue>) {
     attributes.reserve_exact(figures.attributes());
-    figures.each(duration, |name, value| {
-        attributes.push(KeyValue::new(Key::from_static_str(name), value));
+    figures.in_rows(duration, |row| {
+        let row = row.iter().copied();
+        attributes
+            .extend(row.map(|(name, value)| KeyValue::new(Key::from_static_str(name), value)));
     });
 }
 

@@ -101,6 +101,38 @@ impl Sums {
     }
 }
 
+impl Sums {
+    /// As attributes.
+    #[inline(always)]
+    fn split(self, names: &Names) -> [(&'static str, i64); 6] {
+        [
+            (names.cpu, number(self.cpu())),
+            (names.blocked, number(self.blocked)),
+            (names.run_queue, number(self.run_queue)),
+            (names.voluntary, self.voluntary.into()),
+            (names.involuntary, self.involuntary.into()),
+            (names.page_faults, self.page_faults.into()),
+        ]
+    }
+
+    /// The same where waits of both kinds are one.
+    #[inline(always)]
+    fn unsplit(self, names: &Names) -> [(&'static str, i64); 5] {
+        [
+            (names.cpu, number(self.cpu())),
+            (names.waiting, number(self.blocked)),
+            (names.voluntary, self.voluntary.into()),
+            (names.involuntary, self.involuntary.into()),
+            (names.page_faults, self.page_faults.into()),
+        ]
+    }
+}
+
+#[inline(always)]
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
 /// What a span did while it was active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Figures {
@@ -312,29 +344,36 @@ impl Figures {
     }
 
     /// Hands each attribute to `visit`; the span took `duration` nanoseconds.
+    #[inline(always)]
     pub(crate) fn each(&self, duration: u64, mut visit: impl FnMut(&'static str, i64)) {
+        self.in_rows(duration, |row| {
+            for (name, value) in row {
+                visit(name, *value);
+            }
+        });
+    }
+
+    /// The same, several at once.
+    #[inline(always)]
+    pub(super) fn in_rows(&self, duration: u64, mut visit: impl FnMut(&[(&'static str, i64)])) {
         let mut all = |sums: Sums, names: &Names| {
             let sums = sums.tidy();
-            let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-            visit(names.cpu, number(sums.cpu()));
             if self.is_unsplit {
-                visit(names.waiting, number(sums.blocked));
+                visit(&sums.unsplit(names));
             } else {
-                visit(names.blocked, number(sums.blocked));
-                visit(names.run_queue, number(sums.run_queue));
+                visit(&sums.split(names));
             }
-            visit(names.voluntary, sums.voluntary.into());
-            visit(names.involuntary, sums.involuntary.into());
-            visit(names.page_faults, sums.page_faults.into());
         };
         all(self.total, &TOTAL);
         if self.own != self.total {
             all(self.own, &OWN);
         }
         if self.activations > 1 {
-            visit(POLLS, self.activations.into());
             let between = duration.saturating_sub(self.total.active);
-            visit(BETWEEN_POLLS, i64::try_from(between).unwrap_or(i64::MAX));
+            visit(&[
+                (POLLS, self.activations.into()),
+                (BETWEEN_POLLS, number(between)),
+            ]);
         }
     }
 

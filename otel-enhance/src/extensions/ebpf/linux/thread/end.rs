@@ -79,7 +79,7 @@ impl Thread {
         let frame = &mut self.frames[at];
         let own = active.wrapping_sub(frame.nested_time());
         frame.end_simply(active);
-        if is_whole && frame.place.is_null() && frame.entry == 0 && frame.again == 0 {
+        if is_whole && frame.entry == 0 && frame.again == 0 && frame.had_one_slice() {
             return Found::OnCpu { active, own };
         }
         self.end_with_more(at, active, own, is_whole, figures)

@@ -170,6 +170,21 @@ impl Frame {
         })
     }
 
+    /// The span ends: whether no future has kept anything of it; then it has its place back.
+    #[inline(always)]
+    pub(super) fn had_one_slice(&mut self) -> bool {
+        // SAFETY: null, or lent by a poll that goes on.
+        let Some(between) = (unsafe { self.place.as_mut() }) else {
+            return true;
+        };
+        let has_more = between.is_any();
+        if !has_more {
+            between.is_lent = false;
+            self.place = ptr::null_mut();
+        }
+        !has_more
+    }
+
     /// The span ends: puts what its future kept into `figures`, if there is something, and says so.
     ///
     /// A poll whose span was active already has no frame of its own, and lends its place when the span ends.
