@@ -129,8 +129,7 @@ fn start_plainly(
     let mut record = desk::take(hub, true);
     let handle = record.handle();
     // Before the record is filled, so that what is read of the context next was written a while ago.
-    let mut context = Context::new();
-    put_plain(base, handle, (trace_id, span_id, flags), &mut context);
+    let context = put_plain(base, handle, (trace_id, span_id, flags));
     let beginning = Beginning {
         hub: hub.id,
         trace_id,

@@ -10,7 +10,6 @@
 )]
 
 use std::cell::{Cell, UnsafeCell};
-use std::mem;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{
@@ -130,10 +129,10 @@ impl Number {
         }
     }
 
-    /// Puts its span into a context over `base`, in place of an empty one.
+    /// `base` with its span.
     #[inline(always)]
-    pub(super) fn put(self, base: &Context, empty: &mut Context) {
-        PUT[self.0](base, empty);
+    pub(super) fn put(self, base: &Context) -> Context {
+        PUT[self.0](base)
     }
 }
 
@@ -214,11 +213,9 @@ impl<const NUMBER: usize> Numbered<NUMBER> {
         unsafe { &*PLACES[NUMBER].0.get() }
     }
 
-    /// Puts the span into a context over `base`, in place of an empty one.
-    fn put(base: &Context, empty: &mut Context) {
-        let span = ContextSpan::new(Self(()));
-        // An empty context needs no destructor.
-        mem::forget(mem::replace(empty, base.with_span(span)));
+    /// `base` with the span.
+    fn put(base: &Context) -> Context {
+        base.with_span(ContextSpan::new(Self(())))
     }
 }
 
@@ -244,7 +241,7 @@ macro_rules! each {
 }
 
 /// How the span of each number gets into a context.
-static PUT: [fn(&Context, &mut Context); COUNT] = each! {
+static PUT: [fn(&Context) -> Context; COUNT] = each! {
     0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
     32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
 };

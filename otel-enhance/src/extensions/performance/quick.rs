@@ -6,7 +6,7 @@
 )]
 
 use std::borrow::Cow;
-use std::mem;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::trace::{
@@ -51,16 +51,16 @@ impl Gathering {
     #[inline(always)]
     pub(crate) fn new() -> Self {
         let installation = installation();
-        let record = desk::with(|desk| {
-            let seat = desk.seat_of_installation(installation)?;
-            if seat.hub.quick == Quick::No || seat.hub.is_closed() {
-                return None;
-            }
-            desk.vacant()
-        });
-        Self {
-            record: record.flatten(),
-            count: 0,
+        // SAFETY: it is dropped here.
+        let Some(mut desk) = (unsafe { desk::sit() }) else {
+            return Self::NONE;
+        };
+        match desk.seat_of_installation(installation) {
+            Some(seat) if seat.hub.quick != Quick::No && !seat.hub.is_closed() => Self {
+                record: desk.vacant(),
+                count: 0,
+            },
+            _ => Self::NONE,
         }
     }
 
@@ -204,14 +204,15 @@ pub(crate) fn start<const CALLER: u8, T>(
     if desk.seat_of_installation(installation()).is_none() {
         return Started::Elsewhere;
     }
-    // Written over where it stays: what is moved just after it was written stalls the processor.
-    let mut context = Context::new();
+    // Written where it stays: what is moved just after it was written stalls the processor.
+    let mut context = MaybeUninit::uninit();
     let started = start_at::<CALLER>(&mut desk, site, gathering, more, &mut context);
     drop(desk);
     match started {
         Started::Elsewhere => Started::Elsewhere,
         Started::Nowhere => Started::Nowhere,
-        Started::Here(handle) => Started::Here(take(context, handle)),
+        // SAFETY: where there is a span, its context was written.
+        Started::Here(handle) => Started::Here(take(unsafe { context.assume_init() }, handle)),
     }
 }
 
@@ -221,15 +222,14 @@ fn start_at<const CALLER: u8>(
     site: &'static Resolved,
     gathering: Option<&mut Gathering>,
     more: Option<&mut SpanStart>,
-    context: &mut Context,
+    context: &mut MaybeUninit<Context>,
 ) -> Started<Option<SpanHandle>> {
     let Some(seat) = desk.first_seat() else {
         return Started::Elsewhere;
     };
     let hub = &*seat.hub;
-    // In a closure as small as this, which is called in place.
-    let (active, current) =
-        Context::map_current(|current| (Active::of(current), std::ptr::from_ref(current)));
+    // In two closures as small as these, which are called in place.
+    let active = Context::map_current(Active::of);
     let Some(sampled) = active.decide(hub) else {
         return Started::Elsewhere;
     };
@@ -243,7 +243,9 @@ fn start_at<const CALLER: u8>(
             span_id: hub.counted_span_id().filter(|_| !inherits),
         };
         let ids = silent_ids(desk, &active, inherits, &counted);
-        Context::map_current(|current| fill(context, current.with_remote_span_context(ids)));
+        Context::map_current(|current| {
+            context.write(current.with_remote_span_context(ids));
+        });
         return Started::Here(None);
     }
     seat.count_started();
@@ -278,10 +280,13 @@ fn start_at<const CALLER: u8>(
         None => desk::one_vacant(),
     };
     let handle = record.handle();
+    // Well before it is needed: it takes as long as forty other instructions, and the processor goes on meanwhile.
+    let now = desk.watch.now();
     // Before the record is filled, so that what is read of the context next was written a while ago.
-    // SAFETY: nobody has attached or detached a context since the reference was made.
-    let current = unsafe { &*current };
-    put_plain(current, handle, (trace_id, span_id, flags), context);
+    let ids = (trace_id, span_id, flags);
+    Context::map_current(|current| {
+        context.write(put_plain(current, handle, ids));
+    });
     let beginning = Beginning {
         hub,
         trace_id,
@@ -296,7 +301,6 @@ fn start_at<const CALLER: u8>(
         is_told: true,
         is_dropped: false,
     };
-    let now = desk.watch.now();
     #[cfg(feature = "ebpf")]
     crate::extensions::ebpf::started(span_id.to_bytes(), now.monotonic);
     record.with(|contents| {
@@ -314,15 +318,11 @@ fn start_at<const CALLER: u8>(
     record.publish();
     #[cfg(feature = "ebpf")]
     if site.is_profiled {
+        // SAFETY: it was written above.
+        let context = unsafe { context.assume_init_ref() };
         crate::extensions::ebpf::mark(context.span().span_context());
     }
     Started::Here(Some(SpanHandle(handle)))
-}
-
-/// Puts a context where an empty one is, which needs no destructor.
-#[inline(always)]
-fn fill(empty: &mut Context, context: Context) {
-    mem::forget(mem::replace(empty, context));
 }
 
 /// All that a context needs of a span that does not record, which is nowhere on the heap.

@@ -108,20 +108,19 @@ impl Drop for OnItsWay<'_> {
     }
 }
 
-/// Puts a span that records into a context over `base`, in place of an empty one.
+/// `base` with a span that records.
 #[inline(always)]
 pub(super) fn put_plain(
     base: &Context,
     handle: Handle<Contents>,
     ids: (TraceId, SpanId, TraceFlags),
-    empty: &mut Context,
-) {
+) -> Context {
     match Number::take() {
         Some(mut number) => {
             number.stand_for(handle, ids);
-            number.put(base, empty);
+            number.put(base)
         }
-        None => put_boxed(base, handle, ids, empty),
+        None => put_boxed(base, handle, ids),
     }
 }
 
@@ -130,13 +129,12 @@ fn put_boxed(
     base: &Context,
     handle: Handle<Contents>,
     (trace_id, span_id, flags): (TraceId, SpanId, TraceFlags),
-    empty: &mut Context,
-) {
+) -> Context {
     let ids = SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE);
-    *empty = put(base, handle, &ids);
+    put(base, handle, &ids)
 }
 
-/// Puts a span that records into a context over `base`, with whatever ids.
+/// The same with whatever ids.
 pub(super) fn put(base: &Context, handle: Handle<Contents>, ids: &SpanContext) -> Context {
     // SAFETY: it is dropped here.
     let _on_its_way = unsafe { OnItsWay::with(ids) };
