@@ -21,6 +21,7 @@ mod files;
 mod inspect;
 mod progress;
 mod reassign;
+mod replay;
 mod stat;
 
 use std::process::ExitCode;

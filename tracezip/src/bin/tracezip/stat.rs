@@ -13,6 +13,7 @@ use crate::arguments::Error;
 use crate::corpus;
 use crate::progress::Progress;
 use crate::reassign::{self, Ids};
+use crate::replay::Replay;
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -178,6 +179,12 @@ pub(crate) fn encoder(options: &Options, number: usize) -> Encoder {
     encoder
 }
 
+fn decoders(options: &Options, requests: &[&[u8]]) -> Vec<Decoder> {
+    (1..=options.receivers.max(1))
+        .map(|instance| Decoder::new(instance, corpus::limits(requests)))
+        .collect()
+}
+
 fn file(number: usize, path: &Path, bytes: &[u8], options: &Options) -> Result<Figures, Error> {
     let requests = corpus::requests(path, bytes)?;
     let mut progress = Progress::new("measuring", path, options.rounds.max(1));
@@ -191,11 +198,15 @@ fn file(number: usize, path: &Path, bytes: &[u8], options: &Options) -> Result<F
         figures.raw += request.len();
         figures.gzip += gzip(request);
     }
+    let replay = ours(number, path, &requests, options, &mut figures)?;
     for _ in 0..options.rounds.max(1) {
         let (time, size) = zstd(&requests);
         figures.zstd_encode = figures.zstd_encode.min(time);
         figures.zstd = size;
-        ours(number, path, &requests, options, &mut figures)?;
+        let encode = replay.encode(encoder(options, number), &requests);
+        figures.encode = figures.encode.min(encode);
+        let decode = replay.decode(decoders(options, &requests));
+        figures.decode = figures.decode.min(decode);
         progress.step();
     }
     Ok(figures)
@@ -222,36 +233,31 @@ fn zstd(requests: &[&[u8]]) -> (Duration, usize) {
     (start.elapsed(), size)
 }
 
-/// One stream from encoder to decoder, whose answers come late.
+/// One stream from encoder to decoder, whose answers come late: what became of it, without the time that it took.
 fn ours(
     number: usize,
     path: &Path,
     requests: &[&[u8]],
     options: &Options,
     figures: &mut Figures,
-) -> Result<(), Error> {
+) -> Result<Replay, Error> {
     let mut encoder = encoder(options, number);
-    let mut decoders: Vec<_> = (1..=options.receivers.max(1))
-        .map(|instance| Decoder::new(instance, corpus::limits(requests)))
-        .collect();
+    let mut decoders = decoders(options, requests);
+    let mut replay = Replay::default();
     let mut answers: VecDeque<Option<Acknowledgement>> = VecDeque::new();
-    let (mut encode, mut decode) = (Duration::ZERO, Duration::ZERO);
     let (mut frame, mut decoded) = (Vec::new(), Vec::new());
     (figures.ours, figures.spans, figures.fallbacks) = (0, 0, 0);
     for (index, request) in requests.iter().enumerate() {
         frame.clear();
-        let start = ThreadTime::now();
         let encoded = encoder.encode(request, &mut frame);
-        encode += start.elapsed();
+        let receiver = index % decoders.len();
+        replay.encoded(index, receiver, &frame);
         figures.ours += frame.len();
         figures.spans += encoded.spans;
         figures.fallbacks += usize::from(encoded.fallback);
         decoded.clear();
-        let receiver = index % decoders.len();
         let decoder = &mut decoders[receiver];
-        let start = ThreadTime::now();
         let answer = decoder.decode(0, &frame, &mut decoded);
-        decode += start.elapsed();
         let lost = |why: String| Error::Lost {
             path: path.to_path_buf(),
             request: index,
@@ -263,8 +269,10 @@ fn ours(
         {
             // As a sender does: a new epoch, and the request once more.
             encoder.acknowledge(&refusal);
+            replay.acknowledged(refusal);
             frame.clear();
             encoder.encode(request, &mut frame);
+            replay.encoded(index, receiver, &frame);
             figures.ours += frame.len();
             answer = decoder.decode(0, &frame, &mut decoded);
         }
@@ -278,9 +286,8 @@ fn ours(
             && let Some(Some(answer)) = answers.pop_front()
         {
             encoder.acknowledge(&answer);
+            replay.acknowledged(answer);
         }
     }
-    figures.encode = figures.encode.min(encode);
-    figures.decode = figures.decode.min(decode);
-    Ok(())
+    Ok(replay)
 }
