@@ -305,7 +305,9 @@ impl Dict {
         let slots = (0_u16..)
             .zip(&plans)
             .filter(|(_, plan)| **plan == Plan::Local);
-        let own: Box<[u16]> = slots.map(|(slot, _)| slot).collect();
+        // Counted first, so that nothing is allocated twice.
+        let mut own = Vec::with_capacity(slots.clone().count());
+        own.extend(slots.map(|(slot, _)| slot));
         let kind = |slot: u16| template.slots[usize::from(slot)];
         let first = |wanted: Slot| {
             let at = own.iter().position(|&slot| kind(slot) == wanted);
@@ -332,18 +334,17 @@ impl Dict {
             head.end,
         ];
         let others = (0_u16..).zip(&own);
-        let rest = others
-            .filter(|(at, _)| !special.contains(&Some(*at)))
-            .map(|(at, &slot)| (at, slot, kind(slot)))
-            .collect();
+        let others = others.filter(|(at, _)| !special.contains(&Some(*at)));
+        let mut rest = Vec::with_capacity(own.len() - special.iter().flatten().count());
+        rest.extend(others.map(|(at, &slot)| (at, slot, kind(slot))));
         let compiled = Compiled::new(&template, &plans, bytes);
         Ok(Leaf {
             bytes: bytes.into(),
             template,
             compiled,
             head,
-            own,
-            rest,
+            own: own.into(),
+            rest: rest.into(),
         })
     }
 }

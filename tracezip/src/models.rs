@@ -12,17 +12,18 @@ use crate::error::Outcome;
 
 /// Memory that a stream's models take at most.
 pub(crate) const BUDGET: usize = 160 * 1024;
+// Places are 16 bits: nothing that is placed is charged as little as would take more.
+const _: () = assert!(BUDGET / ParameterModels::CHARGE <= Place::MAX as usize);
 
-/// A place in one of the arrays; 0 if there is none yet.
-pub(crate) type Place = u32;
+/// A place in one of the arrays; 0 if there is none yet. The budget is spent before 16 bits are.
+pub(crate) type Place = u16;
 
 /// Numbers by magnitude: a token of two symbols says the value below 16, or its length in bits and the two
 /// bits after the first; the others follow as they are.
 #[derive(Debug, Clone, Copy)]
 struct Number {
     high: Model,
-    low: [u16; 16],
-    sign: u16,
+    low: [Place; 16],
 }
 
 /// Entries seen in a place: the fifteen that came often or lately have a symbol each.
@@ -168,6 +169,8 @@ pub(crate) struct Common {
 pub(crate) struct Models {
     pub(crate) symbols: Vec<Model>,
     numbers: Vec<Number>,
+    /// The models of the numbers' signs: by themselves, for a number is two lines of a cache without.
+    signs: Vec<Place>,
     pub(crate) recents: Vec<Recent>,
     pub(crate) integers: Vec<Integers>,
     pub(crate) identifiers: Vec<Identifiers>,
@@ -191,6 +194,7 @@ impl Default for Models {
         Self {
             symbols: vec![Model::NEW],
             numbers: vec![Number::NEW],
+            signs: vec![0],
             recents: vec![Recent::NEW],
             integers: vec![Integers::NEW],
             identifiers: vec![Identifiers::NEW],
@@ -211,7 +215,6 @@ impl Number {
     const NEW: Self = Self {
         high: Model::NEW,
         low: [0; 16],
-        sign: 0,
     };
 }
 
@@ -299,6 +302,7 @@ impl Models {
     pub(crate) fn copy_from(&mut self, from: &Self) {
         self.symbols.clone_from(&from.symbols);
         self.numbers.clone_from(&from.numbers);
+        self.signs.clone_from(&from.signs);
         self.recents.clone_from(&from.recents);
         self.integers.clone_from(&from.integers);
         self.identifiers.clone_from(&from.identifiers);
@@ -325,7 +329,10 @@ impl Models {
 
     #[inline]
     pub(crate) fn number_place(&mut self, place: Place) -> Place {
-        ensure(&mut self.numbers, &mut self.left, place, &Number::NEW)
+        if place == 0 {
+            return self.add_number();
+        }
+        place
     }
 
     #[inline]
@@ -419,7 +426,7 @@ impl Models {
         if magnitude == 0 {
             return Ok(0);
         }
-        let mut sign_at = usize::from(self.numbers[at as usize].sign);
+        let mut sign_at = usize::from(self.signs[usize::from(at)]);
         if sign_at == 0 {
             sign_at = self.new_sign(at);
         }
@@ -433,11 +440,18 @@ impl Models {
 }
 
 impl Models {
+    #[cold]
+    fn add_number(&mut self) -> Place {
+        let place = add(&mut self.numbers, &mut self.left, &Number::NEW);
+        self.signs.resize(self.numbers.len(), 0);
+        place
+    }
+
     /// The place of a number's model of lower halves, which it does not have yet.
     #[cold]
     fn new_low(&mut self, at: Place, high: usize) -> usize {
         let place = self.symbol_place(0);
-        self.numbers[at as usize].low[high] = place as u16;
+        self.numbers[at as usize].low[high] = place;
         place as usize
     }
 
@@ -445,7 +459,7 @@ impl Models {
     #[cold]
     fn new_sign(&mut self, at: Place) -> usize {
         let place = self.symbol_place(0);
-        self.numbers[at as usize].sign = place as u16;
+        self.signs[usize::from(at)] = place;
         place as usize
     }
 }

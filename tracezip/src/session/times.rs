@@ -8,7 +8,7 @@ use super::{Book, Session};
 use crate::coder::{Coder, Column};
 use crate::dict::LeafHead;
 use crate::error::Outcome;
-use crate::models::{ENDS, STARTS, cheapest, cost, follow};
+use crate::models::{ENDS, Place, STARTS, cheapest, cost, follow};
 use crate::traces::Relative;
 
 /// What is known about a span's surroundings, the most telling first.
@@ -137,7 +137,7 @@ impl<B: Book> Session<'_, B> {
     fn time<C: Coder>(
         &mut self,
         c: &mut C,
-        place: u32,
+        place: Place,
         guess: u64,
         unit: u32,
         value: u64,
@@ -158,7 +158,7 @@ impl<B: Book> Session<'_, B> {
     fn time_in<const UNIT: u64, C: Coder>(
         &mut self,
         c: &mut C,
-        place: u32,
+        place: Place,
         guess: u64,
         value: u64,
     ) -> Outcome<u64> {

@@ -1,11 +1,12 @@
 //! A leaf as the bytes that its spans have in common, and the slots between them.
 
+use core::cell::Cell;
 use core::ops::Range;
 
 use super::Template;
 use super::literal::Literal;
-use super::pieces::{Piece, pieces};
-use super::program::{Program, program};
+use super::pieces::{Dissector, Piece};
+use super::program::Program;
 use crate::dict::Plan;
 use crate::wire;
 
@@ -68,7 +69,7 @@ pub(super) struct Run {
 }
 
 /// A part of a run that is no literal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Part {
     /// Where in the run it is.
     pub(super) offset: u32,
@@ -78,32 +79,39 @@ pub(super) struct Part {
     pub(super) len: u8,
 }
 
+thread_local! {
+    /// What leaves are made with: kept for the next only to save allocations.
+    static TOOLS: Cell<(Dissector, Program)> = Cell::default();
+}
+/// Pieces and bytes of the leaves that it is kept after.
+const MOST_PIECES: usize = 1024;
+const MOST_BYTES: usize = 16 * 1024;
 /// Open messages that most leaves keep to.
 pub(super) const SHALLOW: usize = 8;
 
 impl Compiled {
     /// Slots that are each span's own are counted from zero.
     pub(crate) fn new(template: &Template, plans: &[Plan], values: &[u8]) -> Self {
-        let (pieces, bytes) = pieces(template, plans, values);
-        let Program {
-            forwards,
-            backwards,
-            runs,
-            literals,
-            parts,
-            ..
-        } = program(&pieces, &bytes);
-        Self {
-            depth: deepest(&pieces),
+        let mut tools = TOOLS.try_with(Cell::take).unwrap_or_default();
+        let (dissector, program) = &mut tools;
+        let (pieces, bytes) = dissector.pieces(template, plans, values);
+        program.make(pieces, bytes);
+        let compiled = Self {
+            depth: deepest(pieces),
             least: pieces.iter().map(Piece::least).sum(),
             is_fixed: pieces.iter().all(|piece| piece.fixed_len().is_some()),
-            probe: probe(&forwards, &runs, &literals),
-            forwards: forwards.into(),
-            backwards: backwards.into(),
-            runs: runs.into(),
-            literals: literals.into(),
-            parts: parts.into(),
+            probe: probe(&program.forwards, &program.runs, &program.literals),
+            forwards: program.forwards[..].into(),
+            backwards: program.backwards[..].into(),
+            runs: program.runs[..].into(),
+            literals: program.literals[..].into(),
+            parts: program.parts[..].into(),
+        };
+        if pieces.len() <= MOST_PIECES && bytes.len() <= MOST_BYTES {
+            // If there is no place for them any more, they are not missed.
+            let _ = TOOLS.try_with(|kept| kept.set(tools));
         }
+        compiled
     }
 
     /// Whether the span at `start..end` of `input` is of this leaf; if so, its own values are in `values`.

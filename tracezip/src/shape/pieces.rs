@@ -36,55 +36,67 @@ impl Piece {
     }
 }
 
-/// The pieces of a leaf and what their literals are places in. Messages that have the same length in all spans have it
-/// as a literal.
-pub(super) fn pieces(template: &Template, plans: &[Plan], values: &[u8]) -> (Vec<Piece>, Vec<u8>) {
-    let mut compiler = Compiler::default();
-    let mut slots = template.slots.iter().zip(plans);
-    let mut own = 0;
-    // Where the pieces of each open message begin.
-    let mut open = Vec::new();
-    for op in &template.ops {
-        match *op {
-            Op::Literal { at, len } => {
-                let at = at as usize;
-                compiler.literal(&template.shape[at..at + usize::from(len)]);
-            }
-            Op::Open(width) => {
-                compiler.end_literal();
-                open.push((compiler.pieces.len(), width));
-                compiler.pieces.push(Piece::Open(width));
-            }
-            Op::Close => {
-                compiler.end_literal();
-                if let Some((pieces, width)) = open.pop() {
-                    compiler.close(pieces, width);
-                }
-            }
-            Op::Slot(_) => match slots.next() {
-                Some((slot, Plan::Local)) => {
-                    compiler.end_literal();
-                    compiler.pieces.push(Piece::Slot(*slot, own));
-                    own += 1;
-                }
-                Some((slot, plan)) => compiler.value(*slot, *plan, values),
-                None => {}
-            },
-        }
-    }
-    compiler.end_literal();
-    compiler.join()
-}
-
-#[derive(Default)]
-struct Compiler {
+/// Takes leaves apart; kept from one to the next only to save allocations.
+#[derive(Debug, Default)]
+pub(super) struct Dissector {
     pieces: Vec<Piece>,
     bytes: Vec<u8>,
     /// Where the bytes begin that are no piece yet.
     from: usize,
+    /// Where the pieces of each open message begin, and its width.
+    open: Vec<(usize, u8)>,
+    joined: Vec<Piece>,
+    joined_bytes: Vec<u8>,
 }
 
-impl Compiler {
+impl Dissector {
+    /// The pieces of a leaf and what their literals are places in. Messages that have the same length in all spans have it
+    /// as a literal.
+    pub(super) fn pieces(
+        &mut self,
+        template: &Template,
+        plans: &[Plan],
+        values: &[u8],
+    ) -> (&[Piece], &[u8]) {
+        self.pieces.clear();
+        self.bytes.clear();
+        self.open.clear();
+        self.from = 0;
+        let mut slots = template.slots.iter().zip(plans);
+        let mut own = 0;
+        for op in &template.ops {
+            match *op {
+                Op::Literal { at, len } => {
+                    let at = at as usize;
+                    self.literal(&template.shape[at..at + usize::from(len)]);
+                }
+                Op::Open(width) => {
+                    self.end_literal();
+                    self.open.push((self.pieces.len(), width));
+                    self.pieces.push(Piece::Open(width));
+                }
+                Op::Close => {
+                    self.end_literal();
+                    if let Some((pieces, width)) = self.open.pop() {
+                        self.close(pieces, width);
+                    }
+                }
+                Op::Slot(_) => match slots.next() {
+                    Some((slot, Plan::Local)) => {
+                        self.end_literal();
+                        self.pieces.push(Piece::Slot(*slot, own));
+                        own += 1;
+                    }
+                    Some((slot, plan)) => self.value(*slot, *plan, values),
+                    None => {}
+                },
+            }
+        }
+        self.end_literal();
+        self.join();
+        (&self.joined, &self.joined_bytes)
+    }
+
     fn literal(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
@@ -134,21 +146,21 @@ impl Compiler {
     }
 
     /// Makes one of literals that follow each other.
-    fn join(self) -> (Vec<Piece>, Vec<u8>) {
-        let mut pieces = Vec::with_capacity(self.pieces.len());
-        let mut bytes = Vec::with_capacity(self.bytes.len() + super::literal::WIDTH);
-        for piece in self.pieces {
-            let Piece::Literal { at, len } = piece else {
-                pieces.push(piece);
+    fn join(&mut self) {
+        self.joined.clear();
+        self.joined_bytes.clear();
+        for piece in &self.pieces {
+            let Piece::Literal { at, len } = *piece else {
+                self.joined.push(*piece);
                 continue;
             };
-            let start = bytes.len() as u32;
-            bytes.extend_from_slice(&self.bytes[at as usize..(at + len) as usize]);
-            match pieces.last_mut() {
+            let start = self.joined_bytes.len() as u32;
+            let bytes = &self.bytes[at as usize..(at + len) as usize];
+            self.joined_bytes.extend_from_slice(bytes);
+            match self.joined.last_mut() {
                 Some(Piece::Literal { len: before, .. }) => *before += len,
-                _ => pieces.push(Piece::Literal { at: start, len }),
+                _ => self.joined.push(Piece::Literal { at: start, len }),
             }
         }
-        (pieces, bytes)
     }
 }

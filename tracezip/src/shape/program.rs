@@ -10,50 +10,51 @@ const MOST_PARTS: usize = 16 * 1024;
 /// Messages that end together with an item at most.
 const MOST_LENGTHS: usize = 8;
 
+/// The steps of a leaf, and what they are about; kept from one leaf to the next only to save allocations.
 #[derive(Debug, Default)]
-pub(super) struct Program<'a> {
+pub(super) struct Program {
     pub(super) forwards: Vec<Step>,
     pub(super) backwards: Vec<Step>,
     pub(super) runs: Vec<Run>,
     pub(super) literals: Vec<Literal>,
     pub(super) parts: Vec<Part>,
-    /// What literals are places in.
-    bytes: &'a [u8],
     /// The run that is being made, and which of its bytes every span has.
     run: Vec<u8>,
     is_fixed: Vec<u8>,
 }
 
-pub(super) fn program<'a>(pieces: &[Piece], bytes: &'a [u8]) -> Program<'a> {
-    let mut program = Program {
-        bytes,
-        ..Program::default()
-    };
-    let mut at = 0;
-    while at < pieces.len() {
-        let first = program.forwards.len();
-        let end = match chain(&pieces[at..]) {
-            Some(len) if program.parts.len() + program.literals.len() < MOST_PARTS => {
-                let chain = &pieces[at..at + len];
-                let step = program.chain(chain);
-                program.forwards.push(step);
-                program.generic(chain);
-                let steps = program.forwards.len() - first - 1;
-                if let Step::Chain { steps: number, .. } = &mut program.forwards[first] {
-                    *number = steps as u8;
+impl Program {
+    /// Makes the steps of a leaf with these pieces, whose literals are places in `bytes`.
+    pub(super) fn make(&mut self, pieces: &[Piece], bytes: &[u8]) {
+        self.forwards.clear();
+        self.backwards.clear();
+        self.runs.clear();
+        self.literals.clear();
+        self.parts.clear();
+        let mut at = 0;
+        while at < pieces.len() {
+            let first = self.forwards.len();
+            at = match chain(&pieces[at..]) {
+                Some(len) if self.parts.len() + self.literals.len() < MOST_PARTS => {
+                    let chain = &pieces[at..at + len];
+                    let step = self.chain(chain, bytes);
+                    self.forwards.push(step);
+                    self.generic(chain, bytes);
+                    let steps = self.forwards.len() - first - 1;
+                    if let Step::Chain { steps: number, .. } = &mut self.forwards[first] {
+                        *number = steps as u8;
+                    }
+                    at + len
                 }
-                at + len
-            }
-            _ => {
-                let fixed = run_len(&pieces[at..]).max(1);
-                program.generic(&pieces[at..at + fixed]);
-                at + fixed
-            }
-        };
-        at = end;
+                _ => {
+                    let fixed = run_len(&pieces[at..]).max(1);
+                    self.generic(&pieces[at..at + fixed], bytes);
+                    at + fixed
+                }
+            };
+        }
+        self.turn();
     }
-    program.backwards();
-    program
 }
 
 /// Pieces of fixed size that `pieces` begins with.
@@ -88,30 +89,30 @@ fn chain(pieces: &[Piece]) -> Option<usize> {
     fits.then_some(at + 1 + open)
 }
 
-impl Program<'_> {
-    fn chain(&mut self, pieces: &[Piece]) -> Step {
+impl Program {
+    fn chain(&mut self, pieces: &[Piece], bytes: &[u8]) -> Step {
         let first = self.parts.len();
-        let mut opened = Vec::new();
         let (mut slot, mut item) = (0, ChainItem::Varint);
-        let mut lengths = Vec::new();
+        let (mut lengths, mut open) = ([Part::default(); MOST_LENGTHS], 0);
         for piece in pieces {
             match *piece {
                 Piece::Open(_) => {
-                    opened.push(self.run.len());
+                    lengths[open].offset = self.run.len() as u32;
+                    open += 1;
                     self.hole(1);
                 }
                 Piece::Close => {}
                 Piece::Slot(Slot::Varint(_), own) => slot = own,
                 Piece::Slot(Slot::Bytes(_), own) => (slot, item) = (own, ChainItem::Bytes),
-                _ => self.part(piece),
+                _ => self.part(piece, bytes),
             }
         }
-        lengths.extend(opened.iter().map(|&offset| Part {
-            offset: offset as u32,
-            at: (self.run.len() - offset - 1) as u16,
-            len: 1,
-        }));
-        let run = self.end_run(first, &lengths);
+        let lengths = &mut lengths[..open];
+        for length in lengths.iter_mut() {
+            length.at = (self.run.len() - length.offset as usize - 1) as u16;
+            length.len = 1;
+        }
+        let run = self.end_run(first, lengths);
         Step::Chain {
             run,
             slot,
@@ -121,14 +122,14 @@ impl Program<'_> {
     }
 
     /// Steps one by one.
-    fn generic(&mut self, pieces: &[Piece]) {
+    fn generic(&mut self, pieces: &[Piece], bytes: &[u8]) {
         let mut at = 0;
         while at < pieces.len() {
             let fixed = run_len(&pieces[at..]);
             if fixed > 0 {
                 let first = self.parts.len();
                 for piece in &pieces[at..at + fixed] {
-                    self.part(piece);
+                    self.part(piece, bytes);
                 }
                 let run = self.end_run(first, &[]);
                 self.forwards.push(Step::Run(run));
@@ -146,10 +147,10 @@ impl Program<'_> {
     }
 
     /// A literal, or a slot of fixed size.
-    fn part(&mut self, piece: &Piece) {
+    fn part(&mut self, piece: &Piece, bytes: &[u8]) {
         match *piece {
             Piece::Literal { at, len } => {
-                let bytes = &self.bytes[at as usize..(at + len) as usize];
+                let bytes = &bytes[at as usize..(at + len) as usize];
                 self.run.extend_from_slice(bytes);
                 self.is_fixed.resize(self.run.len(), FIXED);
             }
@@ -216,23 +217,19 @@ impl Program<'_> {
     }
 
     /// The same steps from the last to the first; chains before what they stand for.
-    fn backwards(&mut self) {
+    fn turn(&mut self) {
         let mut at = 0;
-        let mut groups = Vec::new();
-        while at < self.forwards.len() {
-            let len = match self.forwards[at] {
-                Step::Chain { steps, .. } => 1 + usize::from(steps),
-                _ => 1,
+        while let Some(&step) = self.forwards.get(at) {
+            let (chain, steps) = match step {
+                Step::Chain { steps, .. } => (Some(step), usize::from(steps)),
+                _ => (None, 1),
             };
-            groups.push(at..at + len);
-            at += len;
+            at += usize::from(chain.is_some());
+            self.backwards
+                .extend_from_slice(&self.forwards[at..at + steps]);
+            self.backwards.extend(chain);
+            at += steps;
         }
-        for group in groups.into_iter().rev() {
-            let steps = &self.forwards[group];
-            let is_chain = matches!(steps[0], Step::Chain { .. });
-            let (chain, generic) = steps.split_at(usize::from(is_chain));
-            self.backwards.extend_from_slice(chain);
-            self.backwards.extend(generic.iter().rev());
-        }
+        self.backwards.reverse();
     }
 }
