@@ -1,8 +1,9 @@
 //! Figures of spans that are not active anywhere, until they are again or end: a bounded table without locks.
 //!
-//! A span is found by its id in one line of eight. Who holds an entry has set the lowest bit of its tag, and alone
-//! may look at it. Where a line is full, what waits longest makes room, and is counted as lost: such are as a rule
-//! the leftovers of spans that ended while another thread still had them active.
+//! A span is found by its id in one of two lines of eight: one is near, among so few that they stay in the cache, the
+//! other far, where what waits longest of a full near line goes. Who holds an entry has set the lowest bit of its tag,
+//! and alone may look at it. Where a far line is full, what waits longest makes room, and is counted as lost: such are as
+//! a rule the leftovers of spans that ended while another thread still had them active.
 #![expect(
     unsafe_code,
     reason = "an entry belongs to whoever has set the lowest bit of its tag"
@@ -16,8 +17,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::extensions::ebpf::figures::{Figures, Sums};
 use crate::fetch;
 
-/// Spans that can wait at a time: 16,384, in 3 MiB of which only what is used is there.
-const LINES: usize = 2_048;
+/// Spans that can wait at a time: 16,384 and a few more, in 3 MiB of which only what is used is there.
+const FAR: usize = 2_048;
+const NEAR: usize = 64;
 const WAYS: usize = 8;
 
 /// What is kept of a span. Most spans are told by the first of its cache lines: the others are seldom touched.
@@ -117,6 +119,8 @@ pub(super) struct Parked {
     lost: AtomicU64,
     /// Whether anything was ever put there: where only annotated functions make spans, nothing is.
     is_used: AtomicBool,
+    /// The same of far lines.
+    is_far_used: AtomicBool,
 }
 
 // SAFETY: an entry is reached by who has set the lowest bit of its tag, alone; everything else is atomic.
@@ -160,17 +164,22 @@ impl Parked {
     fn new() -> Self {
         let line = || Line([const { AtomicU64::new(0) }; WAYS]);
         Self {
-            tags: (0..LINES).map(|_| line()).collect(),
-            entries: zeroed(LINES * WAYS),
+            tags: (0..NEAR + FAR).map(|_| line()).collect(),
+            entries: zeroed((NEAR + FAR) * WAYS),
             lost: AtomicU64::new(0),
             is_used: AtomicBool::new(false),
+            is_far_used: AtomicBool::new(false),
         }
     }
 
-    fn line(&self, span_id: u64) -> (usize, &[AtomicU64; WAYS]) {
-        // Ids are random as a rule; where they are not, this spreads them.
-        let spread = span_id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let line = (spread >> 32) as usize % LINES;
+    #[inline(always)]
+    fn near(&self, span_id: u64) -> (usize, &[AtomicU64; WAYS]) {
+        let line = spread(span_id) as usize % NEAR;
+        (line * WAYS, &self.tags[line].0)
+    }
+
+    fn far(&self, span_id: u64) -> (usize, &[AtomicU64; WAYS]) {
+        let line = NEAR + (spread(span_id) >> 16) as usize % FAR;
         (line * WAYS, &self.tags[line].0)
     }
 
@@ -178,7 +187,7 @@ impl Parked {
     #[inline]
     pub(super) fn expect(&self, span_id: u64) {
         if self.is_used.load(Ordering::Relaxed) {
-            let (first, line) = self.line(span_id);
+            let (first, line) = self.near(span_id);
             fetch::to_write(line);
             // Of most lines the first is free.
             fetch::to_write(self.entries[first].get());
@@ -191,7 +200,20 @@ impl Parked {
         if !self.is_used.load(Ordering::Relaxed) {
             return None;
         }
-        let (first, line) = self.line(span_id);
+        let near = self.take_from(self.near(span_id), span_id, trace);
+        if near.is_some() || !self.is_far_used.load(Ordering::Relaxed) {
+            return near;
+        }
+        self.take_from(self.far(span_id), span_id, trace)
+    }
+
+    #[inline]
+    fn take_from(
+        &self,
+        (first, line): (usize, &[AtomicU64; WAYS]),
+        span_id: u64,
+        trace: u128,
+    ) -> Option<Held> {
         let free = span_id & !HELD;
         for (way, tag) in line.iter().enumerate() {
             if tag.load(Ordering::Relaxed) != free || free == 0 {
@@ -214,42 +236,67 @@ impl Parked {
     }
 
     /// A new entry for this span; `None` where others hold the whole line.
+    #[inline]
     pub(super) fn claim(&self, span_id: u64, trace: u128) -> Option<Held> {
         if !self.is_used.load(Ordering::Relaxed) {
             self.is_used.store(true, Ordering::Relaxed);
         }
-        let tag = span_id | HELD;
-        let (first, line) = self.line(span_id);
-        let won = |way: usize, old: u64| {
-            line[way]
-                .compare_exchange(old, tag, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
-        };
-        let free = (0..WAYS)
-            .find(|way| line[*way].load(Ordering::Relaxed) == 0 && won(*way, 0))
-            .or_else(|| {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-                // Who waits longest is seen by holding each for a moment.
-                let oldest = (0..WAYS)
-                    .filter_map(|way| {
-                        let old = line[way].load(Ordering::Relaxed);
-                        if old & HELD != 0 || old == 0 {
-                            return None;
-                        }
-                        line[way]
-                            .compare_exchange(old, old | HELD, Ordering::Acquire, Ordering::Relaxed)
-                            .ok()?;
-                        let held = Held((first + way) as u32);
-                        let since = self.with(held, |entry| entry.since);
-                        self.put_back(held);
-                        Some((since, way, old))
-                    })
-                    .min()?;
-                won(oldest.1, oldest.2).then_some(oldest.1)
-            })?;
-        let held = Held((first + free) as u32);
+        let held = free_in(self.near(span_id), span_id).or_else(|| self.make_room(span_id))?;
         self.with(held, |entry| entry.begin(span_id, trace));
         Some(held)
+    }
+
+    /// The place of what waits longest in the near line, for which there is one in a far line.
+    #[cold]
+    fn make_room(&self, span_id: u64) -> Option<Held> {
+        let Some(held) = self.hold_oldest(self.near(span_id)) else {
+            return self.claim_far(span_id);
+        };
+        let moved = self.with(held, |entry| *entry);
+        if let Some(far) = self.claim_far(moved.span_id) {
+            self.with(far, |entry| *entry = moved);
+            self.put_back(far);
+        }
+        self.rename(held, span_id);
+        Some(held)
+    }
+
+    fn claim_far(&self, span_id: u64) -> Option<Held> {
+        self.is_far_used.store(true, Ordering::Relaxed);
+        let far = self.far(span_id);
+        free_in(far, span_id).or_else(|| {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            let held = self.hold_oldest(far)?;
+            self.rename(held, span_id);
+            Some(held)
+        })
+    }
+
+    /// Holds what waits longest in a line, which is seen by holding each for a moment.
+    fn hold_oldest(&self, (first, line): (usize, &[AtomicU64; WAYS])) -> Option<Held> {
+        let hold = |way: usize, old: u64| {
+            line[way]
+                .compare_exchange(old, old | HELD, Ordering::Acquire, Ordering::Relaxed)
+                .ok()?;
+            Some(Held((first + way) as u32))
+        };
+        let oldest = (0..WAYS).filter_map(|way| {
+            let old = line[way].load(Ordering::Relaxed);
+            if old & HELD != 0 || old == 0 {
+                return None;
+            }
+            let held = hold(way, old)?;
+            let since = self.with(held, |entry| entry.since);
+            self.put_back(held);
+            Some((since, way, old))
+        });
+        let (_, way, old) = oldest.min()?;
+        hold(way, old)
+    }
+
+    /// An entry that the caller holds is another span's.
+    fn rename(&self, held: Held, span_id: u64) {
+        self.tag(held).store(span_id | HELD, Ordering::Relaxed);
     }
 
     /// Calls `f` with an entry that the caller holds.
@@ -297,6 +344,25 @@ impl Parked {
     }
 }
 
+/// Ids are random as a rule; where they are not, this spreads them.
+#[inline(always)]
+const fn spread(span_id: u64) -> u64 {
+    span_id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
+}
+
+/// A place of a line that nobody has.
+#[inline]
+fn free_in((first, line): (usize, &[AtomicU64; WAYS]), span_id: u64) -> Option<Held> {
+    let win = |tag: &AtomicU64| {
+        tag.load(Ordering::Relaxed) == 0
+            && tag
+                .compare_exchange(0, span_id | HELD, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+    };
+    let way = line.iter().position(win)?;
+    Some(Held((first + way) as u32))
+}
+
 /// So many entries of zeroes, in memory that is not touched yet.
 fn zeroed(entries: usize) -> Box<[UnsafeCell<Entry>]> {
     let Ok(layout) = Layout::array::<UnsafeCell<Entry>>(entries) else {
@@ -313,70 +379,4 @@ fn zeroed(entries: usize) -> Box<[UnsafeCell<Entry>]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TRACE: u128 = 7;
-
-    #[test]
-    fn entry_given_back_is_found_by_both_ids_alone() {
-        let table = Parked::new();
-        let held = table.claim(0x10, TRACE).unwrap();
-        table.with(held, |entry| entry.activations = 3);
-        assert_eq!(table.take(0x10, TRACE), None, "it is held");
-        table.put_back(held);
-        assert_eq!(table.take(0x11, TRACE), None, "the lowest bit is told");
-        assert_eq!(table.take(0x10, 8), None);
-        let found = table.take(0x10, TRACE).unwrap();
-        assert_eq!(table.with(found, |entry| entry.activations), 3);
-        table.free(found);
-        assert_eq!(table.take(0x10, TRACE), None);
-    }
-
-    #[test]
-    fn full_line_gives_up_what_waits_longest() {
-        let table = Parked::new();
-        let (first, _) = table.line(2);
-        let same = (1_u64..)
-            .map(|n| n * 2)
-            .filter(|id| table.line(*id).0 == first);
-        let same: Vec<u64> = same.take(WAYS + 1).collect();
-        for (age, id) in same.iter().enumerate() {
-            let held = table.claim(*id, TRACE).unwrap();
-            table.with(held, |entry| entry.since = 100 + age as u64);
-            table.put_back(held);
-        }
-        assert_eq!(table.lost(), 1);
-        assert_eq!(table.take(same[0], TRACE), None);
-        for id in &same[1..] {
-            assert!(table.take(*id, TRACE).is_some(), "{id}");
-        }
-        // All are held now.
-        assert_eq!(table.claim(same[0], TRACE), None);
-    }
-
-    #[test]
-    fn threads_that_take_and_give_lose_no_count() {
-        let table = Parked::new();
-        let held = table.claim(42, TRACE).unwrap();
-        table.put_back(held);
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    let mut left = 10_000;
-                    while left > 0 {
-                        if let Some(held) = table.take(42, TRACE) {
-                            table.with(held, |entry| entry.activations += 1);
-                            table.put_back(held);
-                            left -= 1;
-                        } else {
-                            std::hint::spin_loop();
-                        }
-                    }
-                });
-            }
-        });
-        let held = table.take(42, TRACE).unwrap();
-        assert_eq!(table.with(held, |entry| entry.activations), 40_000);
-    }
-}
+mod tests;
