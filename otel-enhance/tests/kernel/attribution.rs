@@ -188,6 +188,32 @@ fn span_active_on_two_threads_has_what_both_did() {
     }
 }
 
+#[enhanced_trace]
+fn works_on_two_threads() {
+    let context = Context::current();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let _attached = context.attach();
+            burn(STEP);
+        });
+    });
+    burn(STEP);
+}
+
+#[test]
+fn work_under_a_functions_context_on_another_thread_counts_for_it() {
+    let _alone = alone();
+    for path in BOTH {
+        let (guard, kept) = install_full(path);
+        works_on_two_threads();
+        guard.shutdown().unwrap();
+        let spans = kept.take();
+        let span = find(&spans, "attribution::works_on_two_threads");
+        assert_cpu("both", Shares::total(span).unwrap(), 2);
+        assert_eq!(number(span, "otel_enhance.polls"), Some(2));
+    }
+}
+
 #[test]
 fn span_that_was_never_active_has_no_figures() {
     let _alone = alone();

@@ -153,6 +153,12 @@ pub(super) fn parked() -> Option<&'static Parked> {
     TABLE.get()
 }
 
+/// Whether there ever was anything.
+#[inline(always)]
+pub(super) fn is_any_waiting() -> bool {
+    parked().is_some_and(|table| table.is_used.load(Ordering::Relaxed))
+}
+
 static TABLE: OnceLock<Parked> = OnceLock::new();
 
 /// Makes it.

@@ -5,7 +5,7 @@
 )]
 
 use super::super::lent;
-use super::super::parked::{Held, parked};
+use super::super::parked::{Held, is_any_waiting, parked};
 use super::super::source::{Snap, Source};
 use super::frame::{DEPTH, Frame, Kind};
 use super::kept::{add_entry, add_waiting};
@@ -31,7 +31,7 @@ impl Thread {
             return self.end_below(span_id, trace, time, figures);
         }
         match self.quick_slice(at, time) {
-            Some(active) => self.end_simply(at, active, time.is_some(), figures),
+            Some(active) => self.end_simply(at, active, figures),
             None => self.end_slowly(at, time, figures),
         }
     }
@@ -56,10 +56,8 @@ impl Thread {
             is_unsplit,
         };
         *figures = if is_longer { last.plus(figures) } else { last };
-        // A span of the SDK may have been elsewhere between its start and this.
-        if is_longer || time.is_none() {
-            add_waiting(figures, span_id, trace);
-        }
+        // It may have been active on other threads meanwhile.
+        add_waiting(figures, span_id, trace);
         if entry != 0 {
             add_entry(figures, entry);
         }
@@ -69,45 +67,25 @@ impl Thread {
     /// The top's span was on a CPU for so long since it became active, and nothing else happened: not to those that were
     /// on top of it either, for then somebody would have looked closely.
     #[inline(always)]
-    fn end_simply(
-        &mut self,
-        at: usize,
-        active: u64,
-        is_whole: bool,
-        figures: &mut Figures,
-    ) -> Found {
+    fn end_simply(&mut self, at: usize, active: u64, figures: &mut Figures) -> Found {
         let frame = &mut self.frames[at];
         let own = active.wrapping_sub(frame.nested_time());
         frame.end_simply(active);
-        if is_whole && frame.entry == 0 && frame.again == 0 && frame.had_one_slice() {
+        if frame.entry == 0 && frame.again == 0 && frame.had_one_slice() && !is_any_waiting() {
             return Found::OnCpu { active, own };
         }
-        self.end_with_more(at, active, own, is_whole, figures)
+        self.end_with_more(at, active, own, figures)
     }
 
     /// The same where something of it may be kept.
     #[inline(never)]
-    fn end_with_more(
-        &mut self,
-        at: usize,
-        active: u64,
-        own: u64,
-        is_whole: bool,
-        figures: &mut Figures,
-    ) -> Found {
+    fn end_with_more(&mut self, at: usize, active: u64, own: u64, figures: &mut Figures) -> Found {
         let frame = &mut self.frames[at];
         let is_longer = frame.give_up_place(frame.again > 0, figures);
         let entry = std::mem::take(&mut frame.entry);
-        if is_whole && !is_longer && entry == 0 {
-            return Found::OnCpu { active, own };
-        }
+        // It may have been active on other threads meanwhile.
         let (span_id, trace) = (frame.span_id, frame.trace);
-        // A span of the SDK may have been elsewhere between its start and this.
-        let waiting = if is_longer || !is_whole {
-            parked().and_then(|table| table.take(span_id, trace))
-        } else {
-            None
-        };
+        let waiting = parked().and_then(|table| table.take(span_id, trace));
         if !is_longer && entry == 0 && waiting.is_none() {
             return Found::OnCpu { active, own };
         }
