@@ -97,6 +97,21 @@ static CASES: &[Case] = &[
             repeat(n, |_| _ = black_box(sync()));
         })
     }),
+    span("floor_nested_10", f64::INFINITY, || {
+        spans_of(floor::install(true, Observe::Nothing), 10, |n| {
+            repeat(n, |_| _ = black_box(nested(9)));
+        })
+    }),
+    span("floor_async", f64::INFINITY, || {
+        spans_of(floor::install(true, Observe::Nothing), 1, |n| {
+            repeat(n, |_| block_on(yields(0)));
+        })
+    }),
+    span("floor_sync_sdk", f64::INFINITY, || {
+        spans_of(floor::install(false, Observe::Ticks), 1, |n| {
+            repeat(n, |_| _ = black_box(sync()));
+        })
+    }),
     // The tick counter where a span becomes active, and where it no longer is.
     span("floor_poll", f64::INFINITY, || {
         let guard = floor::install(true, Observe::Ticks);
