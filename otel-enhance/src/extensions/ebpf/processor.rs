@@ -106,8 +106,9 @@ pub struct EbpfSpanProcessor<P> {
     lease: Option<EbpfLease>,
 }
 
+#[cfg(feature = "simd")]
 impl<P> EbpfSpanProcessor<P> {
-    /// In a pipeline of ours.
+    /// In a pipeline of ours, where the queue's processor does not do it.
     pub(crate) const fn in_pipeline(inner: P) -> Self {
         Self {
             inner,
