@@ -47,10 +47,9 @@ impl<B: Book> Session<'_, B> {
     ) -> Outcome<u64> {
         let mut counter = 0;
         let source = if C::ENCODES {
-            let spans = |blocks: &[Blocks; 2]| blocks[0];
             self.find_key(|key, blocks| {
                 counter = key.span_counter(id.to_le_bytes());
-                key.is_fleet() || spans(blocks).is_near(counter / BLOCK)
+                key.is_fleet() || blocks[0].is_near(counter / BLOCK)
             })
         } else {
             RAW
@@ -59,12 +58,15 @@ impl<B: Book> Session<'_, B> {
         if source == RAW {
             return c.bits(id, 64);
         }
-        let key = Arc::clone(self.key(source)?);
+        self.key(source)?;
         // A trace's spans of a process mostly come from one thread.
         let held = self.buffers.traces.get(trace).block;
         let counter = self.counter(c, source - 1, whose, held, counter)?;
         self.buffers.traces.get(trace).block = counter / BLOCK;
-        Ok(u64::from_le_bytes(key.span_id(counter)))
+        if C::ENCODES {
+            return Ok(id);
+        }
+        Ok(u64::from_le_bytes(self.key(source)?.span_id(counter)))
     }
 
     pub(super) fn new_trace_id<C: Coder>(&mut self, c: &mut C, id: u128) -> Outcome<u128> {
@@ -83,10 +85,14 @@ impl<B: Book> Session<'_, B> {
             let high = c.bits((id >> 64) as u64, 64)?;
             return Ok(u128::from(low) | (u128::from(high) << 64));
         }
-        let key = Arc::clone(self.key(source)?);
+        self.key(source)?;
         let nonce = self.nonce(c, source - 1, nonce)?;
         let counter = self.counter(c, source - 1, TRACE, u64::MAX, counter)?;
-        Ok(u128::from_le_bytes(key.trace_id(nonce, counter)))
+        if C::ENCODES {
+            return Ok(id);
+        }
+        let id = self.key(source)?.trace_id(nonce, counter);
+        Ok(u128::from_le_bytes(id))
     }
 
     fn key(&self, source: usize) -> Outcome<&Arc<IdPermutation>> {
