@@ -97,6 +97,7 @@ impl OpenSpan {
     /// Puts `future` under the span.
     #[inline(always)]
     pub fn instrument<F: Future>(self, future: F) -> Instrumented<F> {
+        self.put_off();
         self.wrap(future, Between::NOTHING, None)
     }
 
@@ -107,6 +108,7 @@ impl OpenSpan {
         future: F,
         record: fn(&Recorder<'_>, &F::Output),
     ) -> Instrumented<F> {
+        self.put_off();
         self.wrap(future, Between::NOTHING, Some(record))
     }
 
@@ -126,6 +128,19 @@ impl OpenSpan {
     ) -> Instrumented<F> {
         let future = self.make(make);
         self.wrap(future, Between::elsewhere(), Some(record))
+    }
+
+    /// The span has started, and who knows when its future is polled.
+    #[cfg_attr(
+        not(all(feature = "performance", feature = "ebpf")),
+        expect(clippy::unused_self, reason = "nobody takes that for its time")
+    )]
+    #[inline(always)]
+    fn put_off(&self) {
+        #[cfg(all(feature = "performance", feature = "ebpf"))]
+        if self.state == State::Recording {
+            crate::extensions::ebpf::put_off();
+        }
     }
 
     fn make<F>(&self, make: impl FnOnce() -> F) -> F {

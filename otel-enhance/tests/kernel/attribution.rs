@@ -1,6 +1,10 @@
 //! No span has what another did, however contexts come and go.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::SpanData;
@@ -8,7 +12,7 @@ use otel_enhance::config::EbpfSpans;
 use otel_enhance::trace::{
     SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState, Tracer as _,
 };
-use otel_enhance::{Context, enhanced_trace, global};
+use otel_enhance::{Context, enhanced_trace, global, task};
 
 use crate::common::{BOTH, Path, Shares, alone, burn, install_full, install_with, number, spin};
 
@@ -189,28 +193,85 @@ fn span_active_on_two_threads_has_what_both_did() {
 }
 
 #[enhanced_trace]
-fn works_on_two_threads() {
+fn works_on_another_thread() {
+    let context = Context::current();
+    let work = || {
+        let _attached = context.attach();
+        burn(STEP);
+    };
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap());
+}
+
+/// The thread of the function itself never waits: it is on its CPU from begin to end, or waits for one.
+#[enhanced_trace]
+fn works_beside_another_thread() {
+    let is_done = AtomicBool::new(false);
     let context = Context::current();
     std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let _attached = context.attach();
+        scope.spawn(|| {
+            let attached = context.attach();
             burn(STEP);
+            drop(attached);
+            is_done.store(true, Ordering::Release);
         });
+        while !is_done.load(Ordering::Acquire) {
+            std::hint::spin_loop();
+        }
     });
-    burn(STEP);
 }
 
 #[test]
-fn work_under_a_functions_context_on_another_thread_counts_for_it() {
+fn function_whose_context_another_thread_attaches_has_what_both_did() {
     let _alone = alone();
     for path in BOTH {
         let (guard, kept) = install_full(path);
-        works_on_two_threads();
+        works_on_another_thread();
+        works_beside_another_thread();
         guard.shutdown().unwrap();
         let spans = kept.take();
-        let span = find(&spans, "attribution::works_on_two_threads");
-        assert_cpu("both", Shares::total(span).unwrap(), 2);
+        let span = find(&spans, "works_on_another_thread");
+        assert_cpu("there", Shares::total(span).unwrap(), 1);
         assert_eq!(number(span, "otel_enhance.polls"), Some(2));
+        let span = find(&spans, "works_beside_another_thread");
+        let shares = Shares::total(span).unwrap();
+        assert!(shares.cpu + 100_000 >= STEP_NS, "{path:?}: {shares:?}");
+        assert_eq!(number(span, "otel_enhance.polls"), Some(2), "{path:?}");
+    }
+}
+
+/// As `#[async_trait]` makes it of a method: the span starts with the call.
+#[enhanced_trace]
+fn boxed() -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(async {})
+}
+
+#[test]
+fn time_between_the_start_of_a_futures_span_and_its_first_poll_counts_for_none() {
+    const ROUNDS: usize = 100;
+    const WAIT: Duration = Duration::from_micros(200);
+    let _alone = alone();
+    for path in BOTH {
+        let (guard, kept) = install_full(path);
+        let poll = |future: Pin<&mut dyn Future<Output = ()>>| {
+            // As a rule the thread is not switched meanwhile.
+            burn(WAIT);
+            let polled = future.poll(&mut std::task::Context::from_waker(Waker::noop()));
+            assert!(polled.is_ready());
+        };
+        for _ in 0..ROUNDS {
+            poll(boxed().as_mut());
+            poll(std::pin::pin!(task::linked("linked", async {})));
+        }
+        guard.shutdown().unwrap();
+        let spans = kept.take();
+        for name in ["boxed", "linked"] {
+            let of_name = spans.iter().filter(|span| span.name.ends_with(name));
+            let cpu = of_name.map(|span| Shares::total(span).unwrap().cpu);
+            let late = cpu.filter(|cpu| u128::from(*cpu) >= WAIT.as_nanos());
+            // Some the machine interrupts for as long.
+            let late = late.count();
+            assert!(late < ROUNDS / 4, "{path:?}: {late} of {name}");
+        }
     }
 }
 

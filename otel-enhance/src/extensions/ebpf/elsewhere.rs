@@ -73,6 +73,10 @@ pub(super) mod thread {
     #[inline(always)]
     pub(crate) const fn started(_: [u8; 8], _: u64) {}
 
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(crate) const fn put_off() {}
+
     #[inline(always)]
     pub(crate) const fn begun(_: &SpanContext) {}
 

@@ -89,5 +89,5 @@ pub use status::{EbpfStatus, Tier};
 #[cfg(otel_enhance_has_ebpf)]
 pub(crate) use system::lent::Place;
 #[cfg(feature = "performance")]
-pub(crate) use thread::{Found, ended, started};
+pub(crate) use thread::{Found, ended, put_off, started};
 pub(crate) use thread::{begun, mark};

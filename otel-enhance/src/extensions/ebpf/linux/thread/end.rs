@@ -142,12 +142,9 @@ impl Thread {
             activations: 1,
             is_unsplit: matches!(self.source, Source::Own),
         };
-        if frame.give_up_place(true, figures) {
-            *figures = last.plus(figures);
-            add_waiting(figures, span_id, trace);
-        } else {
-            *figures = last;
-        }
+        let is_longer = frame.give_up_place(true, figures);
+        *figures = if is_longer { last.plus(figures) } else { last };
+        add_waiting(figures, span_id, trace);
         add_entry(figures, entry);
         Found::Figures
     }
