@@ -13,6 +13,7 @@ mod chaos;
 mod common;
 mod futures;
 mod law;
+mod law_of_contexts;
 mod lent;
 mod pinned;
 mod profiles;

@@ -157,7 +157,7 @@ impl Thread {
         }
         let all = now.since(&frame.entered);
         if frame.kind == Kind::Again {
-            self.count_below(&frame, all.minus(frame.nested()));
+            self.count_below(&frame, all);
             return all;
         }
         // Outside of all spans.
@@ -168,11 +168,29 @@ impl Thread {
     }
 
     /// What a span does that is active further down as well counts there as its own.
-    fn count_below(&mut self, frame: &Frame, own: Sums) {
-        let below = self.frames[..self.depth].iter_mut().rev();
-        let mut same = below.filter(|below| below.span_id == frame.span_id);
-        if let Some(same) = same.find(|below| below.kind != Kind::Through) {
-            same.set_nested(same.nested().minus(own));
+    fn count_below(&mut self, frame: &Frame, all: Sums) {
+        let below = &mut self.frames[..self.depth];
+        let is_it = |below: &Frame| below.span_id == frame.span_id && below.kind != Kind::Through;
+        let Some(at) = below.iter().rposition(is_it) else {
+            return;
+        };
+        if below[at..].iter().all(|frame| frame.kind != Kind::Outside) {
+            let own = all.minus(frame.nested());
+            let same = &mut below[at];
+            return same.set_nested(same.nested().minus(own));
+        }
+        // What is outside of all spans will be taken off all that are below, and this with it. That is right for those
+        // around the span, and it has to have this back.
+        let is_first = |below: &Frame| is_it(below) && below.kind == Kind::Tracked;
+        let Some(at) = below.iter().position(is_first) else {
+            return;
+        };
+        let same = &mut below[at];
+        same.entered.shifted(Sums::ZERO.minus(all));
+        same.set_nested(same.nested().plus(frame.nested()));
+        if let Some(around) = at.checked_sub(1) {
+            let around = &mut below[around];
+            around.set_nested(around.nested().minus(all));
         }
     }
 }
