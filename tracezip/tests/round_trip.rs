@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::VecDeque;
 
-use common::{Random, mutate, request};
+use common::{Random, fixed64, len_field, mutate, number, request};
 use proptest::prelude::*;
 use tracezip::{DecodeError, Decoder, Encoder, IdKey, Limits};
 
@@ -23,6 +23,65 @@ fn round_trip(encoder: &mut Encoder, decoder: &mut Decoder, bytes: &[u8]) {
 
 fn pair() -> (Encoder, Decoder) {
     (Encoder::new([1; 16]), Decoder::new(1, Limits::default()))
+}
+
+/// Spans of one shape, a request each, with an attribute and an event's attribute of this value.
+fn spans_with(values: impl Iterator<Item = Vec<u8>>, random: &mut Random) -> Vec<Vec<u8>> {
+    let attribute = |value: &[u8]| {
+        let mut out = Vec::new();
+        len_field(1, b"key", &mut out);
+        len_field(2, value, &mut out);
+        out
+    };
+    values
+        .map(|value| {
+            let [mut event, mut span, mut spans, mut scope, mut out] = [const { Vec::new() }; 5];
+            fixed64(1, 1_750_000_000_000_000_000, &mut event);
+            len_field(2, b"an event", &mut event);
+            len_field(3, &attribute(&value), &mut event);
+            let trace = [random.next(), random.next()].map(u64::to_le_bytes);
+            len_field(1, &trace.concat(), &mut span);
+            len_field(2, &random.next().to_le_bytes(), &mut span);
+            len_field(5, b"a span", &mut span);
+            fixed64(7, 1_750_000_000_000_000_000, &mut span);
+            fixed64(
+                8,
+                1_750_000_000_000_000_000 + random.below(1 << 20),
+                &mut span,
+            );
+            len_field(9, &attribute(&value), &mut span);
+            len_field(11, &event, &mut span);
+            len_field(2, &span, &mut spans);
+            len_field(2, &spans, &mut scope);
+            len_field(1, &scope, &mut out);
+            out
+        })
+        .collect()
+}
+
+/// Lengths around those that take another byte: where one step of a leaf gives way to several.
+#[test]
+fn attributes_of_every_length_come_back() {
+    let random = &mut Random(7);
+    let texts = (0..300).map(|len| {
+        let text: Vec<u8> = (0..len).map(|_| b'a' + random.below(26) as u8).collect();
+        let mut value = Vec::new();
+        len_field(1, &text, &mut value);
+        value
+    });
+    let texts: Vec<_> = texts.collect();
+    let numbers = (0..64).map(|bit| {
+        let mut value = Vec::new();
+        number(3, 1 << bit, &mut value);
+        value
+    });
+    let (mut encoder, mut decoder) = pair();
+    let mut odd = 0;
+    for request in spans_with(texts.into_iter().chain(numbers), random) {
+        round_trip(&mut encoder, &mut decoder, &request);
+        odd += usize::from(encoder.encode(&request, &mut Vec::new()).fallback);
+    }
+    assert_eq!(odd, 0, "spans that were written as they are");
 }
 
 proptest! {

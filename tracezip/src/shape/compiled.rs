@@ -64,7 +64,8 @@ pub(super) struct Run {
     pub(super) others: u16,
     pub(super) lengths: u16,
     pub(super) end: u16,
-    /// What the longest message is longer than its last item.
+    /// Where the length of the longest message is, if the run has some, and what it is more than that of the item.
+    pub(super) outer: Option<u16>,
     pub(super) most: u8,
 }
 
@@ -157,6 +158,12 @@ impl Compiled {
                     steps,
                 } => {
                     let run = &self.runs[usize::from(run)];
+                    // With a longer length, what follows is not where it is looked for below.
+                    if let Some(outer) = run.outer
+                        && let Some(0x80..) = span.get(at + usize::from(outer))
+                    {
+                        continue;
+                    }
                     let run_end = at + run.len as usize;
                     let Some(number) = wire::varint(span, run_end) else {
                         return false;
@@ -169,18 +176,12 @@ impl Compiled {
                         }
                         item_end += value as usize;
                         value |= (number.end as u64) << 32;
-                        if item_end > end || item_end == number.end {
+                        if item_end > end {
                             return false;
                         }
                     }
                     let item_len = item_end - run_end;
-                    if number.width != 0 {
-                        return false;
-                    }
-                    if item_len + usize::from(run.most) >= 0x80 {
-                        continue;
-                    }
-                    if !self.is_run(run, input, at, item_len, values) {
+                    if number.width != 0 || !self.is_run(run, input, at, item_len, values) {
                         return false;
                     }
                     values[usize::from(slot)] = value;
@@ -219,8 +220,7 @@ impl Compiled {
                 values[usize::from(slot)] = number.value;
                 continue;
             }
-            // Nothing that is empty or ends after the span.
-            if (end - at) as u64 <= number.value.wrapping_sub(1) {
+            if number.value > (end - at) as u64 {
                 return false;
             }
             let inner_end = at + number.value as usize;
@@ -291,15 +291,17 @@ fn four(bytes: &[u8], at: usize) -> u64 {
 }
 
 fn probe(steps: &[Step], runs: &[Run], literals: &[Literal]) -> Literal {
-    let literals = match steps.first() {
-        Some(&(Step::Run(run) | Step::Chain { run, .. })) => {
-            &literals[runs[usize::from(run)].literals()]
-        }
-        _ => &[],
+    let Some(&(Step::Run(run) | Step::Chain { run, .. })) = steps.first() else {
+        return Literal::new(&[], &[], 0);
     };
+    let run = &runs[usize::from(run)];
+    // What comes after a length is elsewhere if that takes more than a byte.
+    let end = run.outer.map_or(run.len, u32::from);
+    let literals = literals[run.literals()].iter();
+    let literals = literals.map(|literal| literal.before(end));
     // The first of those that tell the most.
-    let longest = literals.iter().rev().max_by_key(|literal| literal.weight());
-    longest.copied().unwrap_or(Literal::new(&[], &[], 0))
+    let best = literals.rev().max_by_key(Literal::weight);
+    best.unwrap_or(Literal::new(&[], &[], 0))
 }
 
 /// How many messages are open at once.
@@ -314,4 +316,73 @@ fn deepest(pieces: &[Piece]) -> usize {
         deepest = deepest.max(depth);
     }
     deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shape::{Backwards, Parsed};
+
+    fn field(tag: u8, contents: &[u8]) -> Vec<u8> {
+        let mut out = vec![tag];
+        wire::put_varint(contents.len() as u64, &mut out);
+        out.extend_from_slice(contents);
+        out
+    }
+
+    /// A span with an id, an attribute, and the same attribute in an event.
+    fn span(value: &[u8]) -> Vec<u8> {
+        let attribute = [field(0x0a, b"a key"), field(0x12, value)].concat();
+        let event = [field(0x12, b"event"), field(0x1a, &attribute)].concat();
+        let fields = [
+            field(0x0a, &[7; 16]),
+            field(0x4a, &attribute),
+            field(0x5a, &event),
+        ];
+        fields.concat()
+    }
+
+    /// Whether a leaf whose slots are all its spans' own matches the span and writes it again.
+    fn comes_back(leaf: &Compiled, own: usize, span: &[u8], before: &[u8]) -> bool {
+        let input = [before, span].concat();
+        let mut values = vec![0; own];
+        let mut out = Backwards::default();
+        out.reset(input.len());
+        leaf.matches(&input, before.len(), input.len(), &mut values)
+            && out.span(leaf, &values, &input).is_ok()
+            && out.get(out.written(), 0) == span
+    }
+
+    #[test]
+    fn leaf_of_spans_with_values_of_any_length_writes_what_it_matched() {
+        let texts = (0..300).map(|len| field(0x0a, &vec![b'x'; len]));
+        let numbers = (0..64).map(|bit| {
+            let mut value = vec![0x18];
+            wire::put_varint(1 << bit, &mut value);
+            value
+        });
+        let texts: Vec<_> = texts.collect();
+        let numbers: Vec<_> = numbers.collect();
+        for values in [texts, numbers] {
+            let mut parsed = Parsed::default();
+            let first = span(&values[0]);
+            assert!(parsed.span(&first, 0, first.len()));
+            let template = Template::read(&parsed.shape).unwrap();
+            let own = template.slots.len();
+            let leaf = Compiled::new(&template, &vec![Plan::Local; own], &[]);
+            for value in &values {
+                let span = span(value);
+                assert!(comes_back(&leaf, own, &span, b"before"), "{}", value.len());
+                for at in 0..span.len() {
+                    // What it takes for one of its own, it writes as it was.
+                    let mut other = span.clone();
+                    other[at] ^= 1;
+                    let input = other.clone();
+                    let mut own_values = vec![0; own];
+                    let matches = leaf.matches(&input, 0, input.len(), &mut own_values);
+                    assert!(!matches || comes_back(&leaf, own, &other, b""), "{at}");
+                }
+            }
+        }
+    }
 }

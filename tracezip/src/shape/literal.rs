@@ -33,6 +33,13 @@ impl Literal {
         }
     }
 
+    /// Its bytes before a place of the run.
+    pub(super) fn before(mut self, end: u32) -> Self {
+        let bytes = end.saturating_sub(self.offset).min(WIDTH as u32);
+        self.mask &= ((1_u32 << bytes) - 1) as u16;
+        self
+    }
+
     /// How much it tells.
     pub(super) fn weight(&self) -> u32 {
         self.mask.count_ones()

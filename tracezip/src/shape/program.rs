@@ -65,7 +65,7 @@ fn run_len(pieces: &[Piece]) -> usize {
 
 /// How many pieces make a chain: runs and openings, an item, and the end of all that was opened.
 fn chain(pieces: &[Piece]) -> Option<usize> {
-    let (mut at, mut open, mut extra) = (0, 0, 0);
+    let (mut at, mut open, mut before, mut extra) = (0, 0, 0, 0);
     loop {
         match pieces.get(at)? {
             Piece::Slot(Slot::Varint(0) | Slot::Bytes(0), _) => break,
@@ -78,6 +78,8 @@ fn chain(pieces: &[Piece]) -> Option<usize> {
                 let len = piece.fixed_len()?;
                 if open > 0 {
                     extra += len;
+                } else {
+                    before += len;
                 }
             }
         }
@@ -85,7 +87,9 @@ fn chain(pieces: &[Piece]) -> Option<usize> {
     }
     let closed = pieces[at + 1..].iter();
     let closed = closed.take_while(|piece| **piece == Piece::Close).count();
-    let fits = open <= closed && open <= MOST_LENGTHS && extra < 0x70 && at < 0x40;
+    let fits = open <= closed && open <= MOST_LENGTHS && at < 0x40;
+    // Lengths of a byte, at places of 16 bits.
+    let fits = fits && extra < 0x70 && before < usize::from(u16::MAX);
     fits.then_some(at + 1 + open)
 }
 
@@ -211,7 +215,8 @@ impl Program {
             others,
             lengths: lengths_at,
             end,
-            most: lengths.iter().map(|part| part.at as u8).max().unwrap_or(0),
+            outer: lengths.first().map(|part| part.offset as u16),
+            most: lengths.first().map_or(0, |part| part.at as u8),
         });
         (self.runs.len() - 1) as u16
     }
