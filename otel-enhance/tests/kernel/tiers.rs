@@ -169,6 +169,43 @@ fn provider_built_by_hand_has_figures_with_and_without_the_wrapped_exporter() {
     }
 }
 
+#[test]
+fn every_processor_of_a_provider_by_hand_has_the_figures_of_every_span() {
+    let _alone = alone();
+    let ebpf = EbpfTracerExtension::start(&EbpfSettings::new());
+    let all = [Kept::default(), Kept::default(), Kept::default()];
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(ebpf.processor(SimpleSpanProcessor::new(all[0].clone())))
+        .with_span_processor(
+            ebpf.processor(SimpleSpanProcessor::new(ebpf.exporter(all[1].clone()))),
+        )
+        .with_span_processor(ebpf.processor(BatchSpanProcessor::builder(all[2].clone()).build()))
+        .build();
+    let tracer = provider.tracer("by hand");
+    for name in ["computes", "sleeps"] {
+        let context = Context::current_with_span(tracer.start(name));
+        let attached = context.clone().attach();
+        if name == "sleeps" {
+            std::thread::sleep(STEP);
+        }
+        context.span().end();
+        drop(attached);
+    }
+    provider.shutdown().unwrap();
+    let all = all.map(|kept| kept.take());
+    for spans in &all {
+        for (span, first) in spans.iter().zip(&all[0]) {
+            let shares = Shares::total(span).unwrap();
+            assert!(
+                span.name != "sleeps" || shares.blocked >= 9_000_000,
+                "{shares:?}"
+            );
+            assert_eq!(span.attributes, first.attributes);
+        }
+        assert_eq!(spans.len(), 2);
+    }
+}
+
 /// A span by hand that sleeps, of a provider by hand; what it did.
 fn sleeps_by_hand(ebpf: &EbpfTracerExtension) -> Shares {
     let kept = Kept::default();

@@ -1,9 +1,11 @@
 //! Figures on their way through the official processors: a span of the SDK takes them along as one attribute, which
 //! becomes what it stands for where the span is exported.
 
+use std::cell::RefCell;
 use std::mem;
 use std::time::Duration;
 
+use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::{Array, Key, KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
@@ -13,20 +15,61 @@ use super::{lists, names};
 
 const KEY: &str = "otel_enhance.figures";
 
+thread_local! {
+    /// What the span took along that ended last, where several processors are to have it.
+    static LAST: RefCell<Option<(TraceId, SpanId, KeyValue)>> = const { RefCell::new(None) };
+}
+
 /// Gives a span that has just ended on this thread what it did.
+#[inline]
 pub(crate) fn load(span: &mut SpanData) {
+    if let Some(carried) = carried(span) {
+        add(span, carried);
+    }
+}
+
+/// The same where several processors ask for it, one after the other, each with a copy of the span: the thread tells it once.
+pub(super) fn load_for_several(span: &mut SpanData) {
+    let (trace_id, span_id) = (span.span_context.trace_id(), span.span_context.span_id());
+    let known = LAST.try_with(|last| {
+        let last = last.try_borrow().ok()?;
+        let (_, _, carried) = last
+            .as_ref()
+            .filter(|last| (last.0, last.1) == (trace_id, span_id))?;
+        Some(carried.clone())
+    });
+    let carried = known.ok().flatten().or_else(|| {
+        let carried = carried(span)?;
+        let _ = LAST.try_with(|last| {
+            if let Ok(mut last) = last.try_borrow_mut() {
+                *last = Some((trace_id, span_id, carried.clone()));
+            }
+        });
+        Some(carried)
+    });
+    if let Some(carried) = carried {
+        add(span, carried);
+    }
+}
+
+#[inline(always)]
+fn carried(span: &SpanData) -> Option<KeyValue> {
     let context = &span.span_context;
     if !context.is_sampled() {
-        return;
+        return None;
     }
     let (trace_id, span_id) = (context.trace_id().to_bytes(), context.span_id().to_bytes());
     let mut figures = Figures::NONE;
-    let carried = match thread::ended(&trace_id, span_id, None, &mut figures) {
-        Found::Nothing => return,
-        Found::OnCpu { active, own } if active == own => time(active),
-        Found::OnCpu { active, own } => fold(&Figures::on_cpu(active, own)),
-        Found::Figures => fold(&figures),
-    };
+    match thread::ended(&trace_id, span_id, None, &mut figures) {
+        Found::Nothing => None,
+        Found::OnCpu { active, own } if active == own => Some(time(active)),
+        Found::OnCpu { active, own } => Some(fold(&Figures::on_cpu(active, own))),
+        Found::Figures => Some(fold(&figures)),
+    }
+}
+
+#[inline(always)]
+fn add(span: &mut SpanData, carried: KeyValue) {
     // No more than it takes, for the caller waits: who exports makes room for the rest.
     if span.attributes.capacity() == 0 {
         span.attributes = lists::take();

@@ -47,8 +47,16 @@ use crate::config::EbpfSettings;
 #[derive(Debug)]
 pub struct EbpfTracerExtension {
     lease: EbpfLease,
-    /// Whether an exporter was wrapped.
-    unloads: Arc<AtomicBool>,
+    wrapped: Arc<Wrapped>,
+}
+
+/// What an extension was put around.
+#[derive(Debug, Default)]
+struct Wrapped {
+    exporter: AtomicBool,
+    processor: AtomicBool,
+    /// More than one of them: nobody knows which of them the exporter is behind, and all are to have the figures.
+    processors: AtomicBool,
 }
 
 impl EbpfTracerExtension {
@@ -58,7 +66,7 @@ impl EbpfTracerExtension {
     pub fn start(settings: &EbpfSettings) -> Self {
         Self {
             lease: running::open(settings),
-            unloads: Arc::default(),
+            wrapped: Arc::default(),
         }
     }
 
@@ -74,18 +82,21 @@ impl EbpfTracerExtension {
         self.handle().tier()
     }
 
-    /// The exporting processor, to which spans come with what they did.
+    /// The exporting processor, to which spans come with what they did; where there are several, each of them.
     pub fn processor<P: SpanProcessor>(&self, inner: P) -> EbpfSpanProcessor<P> {
+        if self.wrapped.processor.swap(true, Ordering::Relaxed) {
+            self.wrapped.processors.store(true, Ordering::Relaxed);
+        }
         EbpfSpanProcessor {
             inner,
-            unloads: Some(Arc::clone(&self.unloads)),
+            wrapped: Some(Arc::clone(&self.wrapped)),
             lease: Some(self.lease.clone()),
         }
     }
 
     /// The exporter behind it: where it is wrapped, too, attributes are made on the thread that exports.
     pub fn exporter<E: SpanExporter>(&self, inner: E) -> EbpfSpanExporter<E> {
-        self.unloads.store(true, Ordering::Relaxed);
+        self.wrapped.exporter.store(true, Ordering::Relaxed);
         EbpfSpanExporter {
             inner,
             _lease: self.lease.clone(),
@@ -101,8 +112,8 @@ impl EbpfTracerExtension {
 #[derive(Debug)]
 pub struct EbpfSpanProcessor<P> {
     inner: P,
-    /// `None`: whoever exports does it.
-    unloads: Option<Arc<AtomicBool>>,
+    /// `None`: there is one, and whoever exports makes the attributes.
+    wrapped: Option<Arc<Wrapped>>,
     lease: Option<EbpfLease>,
 }
 
@@ -112,7 +123,7 @@ impl<P> EbpfSpanProcessor<P> {
     pub(crate) const fn in_pipeline(inner: P) -> Self {
         Self {
             inner,
-            unloads: None,
+            wrapped: None,
             lease: None,
         }
     }
@@ -125,11 +136,16 @@ impl<P: SpanProcessor> SpanProcessor for EbpfSpanProcessor<P> {
     }
 
     fn on_end(&self, mut span: SpanData) {
-        carried::load(&mut span);
-        if let Some(unloads) = &self.unloads
-            && !unloads.load(Ordering::Relaxed)
-        {
-            carried::unload(&mut span);
+        match &self.wrapped {
+            Some(wrapped) if wrapped.processors.load(Ordering::Relaxed) => {
+                carried::load_for_several(&mut span);
+                carried::unload(&mut span);
+            }
+            Some(wrapped) if !wrapped.exporter.load(Ordering::Relaxed) => {
+                carried::load(&mut span);
+                carried::unload(&mut span);
+            }
+            _ => carried::load(&mut span),
         }
         self.inner.on_end(span);
     }
