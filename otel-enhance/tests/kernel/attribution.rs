@@ -138,6 +138,44 @@ fn span_ended_below_another_has_what_ran_on_top_so_far() {
 }
 
 #[test]
+fn span_that_ends_while_outside_of_all_has_nothing_of_that_but_its_own() {
+    let _alone = alone();
+    for path in BOTH {
+        let (guard, kept) = install_full(path);
+        let around = context("around");
+        let attached = around.clone().attach();
+        let (a, b, c) = (context("a"), context("b"), context("c"));
+        {
+            let _a = a.clone().attach();
+            burn(STEP);
+            let _b = b.clone().attach();
+            burn(STEP);
+            let _nothing = Context::new().attach();
+            burn(STEP * 2);
+            let _again = a.clone().attach();
+            burn(STEP);
+            let _c = c.clone().attach();
+            burn(STEP);
+            a.span().end();
+            burn(STEP);
+        }
+        burn(STEP);
+        around.span().end();
+        drop(attached);
+        for context in [b, c] {
+            context.span().end();
+        }
+        guard.shutdown().unwrap();
+        let spans = kept.take();
+        for (name, steps, own) in [("a", 4, 2), ("b", 1, 1), ("c", 2, 2), ("around", 3, 1)] {
+            let span = find(&spans, name);
+            assert_cpu(name, Shares::total(span).unwrap(), steps);
+            assert_cpu(name, Shares::own(span).unwrap(), own);
+        }
+    }
+}
+
+#[test]
 fn what_happens_outside_of_any_span_counts_for_none() {
     let _alone = alone();
     for path in BOTH {

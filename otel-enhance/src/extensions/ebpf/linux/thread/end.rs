@@ -115,26 +115,36 @@ impl Thread {
         let Some(now) = self.look(time) else {
             return Found::Nothing;
         };
+        let outside = self.outside_of(at);
+        // What it did itself while outside of all spans.
+        let mut within = Sums::ZERO;
         // Where it is on top of itself as well, that is over, too.
         for again in at + 1..self.depth {
             let frame = self.frames[again];
             if frame.span_id == span_id && frame.kind == Kind::Again {
                 let all = now.since(&frame.entered);
                 let on_top = self.running_on(again, &now);
-                let own = all.minus(frame.nested()).minus(on_top);
-                let nested = self.frames[at].nested().minus(own);
-                self.frames[at].set_nested(nested);
+                let not_own = frame.nested().plus(on_top);
+                let nested = self.frames[at].nested();
+                if outside.is_some_and(|outside| outside < again) {
+                    within = within.plus(all);
+                    self.frames[at].set_nested(nested.plus(not_own));
+                } else {
+                    self.frames[at].set_nested(nested.minus(all.minus(not_own)));
+                }
                 // What is on top will be added when that goes, from its begin.
                 self.frames[again].kind = Kind::Through;
                 self.frames[again].set_nested(all.minus(on_top));
             }
         }
         let running = self.running_on(at, &now);
+        let outside = self.since_outside(outside, &now);
         let frame = &mut self.frames[at];
-        let total = now.since(&frame.entered);
+        let around = now.since(&frame.entered).minus(outside);
+        let total = around.plus(within);
         let own = total.minus(frame.nested()).minus(running);
         // What runs on top of it will be added when that goes, from its begin.
-        frame.end(total.minus(running));
+        frame.end(around.minus(running));
         let entry = std::mem::take(&mut frame.entry);
         let last = Figures {
             total,
@@ -152,17 +162,34 @@ impl Thread {
     /// What those on top of a frame have done that will be added to it once they go.
     pub(super) fn running_on(&self, at: usize, now: &Snap) -> Sums {
         let mut sums = Sums::ZERO;
-        for frame in &self.frames[at + 1..self.depth] {
+        for (at, frame) in self.frames[..self.depth].iter().enumerate().skip(at + 1) {
             match frame.kind {
                 Kind::Through | Kind::Ended => {
                     let gone = frame.gone().map(Sums::only_active);
                     sums = sums.plus(gone.unwrap_or_else(|sums| sums));
                 }
                 Kind::Outside => return sums,
-                Kind::Tracked | Kind::Again => return sums.plus(now.since(&frame.entered)),
+                Kind::Tracked | Kind::Again => {
+                    let outside = self.since_outside(self.outside_of(at), now);
+                    return sums.plus(now.since(&frame.entered).minus(outside));
+                }
             }
         }
         sums
+    }
+
+    /// The first frame on top of this one that is outside of all spans.
+    fn outside_of(&self, at: usize) -> Option<usize> {
+        let on_top = self.frames[..self.depth].iter().skip(at + 1);
+        let outside = on_top
+            .into_iter()
+            .position(|frame| frame.kind == Kind::Outside)?;
+        Some(at + 1 + outside)
+    }
+
+    /// What has happened since, which will be taken off those below when that goes.
+    fn since_outside(&self, outside: Option<usize>, now: &Snap) -> Sums {
+        outside.map_or(Sums::ZERO, |at| now.since(&self.frames[at].entered))
     }
 
     /// What a span did that is active on no thread.
