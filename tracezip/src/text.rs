@@ -4,6 +4,7 @@ use core::fmt;
 use std::sync::LazyLock;
 
 use zeroize::Zeroize;
+use zstd::dict::EncoderDictionary;
 
 use crate::error::{DecodeError, Result};
 use crate::frame::TEXT_COMPRESSED;
@@ -13,6 +14,9 @@ static DICTIONARY: &[u8] = include_bytes!("../dictionary/v1.bin");
 
 /// Level 7 would save a third of a percent of the bytes, and cost up to ten of the time.
 pub(crate) const LEVEL: i32 = 4;
+/// Text this long, of messages that are mostly text, is compressed at the level that all of it would be without us.
+const LONG: usize = 32 * 1024;
+const LONG_LEVEL: i32 = 3;
 /// The largest window that a decoder accepts: 1 MiB.
 const WINDOW_LOG: u32 = 20;
 /// What every zstd frame begins with, and ours leave out.
@@ -32,6 +36,8 @@ const SHORTEST: usize = 48;
 pub(crate) struct TextCompressor {
     level: i32,
     context: Option<zstd::bulk::Compressor<'static>>,
+    /// Whether the context is set to long text.
+    is_long: bool,
     out: Vec<u8>,
 }
 
@@ -53,6 +59,7 @@ impl TextCompressor {
         Self {
             level,
             context: None,
+            is_long: false,
             out: Vec::new(),
         }
     }
@@ -68,6 +75,14 @@ impl TextCompressor {
         let Some(context) = &mut self.context else {
             return (text, 0);
         };
+        let is_long = self.level == LEVEL && text.len() >= LONG;
+        if is_long != self.is_long {
+            let prepared = if is_long { &LONG_PREPARED } else { &PREPARED };
+            if context.set_prepared_dictionary(prepared).is_err() {
+                return (text, 0);
+            }
+            self.is_long = is_long;
+        }
         self.out.clear();
         self.out
             .reserve(zstd::zstd_safe::compress_bound(text.len()));
@@ -93,11 +108,13 @@ impl TextDecompressor {
     }
 }
 
+static PREPARED: LazyLock<EncoderDictionary<'static>> =
+    LazyLock::new(|| EncoderDictionary::copy(DICTIONARY, LEVEL));
+static LONG_PREPARED: LazyLock<EncoderDictionary<'static>> =
+    LazyLock::new(|| EncoderDictionary::copy(DICTIONARY, LONG_LEVEL));
+
 fn context(level: i32) -> Option<zstd::bulk::Compressor<'static>> {
-    use zstd::dict::EncoderDictionary;
     use zstd::zstd_safe::CParameter;
-    static PREPARED: LazyLock<EncoderDictionary<'static>> =
-        LazyLock::new(|| EncoderDictionary::copy(DICTIONARY, LEVEL));
     let mut context = if level == LEVEL {
         zstd::bulk::Compressor::with_prepared_dictionary(&PREPARED).ok()?
     } else {
