@@ -344,7 +344,13 @@ impl Figures {
     }
 
     /// Hands each attribute to `visit`; the span took `duration` nanoseconds.
-    #[cfg(any(feature = "performance", test))]
+    #[cfg(any(
+        all(
+            feature = "performance",
+            any(feature = "otlp-http", feature = "otlp-grpc")
+        ),
+        test
+    ))]
     #[inline(always)]
     pub(crate) fn each(&self, duration: u64, mut visit: impl FnMut(&'static str, i64)) {
         self.in_rows(duration, |row| {

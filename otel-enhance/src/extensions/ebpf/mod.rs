@@ -77,7 +77,10 @@ pub(crate) use figures::Between;
 #[cfg(feature = "performance")]
 pub(crate) use figures::{ATTRIBUTES, Figures};
 pub use handle::EbpfHandle;
-#[cfg(feature = "performance")]
+#[cfg(all(
+    feature = "performance",
+    any(feature = "otlp-http", feature = "otlp-grpc")
+))]
 pub(crate) use names::note;
 pub use processor::{EbpfSpanExporter, EbpfSpanProcessor, EbpfTracerExtension};
 #[cfg(otel_enhance_has_ebpf)]

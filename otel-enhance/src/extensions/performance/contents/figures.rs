@@ -82,6 +82,7 @@ impl Contents {
     }
 
     /// Hands what the span did to `visit`, attribute by attribute.
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     #[inline(always)]
     pub(super) fn each_figure(&self, visit: impl FnMut(&'static str, i64)) {
         if let Did(Some((figures, nanos))) = self.did() {
@@ -90,6 +91,7 @@ impl Contents {
     }
 
     /// Says what the span is called to whoever has samples of it.
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
     #[inline(always)]
     pub(in super::super) fn note_name(&self) {
         ebpf::note(self.span_id, &self.name);
