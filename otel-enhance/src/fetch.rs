@@ -19,3 +19,12 @@ pub(crate) fn to_write<T>(at: *const T) {
     #[cfg(not(all(target_arch = "x86_64", not(otel_enhance_loom), not(miri))))]
     let _ = at;
 }
+
+/// The same for some of the cache lines from this address on.
+#[cfg(any(feature = "simd", feature = "performance"))]
+#[inline(always)]
+pub(crate) fn lines_to_write<T>(from: *const T, lines: std::ops::Range<usize>) {
+    for line in lines {
+        to_write(from.cast::<u8>().wrapping_add(64 * line));
+    }
+}

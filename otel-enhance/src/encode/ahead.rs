@@ -19,10 +19,8 @@ const MOST: usize = 16;
 pub(super) fn fetch(next: &[SpanData]) {
     if let Some(span) = next.get(ATTRIBUTES - 1) {
         let attributes = &span.attributes[..span.attributes.len().min(MOST)];
-        let first = attributes.as_ptr().cast::<u8>();
-        for line in 0..size_of_val(attributes).div_ceil(64) {
-            fetch::to_write(first.wrapping_add(64 * line));
-        }
+        let lines = size_of_val(attributes).div_ceil(64);
+        fetch::lines_to_write(attributes.as_ptr(), 0..lines);
     }
     if let Some(span) = next.get(TEXTS - 1) {
         for attribute in span.attributes.iter().take(MOST) {

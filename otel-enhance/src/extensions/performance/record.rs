@@ -114,10 +114,7 @@ impl<T: Send> Owned<T> {
     /// had them last, and asking that one for line after line takes longer than a span.
     #[inline(always)]
     pub(super) fn fetch(&self, lines: Range<usize>) {
-        for line in lines {
-            let record = std::ptr::from_ref(self.record).cast::<u8>();
-            fetch::to_write(record.wrapping_add(64 * line));
-        }
+        fetch::lines_to_write(self.record, lines);
     }
 
     /// For a queue of pointers.
