@@ -40,6 +40,7 @@ mod encoder;
 mod envelope;
 mod error;
 mod frame;
+mod hash;
 mod ids;
 mod inspect;
 mod limits;

@@ -142,7 +142,7 @@ pub fn put_probe(out: &mut Vec<u8>) {
         bits: &[],
         text: &[],
     };
-    frame::put(&head, &streams, 0, xxhash_rust::xxh3::xxh3_64(&[]), out);
+    frame::put(&head, &streams, 0, crate::hash::xxh3(&[]), out);
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use xxhash_rust::xxh3::xxh3_64;
+use crate::hash::xxh3;
 
 use crate::coder::{Reader, Streams};
 use crate::dict::{Dict, Kind};
@@ -118,7 +118,7 @@ impl Stream {
             if decoded.len() != frame.head.decoded_len {
                 return Err(DecodeError::Corrupt("the decoded size"));
             }
-            if xxh3_64(decoded) != hash {
+            if xxh3(decoded) != hash {
                 return Err(DecodeError::Hash);
             }
             Ok(())

@@ -1,7 +1,7 @@
 //! Entries by their contents, and what the receiver is known to hold.
 
+use crate::hash::xxh3_with_seed;
 use hashbrown::HashTable;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::dict::{Dict, KINDS, Kind, LONGEST, charge};
 use crate::error::Result;
@@ -78,7 +78,7 @@ impl core::hash::Hasher for Folded {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64_with_seed(bytes, self.0);
+        self.0 = xxh3_with_seed(bytes, self.0);
     }
 
     fn write_usize(&mut self, value: usize) {
@@ -187,7 +187,7 @@ impl EncoderBook {
     }
 
     fn hash(&self, kind: Kind, bytes: &[u8]) -> u64 {
-        xxh3_64_with_seed(bytes, self.seed ^ kind as u64)
+        xxh3_with_seed(bytes, self.seed ^ kind as u64)
     }
 
     /// The id of an entry, which is made if there is none and there is room.
@@ -220,7 +220,7 @@ impl EncoderBook {
         held.push(Held::default());
         let (dict, seed) = (&self.dict, self.seed);
         self.index.insert_unique(hash, (kind, id), |(kind, id)| {
-            xxh3_64_with_seed(
+            xxh3_with_seed(
                 dict.bytes(*kind, *id).unwrap_or_default(),
                 seed ^ *kind as u64,
             )

@@ -1,7 +1,7 @@
 //! Which leaf a span has, guessed from the one before it and from its name: a span that matches needs no parsing.
 
+use crate::hash::xxh3_with_seed;
 use hashbrown::HashMap;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::book::{EncoderBook, Seeded};
 use crate::dict::LeafHead;
@@ -89,7 +89,7 @@ impl Guesser {
     }
 
     fn name(&self, (input, start, end): (&[u8], usize, usize)) -> u64 {
-        xxh3_64_with_seed(peek_name(&input[start..end]), self.seed)
+        xxh3_with_seed(peek_name(&input[start..end]), self.seed)
     }
 
     fn follow(&mut self, before: u16, id: u16) {

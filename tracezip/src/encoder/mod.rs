@@ -9,7 +9,7 @@ mod receivers;
 
 use std::collections::VecDeque;
 
-use xxhash_rust::xxh3::xxh3_64;
+use crate::hash::xxh3;
 
 use crate::ack::Acknowledgement;
 use crate::coder::{Account, Accountant, Sink, Streams, Writer};
@@ -328,7 +328,7 @@ impl Encoder {
             bits: &[],
             text,
         };
-        frame::put(&head, &streams, request.len(), xxh3_64(request), out);
+        frame::put(&head, &streams, request.len(), xxh3(request), out);
     }
 
     fn try_encode<S: Sink>(
@@ -338,7 +338,7 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) -> Result<Encoded> {
         // First, for it brings the request into the cache from its beginning to its end.
-        let hash = xxh3_64(request);
+        let hash = xxh3(request);
         self.envelope.scan(request);
         self.book.begin(self.self_contained, self.receivers.bits());
         sink.writer().reset();

@@ -140,7 +140,7 @@ impl Known {
                 continue;
             }
             let hash = if matches!(slot, Slot::Bytes(_)) {
-                xxhash_rust::xxh3::xxh3_64_with_seed(bytes(input, value), seed)
+                crate::hash::xxh3_with_seed(bytes(input, value), seed)
             } else {
                 value
             };
