@@ -124,6 +124,13 @@ fn shell(
     };
     let (mut at, mut found_any, mut over) = (start, false, false);
     while at < bytes.len() {
+        // Most of what there is are spans of less than 16 KiB.
+        if !over && let Some((start, end)) = short_field(bytes, at, inner) {
+            found_any = true;
+            found(0, start, end)?;
+            at = end;
+            continue;
+        }
         let field = wire::field(bytes, at)?;
         if field.tag == inner {
             if over {
@@ -143,6 +150,23 @@ fn shell(
     }
     let longest = LONGEST[Kind::Shell as usize];
     (shell.before.len() <= longest && shell.after.len() <= longest).then_some(shell)
+}
+
+/// Where the contents of a field begin and end, if it has this tag of one byte, and a length as short as it can be of one
+/// or two.
+#[inline]
+fn short_field(bytes: &[u8], at: usize, tag: u64) -> Option<(usize, usize)> {
+    let &[found, low, high] = bytes.get(at..)?.first_chunk()?;
+    if u64::from(found) != tag {
+        return None;
+    }
+    let (start, len) = match (low, high) {
+        (0..0x80, _) => (at + 2, usize::from(low)),
+        (_, 1..0x80) => (at + 3, usize::from(low & 0x7f) | (usize::from(high) << 7)),
+        _ => return None,
+    };
+    let end = start + len;
+    (end <= bytes.len()).then_some((start, end))
 }
 
 /// Where in `common.shells` the places of a shell's two entries are.

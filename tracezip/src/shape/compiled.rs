@@ -4,11 +4,10 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use super::Template;
-use super::literal::Literal;
+use super::fixed;
 use super::pieces::{Dissector, Piece};
 use super::program::Program;
 use crate::dict::Plan;
-use crate::wire;
 
 /// What spans of a leaf are read and written by.
 #[derive(Debug)]
@@ -17,15 +16,15 @@ pub(crate) struct Compiled {
     pub(super) forwards: Box<[Step]>,
     pub(super) backwards: Box<[Step]>,
     pub(super) runs: Box<[Run]>,
-    pub(super) literals: Box<[Literal]>,
+    /// What the runs consist of, and a mask for the bytes of it that every span has.
+    pub(super) bytes: Box<[u8]>,
+    pub(super) mask: Box<[u8]>,
     pub(super) parts: Box<[Part]>,
     /// Messages that are open at once.
     pub(super) depth: usize,
     /// Bytes that every span has at least, and whether none has more.
-    least: usize,
-    is_fixed: bool,
-    /// The longest literal of the first run, which tells most other spans.
-    probe: Literal,
+    pub(super) least: usize,
+    pub(super) is_fixed: bool,
 }
 
 /// A step of reading or writing a span.
@@ -54,12 +53,13 @@ pub(super) enum ChainItem {
     Bytes,
 }
 
-/// Literals and slots of fixed size, and lengths: its own length, where its literals begin and end, and where in the
-/// parts its slots of eight bytes begin, then others, then lengths, and where those end.
+/// Literals and slots of fixed size, and lengths: its own length, and where in the parts
+/// its slots of eight bytes begin, then others, then lengths, and where those end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) len: u32,
-    pub(super) literals: [u16; 2],
+    /// Where in the leaf's bytes its own begin.
+    pub(super) start: u32,
     pub(super) eights: u16,
     pub(super) others: u16,
     pub(super) lengths: u16,
@@ -101,11 +101,11 @@ impl Compiled {
             depth: deepest(pieces),
             least: pieces.iter().map(Piece::least).sum(),
             is_fixed: pieces.iter().all(|piece| piece.fixed_len().is_some()),
-            probe: probe(&program.forwards, &program.runs, &program.literals),
             forwards: program.forwards[..].into(),
             backwards: program.backwards[..].into(),
             runs: program.runs[..].into(),
-            literals: program.literals[..].into(),
+            bytes: program.bytes[..].into(),
+            mask: program.mask[..].into(),
             parts: program.parts[..].into(),
         };
         if pieces.len() <= MOST_PIECES && bytes.len() <= MOST_BYTES {
@@ -114,194 +114,14 @@ impl Compiled {
         }
         compiled
     }
-
-    /// Whether the span at `start..end` of `input` is of this leaf; if so, its own values are in `values`.
-    #[inline]
-    pub(crate) fn matches(
-        &self,
-        input: &[u8],
-        start: usize,
-        end: usize,
-        values: &mut [u64],
-    ) -> bool {
-        let len = end - start;
-        if len < self.least || (self.is_fixed && len > self.least) {
-            return false;
-        }
-        if self.probe.differs(&input[start..]) {
-            return false;
-        }
-        if self.depth < SHALLOW {
-            self.matches_within::<SHALLOW>(input, start, end, values)
-        } else {
-            self.matches_within::<{ super::DEEPEST + 2 }>(input, start, end, values)
-        }
-    }
-
-    fn matches_within<const DEPTH: usize>(
-        &self,
-        input: &[u8],
-        start: usize,
-        end: usize,
-        values: &mut [u64],
-    ) -> bool {
-        let span = &input[..end];
-        let mut ends = [0; DEPTH];
-        let (mut at, mut depth, mut next) = (start, 0, 0);
-        while let Some(step) = self.forwards.get(next) {
-            next += 1;
-            let (width, slot) = match *step {
-                Step::Chain {
-                    run,
-                    slot,
-                    item,
-                    steps,
-                } => {
-                    let run = &self.runs[usize::from(run)];
-                    // With a longer length, what follows is not where it is looked for below.
-                    if let Some(outer) = run.outer
-                        && let Some(0x80..) = span.get(at + usize::from(outer))
-                    {
-                        continue;
-                    }
-                    let run_end = at + run.len as usize;
-                    let Some(number) = wire::varint(span, run_end) else {
-                        return false;
-                    };
-                    let mut item_end = number.end;
-                    let mut value = number.value;
-                    if item == ChainItem::Bytes {
-                        if value >= 0x80 {
-                            continue;
-                        }
-                        item_end += value as usize;
-                        value |= (number.end as u64) << 32;
-                        if item_end > end {
-                            return false;
-                        }
-                    }
-                    let item_len = item_end - run_end;
-                    if number.width != 0 || !self.is_run(run, input, at, item_len, values) {
-                        return false;
-                    }
-                    values[usize::from(slot)] = value;
-                    at = item_end;
-                    next += usize::from(steps);
-                    continue;
-                }
-                Step::Run(run) => {
-                    let run = &self.runs[usize::from(run)];
-                    let run_end = at + run.len as usize;
-                    if run_end > end || !self.is_run(run, input, at, 0, values) {
-                        return false;
-                    }
-                    at = run_end;
-                    continue;
-                }
-                Step::Close => {
-                    depth -= 1;
-                    if ends[depth] != at {
-                        return false;
-                    }
-                    continue;
-                }
-                Step::Open(width) => (width, None),
-                Step::Varint(width, slot) => (width, Some(slot)),
-                Step::Bytes(width, slot) => (width, Some(slot)),
-            };
-            let Some(number) = wire::varint(span, at) else {
-                return false;
-            };
-            if number.width != width {
-                return false;
-            }
-            at = number.end;
-            if let (Step::Varint(..), Some(slot)) = (step, slot) {
-                values[usize::from(slot)] = number.value;
-                continue;
-            }
-            if number.value > (end - at) as u64 {
-                return false;
-            }
-            let inner_end = at + number.value as usize;
-            if let Some(slot) = slot {
-                values[usize::from(slot)] = ((at as u64) << 32) | number.value;
-                at = inner_end;
-            } else {
-                ends[depth] = inner_end;
-                depth += 1;
-            }
-        }
-        at == end
-    }
-
-    /// Whether the run is at `at` of the input, before an item of this length; if so, its values are taken out.
-    #[inline]
-    fn is_run(
-        &self,
-        run: &Run,
-        input: &[u8],
-        at: usize,
-        item_len: usize,
-        values: &mut [u64],
-    ) -> bool {
-        // To the end of the input, for literals are compared by more bytes than they have.
-        let bytes = &input[at..];
-        let parts = &self.parts;
-        let mut differ = false;
-        for literal in &self.literals[run.literals()] {
-            differ |= literal.differs(bytes);
-        }
-        for part in &parts[usize::from(run.lengths)..usize::from(run.end)] {
-            differ |= usize::from(bytes[part.offset as usize]) != item_len + usize::from(part.at);
-        }
-        if differ {
-            return false;
-        }
-        for part in &parts[usize::from(run.eights)..usize::from(run.others)] {
-            values[usize::from(part.at)] = eight(bytes, part.offset as usize);
-        }
-        for part in &parts[usize::from(run.others)..usize::from(run.lengths)] {
-            let offset = part.offset as usize;
-            values[usize::from(part.at)] = if part.len == 16 {
-                (((at + offset) as u64) << 32) | 16
-            } else {
-                four(bytes, offset)
-            };
-        }
-        true
-    }
 }
 
 impl Run {
     #[inline]
-    pub(super) fn literals(&self) -> Range<usize> {
-        usize::from(self.literals[0])..usize::from(self.literals[1])
+    pub(super) fn fixed(&self) -> Range<usize> {
+        let start = self.start as usize;
+        start..start + (self.len as usize).next_multiple_of(fixed::BLOCK)
     }
-}
-
-fn eight(bytes: &[u8], at: usize) -> u64 {
-    let bytes = bytes[at..].first_chunk();
-    bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
-}
-
-fn four(bytes: &[u8], at: usize) -> u64 {
-    let bytes = bytes[at..].first_chunk();
-    bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)))
-}
-
-fn probe(steps: &[Step], runs: &[Run], literals: &[Literal]) -> Literal {
-    let Some(&(Step::Run(run) | Step::Chain { run, .. })) = steps.first() else {
-        return Literal::new(&[], &[], 0);
-    };
-    let run = &runs[usize::from(run)];
-    // What comes after a length is elsewhere if that takes more than a byte.
-    let end = run.outer.map_or(run.len, u32::from);
-    let literals = literals[run.literals()].iter();
-    let literals = literals.map(|literal| literal.before(end));
-    // The first of those that tell the most.
-    let best = literals.rev().max_by_key(Literal::weight);
-    best.unwrap_or(Literal::new(&[], &[], 0))
 }
 
 /// How many messages are open at once.
@@ -322,6 +142,7 @@ fn deepest(pieces: &[Piece]) -> usize {
 mod tests {
     use super::*;
     use crate::shape::{Backwards, Parsed};
+    use crate::wire;
 
     fn field(tag: u8, contents: &[u8]) -> Vec<u8> {
         let mut out = vec![tag];
@@ -349,6 +170,7 @@ mod tests {
         let mut out = Backwards::default();
         out.reset(input.len());
         leaf.matches(&input, before.len(), input.len(), &mut values)
+            .is_ok()
             && out.span(leaf, &values, &input).is_ok()
             && out.get(out.written(), 0) == span
     }
@@ -379,7 +201,9 @@ mod tests {
                     other[at] ^= 1;
                     let input = other.clone();
                     let mut own_values = vec![0; own];
-                    let matches = leaf.matches(&input, 0, input.len(), &mut own_values);
+                    let matches = leaf
+                        .matches(&input, 0, input.len(), &mut own_values)
+                        .is_ok();
                     assert!(!matches || comes_back(&leaf, own, &other, b""), "{at}");
                 }
             }

@@ -5,17 +5,20 @@
 //! and the widths of varints are part of the shape, so that spans of an unusual encoder are as good as others.
 
 mod compiled;
-mod literal;
+mod fixed;
+
 mod ops;
 mod parse;
 mod pieces;
 mod program;
+mod read;
 mod write;
 
 pub(crate) use compiled::Compiled;
 use ops::Op;
 pub(crate) use ops::{Slot, Template};
 pub(crate) use parse::{Parsed, peek_end, peek_name};
+pub(crate) use read::Miss;
 pub(crate) use write::Backwards;
 
 /// Operations of a shape. Those below `LITERAL` are slots.

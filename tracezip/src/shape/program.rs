@@ -2,10 +2,10 @@
 
 use super::Slot;
 use super::compiled::{ChainItem, Part, Run, Step};
-use super::literal::{FIXED, HOLE, Literal, WIDTH};
+use super::fixed::{BLOCK, FIXED, HOLE};
 use super::pieces::Piece;
 
-/// Parts and literals after which there are no more chains: places of parts are 16 bits.
+/// Parts after which there are no more chains: their places are 16 bits.
 const MOST_PARTS: usize = 16 * 1024;
 /// Messages that end together with an item at most.
 const MOST_LENGTHS: usize = 8;
@@ -16,7 +16,8 @@ pub(super) struct Program {
     pub(super) forwards: Vec<Step>,
     pub(super) backwards: Vec<Step>,
     pub(super) runs: Vec<Run>,
-    pub(super) literals: Vec<Literal>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) mask: Vec<u8>,
     pub(super) parts: Vec<Part>,
     /// The run that is being made, and which of its bytes every span has.
     run: Vec<u8>,
@@ -29,13 +30,14 @@ impl Program {
         self.forwards.clear();
         self.backwards.clear();
         self.runs.clear();
-        self.literals.clear();
+        self.bytes.clear();
+        self.mask.clear();
         self.parts.clear();
         let mut at = 0;
         while at < pieces.len() {
             let first = self.forwards.len();
             at = match chain(&pieces[at..]) {
-                Some(len) if self.parts.len() + self.literals.len() < MOST_PARTS => {
+                Some(len) if self.parts.len() < MOST_PARTS => {
                     let chain = &pieces[at..at + len];
                     let step = self.chain(chain, bytes);
                     self.forwards.push(step);
@@ -179,38 +181,27 @@ impl Program {
 
     /// Makes a run of its bytes, the parts from `first` on, and lengths.
     fn end_run(&mut self, first: usize, lengths: &[Part]) -> u16 {
-        let literal = self.literals.len();
+        let start = self.bytes.len();
         let len = self.run.len();
-        let mut at = 0;
-        while let Some(skipped) = self.is_fixed[at..].iter().position(|fixed| *fixed == FIXED) {
-            // The last ends where the run does, whatever it overlaps.
-            let start = (at + skipped).min(len.saturating_sub(WIDTH));
-            at = len.min(start + WIDTH);
-            self.literals.push(Literal::new(
-                &self.run[start..at],
-                &self.is_fixed[start..at],
-                start as u32,
-            ));
-        }
-        self.run.clear();
-        self.is_fixed.clear();
+        self.bytes.append(&mut self.run);
+        self.mask.append(&mut self.is_fixed);
+        let end = start + len.next_multiple_of(BLOCK);
+        self.bytes.resize(end, 0);
+        self.mask.resize(end, HOLE);
         let parts = &mut self.parts[first..];
         parts.sort_by_key(|part| part.len != 8);
         let others = first + parts.partition_point(|part| part.len == 8);
         let places = [
-            literal,
-            self.literals.len(),
             first,
             others,
             self.parts.len(),
             self.parts.len() + lengths.len(),
         ];
         self.parts.extend_from_slice(lengths);
-        let [literal, literals_end, eights, others, lengths_at, end] =
-            places.map(|place| place as u16);
+        let [eights, others, lengths_at, end] = places.map(|place| place as u16);
         self.runs.push(Run {
             len: len as u32,
-            literals: [literal, literals_end],
+            start: start as u32,
             eights,
             others,
             lengths: lengths_at,

@@ -184,10 +184,8 @@ fn put_run(
     scratch: &[u8],
 ) {
     let parts = &leaf.parts;
-    for literal in &leaf.literals[run.literals()] {
-        // Perhaps more than is needed: what is too much is written over by what is to come.
-        literal.put(to);
-    }
+    let start = run.start as usize;
+    to[..run.len as usize].copy_from_slice(&leaf.bytes[start..start + run.len as usize]);
     for part in &parts[usize::from(run.eights)..usize::from(run.others)] {
         let at = part.offset as usize;
         to[at..at + 8].copy_from_slice(&values[usize::from(part.at)].to_le_bytes());
