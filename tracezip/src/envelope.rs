@@ -51,7 +51,13 @@ impl Envelope {
         self.spans.clear();
     }
 
-    pub(crate) fn scan(&mut self, request: &[u8]) {
+    /// Takes a request apart. `found` is called with each span, unless a part of what it lies in was seen to be damaged
+    /// before: with how many were found and are kept, how many of its scope, and where it begins and ends.
+    pub(crate) fn scan(
+        &mut self,
+        request: &[u8],
+        found: &mut impl FnMut(usize, usize, usize, usize),
+    ) {
         self.clear();
         let mut at = 0;
         while at < request.len() {
@@ -60,7 +66,7 @@ impl Envelope {
             let end = field.as_ref().map_or(request.len(), |field| field.end);
             if let Some(field) = field
                 && field.tag == RESOURCE
-                && let Some(mut shell) = self.resource(request, field.start, field.end)
+                && let Some(mut shell) = self.resource(request, field.start, field.end, found)
             {
                 shell.width = field.width;
                 shell.whole = at..end;
@@ -77,10 +83,16 @@ impl Envelope {
         }
     }
 
-    fn resource(&mut self, request: &[u8], start: usize, end: usize) -> Option<Shell> {
+    fn resource(
+        &mut self,
+        request: &[u8],
+        start: usize,
+        end: usize,
+        found: &mut impl FnMut(usize, usize, usize, usize),
+    ) -> Option<Shell> {
         let first = self.scopes.len();
         let mut shell = shell(&request[..end], start, SCOPE, |width, start, end| {
-            let mut scope = shell_of_spans(request, start, end, &mut self.spans)?;
+            let mut scope = shell_of_spans(request, start, end, &mut self.spans, found)?;
             scope.width = width;
             self.scopes.push(scope);
             Some(())
@@ -97,10 +109,12 @@ fn shell_of_spans(
     start: usize,
     end: usize,
     spans: &mut Vec<(u32, u32)>,
+    found: &mut impl FnMut(usize, usize, usize, usize),
 ) -> Option<Shell> {
     let first = spans.len();
     let mut common = None;
     let mut shell = shell(&request[..end], start, SPAN, |width, start, end| {
+        found(spans.len(), spans.len() - first, start, end);
         spans.push((start as u32, end as u32));
         (*common.get_or_insert(width) == width).then_some(())
     })?;

@@ -39,6 +39,7 @@ mod dict;
 mod encoder;
 mod envelope;
 mod error;
+mod fetch;
 mod frame;
 mod hash;
 mod ids;

@@ -337,16 +337,14 @@ impl Encoder {
         request: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Encoded> {
-        // First, for it brings the request into the cache from its beginning to its end.
-        let hash = xxh3(request);
-        self.envelope.scan(request);
         self.book.begin(self.self_contained, self.receivers.bits());
+        let mut fallback = self.find_leaves(request);
+        let hash = xxh3(request);
         sink.writer().reset();
         self.models
             .copy_from(self.base.as_ref().map_or(&self.fresh, |base| &base.1));
-        let mut fallback = self.entries(request);
+        fallback |= self.entries(request);
         let keys = self.key_entries();
-        fallback |= self.find_leaves(request);
         order::order(&self.envelope, &self.matches, &mut self.order);
         let mut session = Session::new(
             &mut self.book,
