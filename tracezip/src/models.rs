@@ -21,9 +21,58 @@ pub(crate) type Place = u16;
 /// Numbers by magnitude: a token of two symbols says the value below 16, or its length in bits and the two
 /// bits after the first; the others follow as they are.
 #[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
 struct Number {
     high: Model,
     low: [Place; 16],
+}
+
+/// Differences by sign and magnitude, to the best of several guesses: all but the models of the lower halves is
+/// one line of a cache.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Difference {
+    high: Model,
+    low: [Place; CLASSES],
+    /// What each of the guesses costs lately.
+    costs: [u16; GUESSES],
+    _rest: [u16; 4],
+}
+
+/// Magnitudes that lower halves are told apart by.
+const CLASSES: usize = 8;
+/// Guesses of a number at most.
+pub(crate) const GUESSES: usize = 4;
+
+/// How a span stands to those before it, as symbols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tie(pub(crate) u16);
+
+impl Tie {
+    pub(crate) fn new(group: usize, id: usize, parent: usize) -> Self {
+        Self((group | (id << 4) | (parent << 8)) as u16)
+    }
+
+    pub(crate) fn group(self) -> usize {
+        usize::from(self.0) & 15
+    }
+
+    pub(crate) fn id(self) -> usize {
+        usize::from(self.0 >> 4) & 15
+    }
+
+    pub(crate) fn parent(self) -> usize {
+        usize::from(self.0 >> 8) & 15
+    }
+}
+
+/// Leaves and how their spans stood: the fifteen that came often or lately have a symbol each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Steps {
+    pub(crate) model: Model,
+    /// Fifteen leaves, and how many of them there are.
+    leaves: [u16; 16],
+    ties: [u16; 16],
 }
 
 /// Entries seen in a place: the fifteen that came often or lately have a symbol each.
@@ -83,6 +132,35 @@ impl Recent {
     }
 }
 
+impl Steps {
+    const NEW: Self = Self {
+        model: Model::NEW,
+        leaves: [0; 16],
+        ties: [0; 16],
+    };
+
+    #[inline]
+    pub(crate) fn find(&self, leaf: u16, tie: Tie) -> usize {
+        let equal = equal_lanes(&self.leaves, leaf) & equal_lanes(&self.ties, tie.0);
+        let equal = equal & ((1 << self.leaves[NOT_RECENT]) - 1);
+        (equal | (1 << NOT_RECENT)).trailing_zeros() as usize
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, symbol: usize) -> Option<(u16, Tie)> {
+        let is_there = symbol < usize::from(self.leaves[NOT_RECENT]);
+        is_there.then(|| (self.leaves[symbol & 15], Tie(self.ties[symbol & 15])))
+    }
+
+    pub(crate) fn insert(&mut self, leaf: u16, tie: Tie) {
+        let mut len = self.leaves[NOT_RECENT] as u8;
+        let at = slot_for_new(&self.model, &mut len, NOT_RECENT, 0);
+        self.leaves[at] = leaf;
+        self.ties[at] = tie.0;
+        self.leaves[NOT_RECENT] = len.into();
+    }
+}
+
 /// Where a new value goes: a free slot, or that of the symbol which is the least likely.
 pub(crate) fn slot_for_new(model: &Model, len: &mut u8, capacity: usize, first: usize) -> usize {
     let used = usize::from(*len);
@@ -95,15 +173,13 @@ pub(crate) fn slot_for_new(model: &Model, len: &mut u8, capacity: usize, first: 
 
 /// How a span stands to those before it, which decides what its times are guessed from.
 pub(crate) const SITUATIONS: usize = 5;
-/// Guesses of a start, guesses of an end.
-pub(crate) const STARTS: usize = 4;
-pub(crate) const ENDS: usize = 3;
 
 /// What is learnt about the spans of one leaf.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LeafModels {
-    /// What follows in the same trace.
+    /// What follows in the same trace: leaves with how their spans stand; leaves, if that is new.
     pub(crate) next: Place,
+    pub(crate) next_leaf: Place,
     /// Which trace the next span belongs to.
     pub(crate) trace: Place,
     pub(crate) id: Place,
@@ -112,8 +188,6 @@ pub(crate) struct LeafModels {
     pub(crate) shell: u16,
     pub(crate) starts: [Place; SITUATIONS],
     pub(crate) ends: [Place; SITUATIONS],
-    pub(crate) start_costs: [[u16; STARTS]; SITUATIONS],
-    pub(crate) end_costs: [[u16; ENDS]; SITUATIONS],
 }
 
 /// What is learnt about a slot of a template: as much of it as its kind needs.
@@ -121,8 +195,7 @@ pub(crate) struct LeafModels {
 pub(crate) struct SlotModels {
     pub(crate) recent: Place,
     pub(crate) integers: Place,
-    pub(crate) number: Place,
-    pub(crate) costs: [u16; 3],
+    pub(crate) time: Place,
 }
 
 /// What is learnt about a parameter of a pattern.
@@ -153,6 +226,7 @@ pub(crate) struct Common {
     pub(crate) shells: [Place; 4],
     pub(crate) flags: Place,
     pub(crate) known: Place,
+    pub(crate) first: Place,
     pub(crate) first_leaf: Place,
     pub(crate) double: Place,
     pub(crate) key: Place,
@@ -169,8 +243,8 @@ pub(crate) struct Common {
 pub(crate) struct Models {
     pub(crate) symbols: Vec<Model>,
     numbers: Vec<Number>,
-    /// The models of the numbers' signs: by themselves, for a number is two lines of a cache without.
-    signs: Vec<Place>,
+    differences: Vec<Difference>,
+    pub(crate) steps: Vec<Steps>,
     pub(crate) recents: Vec<Recent>,
     pub(crate) integers: Vec<Integers>,
     pub(crate) identifiers: Vec<Identifiers>,
@@ -194,7 +268,8 @@ impl Default for Models {
         Self {
             symbols: vec![Model::NEW],
             numbers: vec![Number::NEW],
-            signs: vec![0],
+            differences: vec![Difference::NEW],
+            steps: vec![Steps::NEW],
             recents: vec![Recent::NEW],
             integers: vec![Integers::NEW],
             identifiers: vec![Identifiers::NEW],
@@ -215,6 +290,15 @@ impl Number {
     const NEW: Self = Self {
         high: Model::NEW,
         low: [0; 16],
+    };
+}
+
+impl Difference {
+    const NEW: Self = Self {
+        high: Model::NEW,
+        low: [0; CLASSES],
+        costs: [0; GUESSES],
+        _rest: [0; 4],
     };
 }
 
@@ -256,12 +340,14 @@ macro_rules! charged {
 
 charged! {
     Model: 32,
-    Number: 96,
+    Number: 64,
+    Difference: 64,
     Recent: 64,
-    Integers: 160,
+    Steps: 96,
+    Integers: 128,
     Identifiers: 192,
-    LeafModels: 136,
-    SlotModels: 20,
+    LeafModels: 36,
+    SlotModels: 8,
     ParameterModels: 8,
     Listed: 8,
 }
@@ -302,7 +388,8 @@ impl Models {
     pub(crate) fn copy_from(&mut self, from: &Self) {
         self.symbols.clone_from(&from.symbols);
         self.numbers.clone_from(&from.numbers);
-        self.signs.clone_from(&from.signs);
+        self.differences.clone_from(&from.differences);
+        self.steps.clone_from(&from.steps);
         self.recents.clone_from(&from.recents);
         self.integers.clone_from(&from.integers);
         self.identifiers.clone_from(&from.identifiers);
@@ -329,10 +416,18 @@ impl Models {
 
     #[inline]
     pub(crate) fn number_place(&mut self, place: Place) -> Place {
-        if place == 0 {
-            return self.add_number();
-        }
-        place
+        ensure(&mut self.numbers, &mut self.left, place, &Number::NEW)
+    }
+
+    #[inline]
+    pub(crate) fn difference_place(&mut self, place: Place) -> Place {
+        let new = &Difference::NEW;
+        ensure(&mut self.differences, &mut self.left, place, new)
+    }
+
+    #[inline]
+    pub(crate) fn steps_place(&mut self, place: Place) -> Place {
+        ensure(&mut self.steps, &mut self.left, place, &Steps::NEW)
     }
 
     #[inline]
@@ -421,32 +516,100 @@ impl Models {
     /// A difference of either sign.
     #[inline]
     pub(crate) fn signed<C: Coder>(&mut self, c: &mut C, at: Place, value: u64) -> Outcome<u64> {
-        let difference = value as i64;
-        let magnitude = self.number(c, at, difference.unsigned_abs())?;
-        if magnitude == 0 {
-            return Ok(0);
+        let (mut high, mut low) = (0, 0);
+        let sign = (value as i64 >> 63) as u64;
+        let magnitude = (value ^ sign).wrapping_sub(sign);
+        if C::ENCODES {
+            (high, low) = split_magnitude(magnitude);
+            high |= (sign & 8) as usize;
         }
-        let mut sign_at = usize::from(self.signs[usize::from(at)]);
-        if sign_at == 0 {
-            sign_at = self.new_sign(at);
+        let number = &mut self.differences[at as usize];
+        high = c.symbol(&mut number.high, high);
+        let class = high % CLASSES;
+        let mut low_at = usize::from(number.low[class]);
+        if low_at == 0 {
+            low_at = self.new_class(at, class);
         }
-        let negative = c.symbol(&mut self.symbols[sign_at], usize::from(difference < 0));
-        Ok(if negative == 1 {
-            magnitude.wrapping_neg()
-        } else {
-            magnitude
-        })
+        low = c.symbol(&mut self.symbols[low_at], low);
+        let (first, rest) = match (class, low) {
+            (0, _) => (low as u64, 0),
+            (FAR_CLASS, FARTHEST) => (0, 64),
+            (FAR_CLASS, _) => (1, low as u32 + FAR_BITS - 1),
+            _ => ((low as u64 & 3) | 4, (4 * class + low / 4) as u32 - 2),
+        };
+        let bits = c.bits(magnitude, rest)?;
+        if C::ENCODES {
+            return Ok(value);
+        }
+        let sign = 0_u64.wrapping_sub((high >> 3) as u64);
+        let magnitude = first.unbounded_shl(rest) | bits;
+        Ok((magnitude ^ sign).wrapping_sub(sign))
+    }
+
+    /// A number by its difference to the guess that was the best lately, both divided by `unit`; what the guesses
+    /// cost is followed.
+    #[inline]
+    pub(crate) fn guessed<C: Coder>(
+        &mut self,
+        c: &mut C,
+        at: Place,
+        guesses: &[u64; GUESSES],
+        unit: u32,
+        value: u64,
+    ) -> Outcome<u64> {
+        let guess = guesses[cheapest(&self.differences[usize::from(at)].costs)];
+        // Constants, so that nothing is divided by a variable.
+        let value = match unit {
+            1 => {
+                let difference = self.signed(c, at, value.wrapping_sub(guess))?;
+                guess.wrapping_add(difference)
+            }
+            100 => self.in_units::<100, C>(c, at, guess, value)?,
+            1_000 => self.in_units::<1_000, C>(c, at, guess, value)?,
+            _ => self.in_units::<1_000_000, C>(c, at, guess, value)?,
+        };
+        let costs = &mut self.differences[usize::from(at)].costs;
+        for (running, guess) in costs.iter_mut().zip(guesses) {
+            follow(running, cost(value.wrapping_sub(*guess)));
+        }
+        Ok(value)
+    }
+
+    #[inline]
+    fn in_units<const UNIT: u64, C: Coder>(
+        &mut self,
+        c: &mut C,
+        at: Place,
+        guess: u64,
+        value: u64,
+    ) -> Outcome<u64> {
+        let (value, guess) = (value / UNIT, guess / UNIT);
+        let difference = self.signed(c, at, value.wrapping_sub(guess))?;
+        Ok(guess.wrapping_add(difference).wrapping_mul(UNIT))
     }
 }
 
-impl Models {
-    #[cold]
-    fn add_number(&mut self) -> Place {
-        let place = add(&mut self.numbers, &mut self.left, &Number::NEW);
-        self.signs.resize(self.numbers.len(), 0);
-        place
-    }
+/// The class of magnitudes whose lengths are told one by one, from so many bits on.
+const FAR_CLASS: usize = CLASSES - 1;
+const FAR_BITS: u32 = 29;
+/// The symbol below it of those that are longer still.
+const FARTHEST: usize = 15;
 
+/// The class of a magnitude, and the symbol below it.
+#[inline]
+fn split_magnitude(magnitude: u64) -> (usize, usize) {
+    if magnitude < 16 {
+        return (0, magnitude as usize);
+    }
+    let len = 64 - magnitude.leading_zeros();
+    if len < FAR_BITS {
+        let token = 4 * (len as usize - 1) + ((magnitude >> (len - 3)) & 3) as usize;
+        return (token >> 4, token & 15);
+    }
+    (FAR_CLASS, ((len - FAR_BITS) as usize).min(FARTHEST))
+}
+
+impl Models {
     /// The place of a number's model of lower halves, which it does not have yet.
     #[cold]
     fn new_low(&mut self, at: Place, high: usize) -> usize {
@@ -455,12 +618,12 @@ impl Models {
         place as usize
     }
 
-    /// The place of its model of signs, likewise.
+    /// Likewise, of a difference's.
     #[cold]
-    fn new_sign(&mut self, at: Place) -> usize {
+    fn new_class(&mut self, at: Place, class: usize) -> usize {
         let place = self.symbol_place(0);
-        self.signs[usize::from(at)] = place;
-        place as usize
+        self.differences[usize::from(at)].low[class] = place;
+        usize::from(place)
     }
 }
 
@@ -472,9 +635,11 @@ fn token(value: u64) -> usize {
     ((len - 5) * 4 + 16) as usize + ((value >> (len - 3)) & 3) as usize
 }
 
-/// What a value would cost, in sixteenths of a bit, roughly.
-pub(crate) fn cost(value: u64) -> u16 {
-    16 * (64 - value.leading_zeros()) as u16
+/// What a difference costs, in sixteenths of a bit, roughly: the exponent of it as a double and the four bits after.
+#[inline]
+pub(crate) fn cost(difference: u64) -> u16 {
+    let double = (difference as i64 | 1) as f64;
+    (double.to_bits() >> 48) as u16 & 0x7fff
 }
 
 /// Lets a running cost follow.

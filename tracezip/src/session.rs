@@ -120,8 +120,6 @@ impl Groups {
 pub(crate) struct Buffers {
     pub(crate) traces: Traces,
     pub(crate) groups: Groups,
-    /// The values of the span's slots: numbers; of bytes, where they begin << 32 | their length.
-    pub(crate) values: Vec<u64>,
     /// Decoders: what the values point into.
     pub(crate) scratch: Vec<u8>,
     pub(crate) parameters: Vec<Parameter>,

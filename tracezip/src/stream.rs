@@ -14,7 +14,7 @@ use crate::limits::{ENTRIES, SNAPSHOTS};
 use crate::models::Models;
 use crate::pattern::{ANYTHING, Parameter};
 use crate::session::{Book, Buffers, NO_LEAF, Session};
-use crate::shape::Backwards;
+use crate::shape::{Backwards, MOST_SLOTS};
 use crate::text::TextDecompressor;
 
 /// The entries of a stream, and which of them the frame at hand defines.
@@ -69,6 +69,8 @@ pub(crate) struct Workshop {
     entries: Vec<[u16; 2]>,
     spans: Backwards,
     places: Vec<Range<usize>>,
+    /// Room for the values of any span.
+    values: Vec<u64>,
 }
 
 /// What is held of a stream.
@@ -200,6 +202,7 @@ impl Stream {
         shop.entries.clear();
         shop.buffers.scratch.clear();
         shop.places.clear();
+        shop.values.resize(2 * MOST_SLOTS, 0);
         let mut session = Session::new(
             &mut self.book,
             &mut shop.models,
@@ -216,7 +219,7 @@ impl Stream {
         shop.spans.reset(head.decoded_len);
         let kept = session.buffers.scratch.len();
         for _ in 0..total {
-            let coded = session.span(&mut reader, 0, 0, &[])?;
+            let coded = session.span(&mut reader, 0, 0, &[], &mut shop.values)?;
             let end = shop.spans.written();
             let buffers = &session.buffers;
             if coded.leaf == NO_LEAF {
@@ -224,8 +227,8 @@ impl Stream {
                 shop.spans.put(&buffers.scratch[start..start + len])?;
             } else {
                 let leaf = session.book.dict().leaf(coded.leaf)?;
-                let (values, scratch) = (&buffers.values, &buffers.scratch);
-                shop.spans.span(&leaf.compiled, values, scratch)?;
+                let values = &shop.values[..usize::from(leaf.head.own)];
+                shop.spans.span(&leaf.compiled, values, &buffers.scratch)?;
             }
             session.buffers.scratch.truncate(kept);
             let scope = &envelope.scopes[coded.group];

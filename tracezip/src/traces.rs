@@ -5,16 +5,28 @@ use core::hint::select_unpredictable;
 /// A span, known or only named by its children.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Relative {
-    pub(crate) id: u64,
     /// Whether the span itself was coded; else `start` and `end` say nothing.
     pub(crate) known: bool,
-    pub(crate) start: u64,
-    pub(crate) end: u64,
     /// Whether a child of it was coded; else what follows says nothing.
     pub(crate) has_children: bool,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
     pub(crate) children_start: u64,
     pub(crate) children_end: u64,
     pub(crate) last_child_start: u64,
+}
+
+/// A relative's id, and where what is known about it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Named {
+    pub(crate) id: u64,
+    pub(crate) at: u32,
+}
+
+/// How far back in a list an id is.
+#[inline]
+pub(crate) fn rank(list: &[Named], id: u64) -> Option<usize> {
+    list.iter().rev().position(|held| held.id == id)
 }
 
 impl Relative {
@@ -44,8 +56,8 @@ pub(crate) struct Trace {
     /// The block of the counter that its latest new span id came from.
     pub(crate) block: u64,
     /// Named by children and not seen yet; the latest last.
-    pub(crate) pending: Vec<Relative>,
-    pub(crate) seen: Vec<Relative>,
+    pub(crate) pending: Vec<Named>,
+    pub(crate) seen: Vec<Named>,
     /// The latest first.
     pub(crate) integers: [u64; MEMORY],
     pub(crate) identifiers: [u128; IDENTIFIERS],
@@ -54,11 +66,44 @@ pub(crate) struct Trace {
 /// Relatives of a kind that a trace remembers.
 const MOST_RELATIVES: usize = 128;
 
-pub(crate) fn push(relatives: &mut Vec<Relative>, relative: Relative) {
-    if relatives.len() == MOST_RELATIVES {
-        relatives.drain(..MOST_RELATIVES / 2);
+/// Adds to a list, which loses its oldest if there are too many: these are `free` then.
+#[inline]
+pub(crate) fn push(list: &mut Vec<Named>, named: Named, free: &mut Vec<u32>) {
+    if list.len() == MOST_RELATIVES {
+        free.extend(list.drain(..MOST_RELATIVES / 2).map(|named| named.at));
     }
-    relatives.push(relative);
+    list.push(named);
+}
+
+/// What is known about the relatives of all traces. The first stands for those that are not there.
+#[derive(Debug, Default)]
+pub(crate) struct Relatives {
+    list: Vec<Relative>,
+    pub(crate) free: Vec<u32>,
+}
+
+impl Relatives {
+    fn reset(&mut self) {
+        self.free.clear();
+        self.list.clear();
+        self.list.push(Relative::default());
+    }
+
+    /// One of which nothing is known.
+    #[inline]
+    pub(crate) fn add(&mut self) -> u32 {
+        if let Some(at) = self.free.pop() {
+            self.list[at as usize] = Relative::default();
+            return at;
+        }
+        self.list.push(Relative::default());
+        (self.list.len() - 1) as u32
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self, at: u32) -> &mut Relative {
+        &mut self.list[at as usize]
+    }
 }
 
 impl Trace {
@@ -103,6 +148,7 @@ pub(crate) struct Traces {
     used: usize,
     /// The latest last. One that was far away may be in it twice.
     order: Vec<u32>,
+    pub(crate) relatives: Relatives,
 }
 
 /// How far back a trace is looked for.
@@ -111,6 +157,7 @@ pub(crate) const FARTHEST: usize = 64;
 impl Traces {
     pub(crate) fn reset(&mut self) {
         self.used = 0;
+        self.relatives.reset();
         self.order.clear();
         self.add(0);
         self.order.clear();
@@ -118,6 +165,15 @@ impl Traces {
 
     pub(crate) fn get(&mut self, index: usize) -> &mut Trace {
         &mut self.list[index]
+    }
+
+    pub(crate) fn at(&self, index: usize) -> &Trace {
+        &self.list[index]
+    }
+
+    /// A trace and all relatives.
+    pub(crate) fn parts(&mut self, index: usize) -> (&mut Trace, &mut Relatives) {
+        (&mut self.list[index], &mut self.relatives)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use core::hint::select_unpredictable;
 
-use super::{Coder, LEAST, Model, SCALE_BITS, WORD_BITS};
+use super::{Coder, LEAST, Model, SCALE_BITS, STATES, WORD_BITS};
 use crate::error::{DecodeError, Outcome};
 
 /// What a message consists of.
@@ -15,10 +15,14 @@ pub(crate) struct Streams<'a> {
 
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
-    /// The state that the next symbol is in, and the one after it.
-    next: u64,
-    other: u64,
-    symbols: &'a [u8],
+    /// The next symbol is in that whose turn it is.
+    states: [u32; STATES],
+    turn: usize,
+    words: &'a [[u8; 2]],
+    /// The next word's index.
+    word: usize,
+    /// A byte that is no word.
+    odd: bool,
     bits: &'a [u8],
     /// The next bit's index.
     bit: usize,
@@ -27,44 +31,43 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(streams: Streams<'a>) -> Self {
+        let (words, rest) = streams.symbols.as_chunks();
         let mut reader = Self {
-            next: 0,
-            other: 0,
-            symbols: streams.symbols,
+            states: [0; STATES],
+            turn: 0,
+            words,
+            word: 0,
+            odd: !rest.is_empty(),
             bits: streams.bits,
             bit: 0,
             text: streams.text,
         };
-        for state in 0..2 {
-            let low = reader.word();
-            reader.skip(true);
-            let high = reader.word();
-            reader.skip(true);
-            let state_of = [&mut reader.next, &mut reader.other];
-            *state_of[state] = low | (high << WORD_BITS);
+        for at in 0..STATES {
+            let low = reader.next_word();
+            reader.word += 1;
+            reader.states[at] = low | (reader.next_word() << WORD_BITS);
+            reader.word += 1;
         }
         reader
     }
 
-    /// The next word of symbols; zero if there is none: then what is left at the end is not the hash.
+    /// The next word of symbols; zero if there is none: then more is read than there is.
     #[inline]
-    fn word(&self) -> u64 {
-        let word = self.symbols.first_chunk().copied().unwrap_or_default();
-        u64::from(u32::from_le_bytes(word))
-    }
-
-    #[inline]
-    fn skip(&mut self, is_read: bool) {
-        self.symbols = &self.symbols[(4 * usize::from(is_read)).min(self.symbols.len())..];
+    fn next_word(&self) -> u32 {
+        let word = self.words.get(self.word);
+        word.map_or(0, |word| u32::from(u16::from_le_bytes(*word)))
     }
 
     /// The hash of the request, if everything was read that was there, and is what was written.
     pub(crate) fn finish(&self) -> Option<u64> {
         let rest = self.bits.len() - self.bit.div_ceil(8);
-        let is_at_end = self.symbols.is_empty() && self.text.is_empty() && rest == 0;
-        let is_hash = self.next >> WORD_BITS == 1 && self.other >> WORD_BITS == 1;
-        let low = self.next & (LEAST - 1);
-        (is_at_end && is_hash).then_some(low | (self.other << WORD_BITS))
+        let is_at_end =
+            self.word == self.words.len() && !self.odd && self.text.is_empty() && rest == 0;
+        let is_hash = self.states.iter().all(|state| state >> WORD_BITS == 1);
+        let hash = self.states.iter().rev().fold(0, |hash, state| {
+            (hash << WORD_BITS) | u64::from(state % LEAST)
+        });
+        (is_at_end && is_hash).then_some(hash)
     }
 
     fn few_bits(&mut self, count: u32) -> Outcome<u64> {
@@ -92,16 +95,17 @@ impl Coder for Reader<'_> {
 
     #[inline]
     fn symbol(&mut self, model: &mut Model, _symbol: usize) -> usize {
-        let state = self.next;
-        let target = state as u32 & ((1 << SCALE_BITS) - 1);
+        let turn = self.turn % STATES;
+        let state = self.states[turn];
+        self.turn = turn + 1;
+        let target = state & ((1 << SCALE_BITS) - 1);
         let symbol = model.find(target);
         let (start, size) = model.range(symbol);
-        let state = u64::from(size) * (state >> SCALE_BITS) + u64::from(target - start);
+        let state = size * (state >> SCALE_BITS) + (target - start);
         let is_short = state < LEAST;
-        let longer = (state << WORD_BITS) | self.word();
-        self.skip(is_short);
-        self.next = self.other;
-        self.other = select_unpredictable(is_short, longer, state);
+        let longer = (state << WORD_BITS) | self.next_word();
+        self.word += usize::from(is_short);
+        self.states[turn] = select_unpredictable(is_short, longer, state);
         model.learn(symbol);
         symbol
     }

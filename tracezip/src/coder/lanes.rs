@@ -47,19 +47,34 @@ pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8) {
     scalar::approach(model, targets, rate);
 }
 
+/// 2^63 divided by each of four numbers below 2^15, and up to 2^12 more.
+#[inline]
+pub(super) fn reciprocals(of: [u32; 4]) -> [u64; 4] {
+    #[cfg(target_arch = "x86_64")]
+    return sse2::reciprocals(of);
+    #[cfg(not(target_arch = "x86_64"))]
+    scalar::reciprocals(of)
+}
+
+/// What makes up for the rounding of a quotient below 2^63 as a double.
+const MORE: u64 = 1 << 11;
+const DIVIDED: f64 = (1_u64 << 63) as f64;
+
 /// Every x86-64 has these instructions.
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "aligned loads and stores of vectors")]
 mod sse2 {
     use core::arch::x86_64::{
         __m128i, _mm_add_epi16, _mm_and_si128, _mm_andnot_si128, _mm_castsi128_pd, _mm_cmpeq_epi16,
-        _mm_cmpeq_epi32, _mm_cmpgt_epi16, _mm_cvtsi32_si128, _mm_insert_epi16, _mm_load_si128,
-        _mm_loadu_si128, _mm_min_epi16, _mm_movemask_epi8, _mm_movemask_pd, _mm_or_si128,
-        _mm_packs_epi16, _mm_set1_epi16, _mm_set1_epi64x, _mm_setr_epi16, _mm_shuffle_epi32,
-        _mm_shufflelo_epi16, _mm_slli_si128, _mm_sra_epi16, _mm_srli_si128, _mm_store_si128,
-        _mm_sub_epi16,
+        _mm_cmpeq_epi32, _mm_cmpgt_epi16, _mm_cvtepi32_pd, _mm_cvtsi32_si128, _mm_cvttsd_si64,
+        _mm_div_pd, _mm_insert_epi16, _mm_load_si128, _mm_loadu_si128, _mm_min_epi16,
+        _mm_movemask_epi8, _mm_movemask_pd, _mm_or_si128, _mm_packs_epi16, _mm_set1_epi16,
+        _mm_set1_epi64x, _mm_set1_pd, _mm_setr_epi16, _mm_shuffle_epi32, _mm_shufflelo_epi16,
+        _mm_slli_si128, _mm_sra_epi16, _mm_srli_si128, _mm_store_si128, _mm_sub_epi16,
+        _mm_unpackhi_pd,
     };
 
+    use super::{DIVIDED, MORE};
     use crate::coder::Model;
 
     #[inline]
@@ -152,6 +167,33 @@ mod sse2 {
     }
 
     #[inline]
+    pub(super) fn reciprocals(of: [u32; 4]) -> [u64; 4] {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { reciprocals_sse2(of) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn reciprocals_sse2(of: [u32; 4]) -> [u64; 4] {
+        // SAFETY: four numbers are a vector; loads need no alignment.
+        let of = unsafe { _mm_loadu_si128(of.as_ptr().cast()) };
+        let divided = _mm_set1_pd(DIVIDED);
+        let low = _mm_div_pd(divided, _mm_cvtepi32_pd(of));
+        let high = _mm_div_pd(
+            divided,
+            _mm_cvtepi32_pd(_mm_shuffle_epi32::<0b0000_1110>(of)),
+        );
+        // That of 1 is out of range, which makes it 2^63 as it should be.
+        [
+            low,
+            _mm_unpackhi_pd(low, low),
+            high,
+            _mm_unpackhi_pd(high, high),
+        ]
+        .map(|reciprocal| _mm_cvttsd_si64(reciprocal) as u64 + MORE)
+    }
+
+    #[inline]
     #[target_feature(enable = "sse2")]
     fn load(model: &Model) -> (__m128i, __m128i) {
         let at = core::ptr::from_ref(model).cast::<__m128i>();
@@ -189,7 +231,12 @@ mod sse2 {
 
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod scalar {
+    use super::{DIVIDED, MORE};
     use crate::coder::Model;
+
+    pub(super) fn reciprocals(of: [u32; 4]) -> [u64; 4] {
+        of.map(|number| (DIVIDED / f64::from(number)) as u64 + MORE)
+    }
 
     pub(super) fn above(model: &Model, target: u16) -> u32 {
         let bits = model.0.iter().enumerate();
@@ -251,6 +298,11 @@ mod tests {
                 prop_assert_eq!(least(&model, among), scalar::least(&model, among));
                 model.learn(symbol);
             }
+        }
+
+        #[test]
+        fn reciprocals_equal_those_of_the_scalar_twin(of in proptest::array::uniform4(1_u32..1 << 15)) {
+            prop_assert_eq!(reciprocals(of), scalar::reciprocals(of));
         }
 
         #[test]

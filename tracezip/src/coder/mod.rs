@@ -44,6 +44,8 @@ pub(crate) trait Sink: Coder {
 /// Probabilities are fractions of this power of two.
 const SCALE_BITS: u32 = 15;
 /// States of the coder shrink and grow by words of this many bits.
-const WORD_BITS: u32 = 32;
+const WORD_BITS: u32 = 16;
 /// The least that a state is between two symbols.
-const LEAST: u64 = 1 << WORD_BITS;
+const LEAST: u32 = 1 << WORD_BITS;
+/// States that take turns.
+const STATES: usize = 4;

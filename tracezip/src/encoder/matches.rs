@@ -49,9 +49,9 @@ impl Matches {
     }
 
     #[inline]
-    pub(super) fn values(&self, span: Match) -> &[u64] {
+    pub(super) fn values(&mut self, span: Match) -> &mut [u64] {
         let first = span.first as usize;
-        &self.values[first..first + usize::from(span.len)]
+        &mut self.values[first..first + usize::from(span.len)]
     }
 }
 

@@ -357,12 +357,10 @@ impl Encoder {
         session.envelope(sink, &mut self.envelope, &mut self.entries)?;
         for &(group, span) in &self.order {
             let found = self.matches.get(span);
-            let values = &mut session.buffers.values;
-            values.clear();
-            values.extend_from_slice(self.matches.values(found));
+            let values = self.matches.values(found);
             let (start, end) = self.envelope.spans[span as usize];
             let odd = &request[start as usize..end as usize];
-            session.span(sink, found.leaf, group as usize, odd)?;
+            session.span(sink, found.leaf, group as usize, odd, values)?;
         }
         let retained =
             !self.self_contained && self.pending.iter().all(|pending| pending.models.is_none());

@@ -65,11 +65,13 @@ impl<B: Book> Session<'_, B> {
             NEW => {
                 let mode = cheapest(&held.costs);
                 let place = held.numbers[mode];
-                let place = self.models.number_place(place);
-                self.models.integers[column].numbers[mode] = place;
                 let value = if mode == 0 {
+                    let place = self.models.number_place(place);
+                    self.models.integers[column].numbers[mode] = place;
                     self.models.number(c, place, value)?
                 } else {
+                    let place = self.models.difference_place(place);
+                    self.models.integers[column].numbers[mode] = place;
                     let difference = value.wrapping_sub(guesses[mode]);
                     guesses[mode].wrapping_add(self.models.signed(c, place, difference)?)
                 };
@@ -77,12 +79,9 @@ impl<B: Book> Session<'_, B> {
                 let at = slot_for_new(&held.source, &mut held.len, held.values.len(), FROM_COLUMN);
                 held.values[at] = value;
                 for (mode, guess) in guesses.iter().enumerate() {
-                    let difference = value.wrapping_sub(*guess) as i64;
                     let penalty = if mode == 0 { 0 } else { 16 };
-                    follow(
-                        &mut held.costs[mode],
-                        cost(difference.unsigned_abs()) + penalty,
-                    );
+                    let cost = cost(value.wrapping_sub(*guess));
+                    follow(&mut held.costs[mode], cost + penalty);
                 }
                 value
             }

@@ -171,7 +171,7 @@ impl<B: Book> Session<'_, B> {
             let newest = self.models.blocks[key][of].newest;
             let place = self
                 .models
-                .number_place(self.models.common.new_block[whose]);
+                .difference_place(self.models.common.new_block[whose]);
             self.models.common.new_block[whose] = place;
             let step = self.models.signed(c, place, block.wrapping_sub(newest))?;
             (newest.wrapping_add(step), 0)
@@ -181,7 +181,9 @@ impl<B: Book> Session<'_, B> {
                 .ok_or(DecodeError::Corrupt("a block that was not there"))?
         };
         let which = whose + if block == likeliest { 3 } else { 0 };
-        let place = self.models.number_place(self.models.common.in_block[which]);
+        let place = self
+            .models
+            .difference_place(self.models.common.in_block[which]);
         self.models.common.in_block[which] = place;
         let step = self.models.signed(c, place, low.wrapping_sub(last))?;
         let low = last.wrapping_add(step);

@@ -4,9 +4,9 @@ use super::{Book, NO_LEAF, Session};
 use crate::coder::{Coder, Column};
 use crate::dict::{Kind, LeafHead};
 use crate::error::{DecodeError, Outcome};
-use crate::models::ensure_model;
+use crate::models::{NOT_RECENT, Tie, ensure_model};
 use crate::shape::Slot;
-use crate::traces::{self, FARTHEST, Relative};
+use crate::traces::{self, FARTHEST, Named};
 
 /// Symbols of a span's trace: how many traces came up since it did, or one of these.
 mod trace {
@@ -35,6 +35,13 @@ mod parent {
     pub(super) const NEW: usize = 15;
 }
 
+/// Symbols of the group a span is in.
+mod group {
+    pub(super) const EXPECTED: usize = 0;
+    pub(super) const SAME: usize = 1;
+    pub(super) const OTHER: usize = 2;
+}
+
 /// What a decoded or encoded span is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Coded {
@@ -44,37 +51,44 @@ pub(crate) struct Coded {
     pub(crate) text: (usize, usize),
 }
 
+/// How a span stands to those before it: encoders know the ranks too.
+#[derive(Debug, Clone, Copy, Default)]
+struct Standing {
+    tie: Tie,
+    id_rank: usize,
+    parent_rank: usize,
+}
+
 impl<B: Book> Session<'_, B> {
-    /// Codes a span. Encoders give its leaf and group, and its bytes if it has no leaf.
+    /// Codes a span. Encoders give its leaf and group, its values, and its bytes if it has no leaf. Decoders give room
+    /// for the values of any template.
     pub(crate) fn span<C: Coder>(
         &mut self,
         c: &mut C,
         leaf_id: u16,
         group: usize,
         odd: &[u8],
+        values: &mut [u64],
     ) -> Outcome<Coded> {
-        let trace_id = if C::ENCODES && leaf_id != NO_LEAF {
-            self.book.dict().leaf(leaf_id)?.head.trace_id
-        } else {
-            None
-        };
+        let (mut trace_id, mut ids) = (None, (None, None));
+        if C::ENCODES && leaf_id != NO_LEAF {
+            let head = &self.book.dict().leaf(leaf_id)?.head;
+            trace_id = head.trace_id.map(|slot| values[usize::from(slot)]);
+            ids.0 = head.span_id.map(|slot| values[usize::from(slot)]);
+            ids.1 = head.parent_id.map(|slot| values[usize::from(slot)]);
+        }
         c.at(Column::Trace);
         let trace = self.trace(c, trace_id)?;
-        let before = self.buffers.traces.get(trace).leaf;
-        let next = if before == NO_LEAF {
-            let place = self.models.recent_place(self.models.common.first_leaf);
-            self.models.common.first_leaf = place;
-            place
+        let standing = if C::ENCODES {
+            self.standing(trace, leaf_id, group, ids)
         } else {
-            let at = self.models.leaf(before);
-            let place = self.models.recent_place(self.models.leaves[at].next);
-            self.models.leaves[at].next = place;
-            place
+            Standing::default()
         };
         c.at(Column::Leaf);
-        let leaf_id = self.entry(c, next, Kind::Leaf, leaf_id)?;
+        let before = self.buffers.traces.get(trace).leaf;
+        let (leaf_id, tie) = self.step(c, before, leaf_id, standing.tie)?;
         c.at(Column::Group);
-        let group = self.group(c, leaf_id, group)?;
+        let group = self.group(c, leaf_id, tie.group(), group)?;
         self.leaf = leaf_id;
         self.buffers.traces.get(trace).leaf = leaf_id;
         if leaf_id == NO_LEAF {
@@ -90,36 +104,43 @@ impl<B: Book> Session<'_, B> {
         if !C::ENCODES {
             // What is not charged by its own length has a length that the template knows.
             self.spend(leaf.min_len as usize)?;
-            // Those of its own are written before they are read.
-            self.buffers.values.resize(usize::from(leaf.own), 0);
-            self.trace_id(trace, leaf.trace_id)?;
+            self.trace_id(trace, leaf.trace_id, values)?;
         }
         let models = self.models.leaf(leaf_id);
         c.at(Column::SpanId);
-        let mut own = match leaf.span_id {
-            Some(slot) => self.span_id(c, trace, models, slot.into())?,
-            None => Relative::default(),
-        };
+        let mut own = Named { id: 0, at: 0 };
+        if let Some(slot) = leaf.span_id {
+            let id = ids.0.unwrap_or_default();
+            own = self.span_id(c, trace, tie.id(), standing.id_rank, id)?;
+            values[usize::from(slot)] = own.id;
+        }
         c.at(Column::ParentId);
-        let parent = match leaf.parent_id {
-            Some(slot) => Some(self.parent_id(c, trace, models, own.has_children, slot.into())?),
-            None => None,
-        };
-        self.times(c, trace, models, &leaf, &own, parent)?;
+        let mut parent = 0;
+        if let Some(slot) = leaf.parent_id {
+            let id = ids.1.unwrap_or_default();
+            let named = self.parent_id(c, trace, tie.parent(), standing.parent_rank, id)?;
+            values[usize::from(slot)] = named.id;
+            parent = named.at;
+        }
+        self.times(c, trace, models, &leaf, (own.at, parent), values)?;
         let (start, end) = (self.start, self.end);
-        let trace_state = self.buffers.traces.get(trace);
-        trace_state.start = start;
-        trace_state.end = end;
-        if let Some(parent) = parent {
-            parent.resolve(trace_state).add_child(start, end);
+        let traces = &mut self.buffers.traces;
+        if parent != 0 {
+            traces.relatives.get(parent).add_child(start, end);
         }
         if leaf.span_id.is_some() {
-            own.known = true;
-            own.start = start;
-            own.end = end;
-            traces::push(&mut trace_state.seen, own);
+            let relative = traces.relatives.get(own.at);
+            relative.known = true;
+            relative.start = start;
+            relative.end = end;
         }
-        self.rest(c, trace, leaf_id, &leaf)?;
+        let (state, relatives) = traces.parts(trace);
+        state.start = start;
+        state.end = end;
+        if leaf.span_id.is_some() {
+            traces::push(&mut state.seen, own, &mut relatives.free);
+        }
+        self.rest(c, trace, leaf_id, &leaf, values)?;
         Ok(Coded {
             group,
             leaf: leaf_id,
@@ -127,15 +148,147 @@ impl<B: Book> Session<'_, B> {
         })
     }
 
+    /// Encoders: how a span stands to those before it.
+    fn standing(
+        &self,
+        trace: usize,
+        leaf_id: u16,
+        group: usize,
+        (own, parent): (Option<u64>, Option<u64>),
+    ) -> Standing {
+        let mut standing = Standing::default();
+        let group = if self.buffers.groups.is_one() {
+            0
+        } else {
+            // A leaf without models gets them when it has been coded: nothing is expected of it yet.
+            let models = self.models.leaves.get(usize::from(leaf_id));
+            let expected = models.and_then(|models| self.buffers.groups.expected(models.shell));
+            if expected == Some(group) {
+                group::EXPECTED
+            } else if self.group == group {
+                group::SAME
+            } else {
+                group::OTHER
+            }
+        };
+        let state = self.buffers.traces.at(trace);
+        let (mut id, mut taken) = (0, usize::MAX);
+        if let Some(own) = own {
+            id = id::NEW;
+            if let Some(rank) = traces::rank(&state.pending, own) {
+                (taken, standing.id_rank) = (rank, rank);
+                id = rank.min(id::RANK);
+            }
+        }
+        let mut symbol = 0;
+        if let Some(wanted) = parent {
+            symbol = parent::NEW;
+            let pending = traces::rank(&state.pending, wanted).filter(|rank| *rank != taken);
+            if let Some(mut rank) = pending {
+                // As it will be without the span's own.
+                rank -= usize::from(rank > taken);
+                standing.parent_rank = rank;
+                symbol = rank.min(parent::PENDING_RANK);
+            } else if let Some(rank) = traces::rank(&state.seen, wanted) {
+                standing.parent_rank = rank;
+                symbol = (parent::PENDING_RANK + 1 + rank).min(parent::SEEN_RANK);
+            }
+        }
+        standing.tie = Tie::new(group, id, symbol);
+        standing
+    }
+
+    /// The span's leaf and how it stands, by what came before in the trace.
+    fn step<C: Coder>(
+        &mut self,
+        c: &mut C,
+        before: u16,
+        leaf_id: u16,
+        tie: Tie,
+    ) -> Outcome<(u16, Tie)> {
+        let (at, place) = if before == NO_LEAF {
+            (None, self.models.common.first)
+        } else {
+            let at = self.models.leaf(before);
+            (Some(at), self.models.leaves[at].next)
+        };
+        let place = self.models.steps_place(place);
+        match at {
+            Some(at) => self.models.leaves[at].next = place,
+            None => self.models.common.first = place,
+        }
+        let steps = &mut self.models.steps[usize::from(place)];
+        let symbol = if C::ENCODES {
+            steps.find(leaf_id, tie)
+        } else {
+            0
+        };
+        let symbol = c.symbol(&mut steps.model, symbol);
+        if symbol != NOT_RECENT {
+            let known = steps.get(symbol);
+            return Ok(known.ok_or(DecodeError::Corrupt("a leaf that was not there"))?);
+        }
+        let (leaf_id, tie) = self.new_step(c, at, leaf_id, tie)?;
+        self.models.steps[usize::from(place)].insert(leaf_id, tie);
+        Ok((leaf_id, tie))
+    }
+
+    /// The same one by one.
+    #[inline(never)]
+    fn new_step<C: Coder>(
+        &mut self,
+        c: &mut C,
+        before: Option<usize>,
+        leaf_id: u16,
+        tie: Tie,
+    ) -> Outcome<(u16, Tie)> {
+        let place = match before {
+            Some(at) => {
+                let place = self.models.recent_place(self.models.leaves[at].next_leaf);
+                self.models.leaves[at].next_leaf = place;
+                place
+            }
+            None => {
+                let place = self.models.recent_place(self.models.common.first_leaf);
+                self.models.common.first_leaf = place;
+                place
+            }
+        };
+        let leaf_id = self.entry(c, place, Kind::Leaf, leaf_id)?;
+        let at = self.models.leaf(leaf_id);
+        let (mut group, mut id, mut parent) = (0, 0, 0);
+        if !self.buffers.groups.is_one() {
+            c.at(Column::Group);
+            let model = ensure_model!(self.models, leaves[at].group);
+            group = c.symbol(&mut self.models.symbols[model], tie.group());
+        }
+        if leaf_id != NO_LEAF {
+            let head = &self.book.dict().leaf(leaf_id)?.head;
+            let (has_id, has_parent) = (head.span_id.is_some(), head.parent_id.is_some());
+            if has_id {
+                c.at(Column::SpanId);
+                let model = ensure_model!(self.models, leaves[at].id);
+                id = c.symbol(&mut self.models.symbols[model], tie.id());
+            }
+            if has_parent {
+                c.at(Column::ParentId);
+                let of = usize::from(has_id && id <= id::RANK);
+                let model = ensure_model!(self.models, leaves[at].parent[of]);
+                parent = c.symbol(&mut self.models.symbols[model], tie.parent());
+            }
+        }
+        Ok((leaf_id, Tie::new(group, id, parent)))
+    }
+
     /// The index of the span's trace.
-    fn trace<C: Coder>(&mut self, c: &mut C, slot: Option<u16>) -> Outcome<usize> {
+    fn trace<C: Coder>(&mut self, c: &mut C, id_at: Option<u64>) -> Outcome<usize> {
         let at = self.models.leaf(self.leaf);
         let model = ensure_model!(self.models, leaves[at].trace);
         let (mut symbol, mut id, mut index, mut rank) = (trace::NONE, 0, 0, 0);
         if C::ENCODES
-            && let Some(slot) = slot
+            && let Some(id_at) = id_at
         {
-            id = self.wide(self.buffers.values[usize::from(slot)]);
+            id = self.wide(id_at);
             symbol = trace::NEW;
             if self.buffers.traces.is_latest(id) {
                 symbol = 0;
@@ -194,11 +347,11 @@ impl<B: Book> Session<'_, B> {
     }
 
     /// Decoders: puts the trace's id into its slot.
-    fn trace_id(&mut self, trace: usize, slot: Option<u16>) -> Outcome<()> {
+    fn trace_id(&mut self, trace: usize, slot: Option<u16>, values: &mut [u64]) -> Outcome<()> {
         match slot {
             Some(slot) if trace > 0 => {
                 let id = self.buffers.traces.get(trace).id;
-                self.put_wide(slot.into(), id);
+                values[usize::from(slot)] = self.put_wide(id);
                 Ok(())
             }
             None if trace == 0 => Ok(()),
@@ -206,42 +359,41 @@ impl<B: Book> Session<'_, B> {
         }
     }
 
-    fn put_wide(&mut self, slot: usize, id: u128) {
+    /// The value of a slot that holds a trace id.
+    fn put_wide(&mut self, id: u128) -> u64 {
         let scratch = &mut self.buffers.scratch;
-        self.buffers.values[slot] = ((scratch.len() as u64) << 32) | 16;
+        let value = ((scratch.len() as u64) << 32) | 16;
         scratch.extend_from_slice(&id.to_le_bytes());
+        value
     }
 
-    /// Which group the span is in, if there are several.
-    fn group<C: Coder>(&mut self, c: &mut C, leaf_id: u16, group: usize) -> Outcome<usize> {
-        const EXPECTED: usize = 0;
-        const SAME: usize = 1;
-        const OTHER: usize = 2;
+    /// Which group the span is in.
+    fn group<C: Coder>(
+        &mut self,
+        c: &mut C,
+        leaf_id: u16,
+        symbol: usize,
+        group: usize,
+    ) -> Outcome<usize> {
         let models = self.models.leaf(leaf_id);
-        let mut chosen = if self.buffers.groups.is_one() {
+        let chosen = if self.buffers.groups.is_one() {
             0
         } else {
-            let shell = self.models.leaves[models].shell;
-            let expected = self.buffers.groups.expected(shell);
-            let symbol = if expected == Some(group) {
-                EXPECTED
-            } else if self.group == group {
-                SAME
-            } else {
-                OTHER
-            };
-            let model = ensure_model!(self.models, leaves[models].group);
-            match c.symbol(&mut self.models.symbols[model], symbol) {
-                EXPECTED => expected.unwrap_or(usize::MAX),
-                SAME => self.group,
+            match symbol {
+                group::EXPECTED => {
+                    let shell = self.models.leaves[models].shell;
+                    let expected = self.buffers.groups.expected(shell);
+                    expected.unwrap_or(usize::MAX)
+                }
+                group::SAME => self.group,
                 _ => self.count(c, group)?,
             }
         };
         let shell = self.buffers.groups.take(chosen);
         let shell = shell.ok_or(DecodeError::Corrupt("a span in no group"))?;
         self.models.leaves[models].shell = shell;
-        core::mem::swap(&mut self.group, &mut chosen);
-        Ok(self.group)
+        self.group = chosen;
+        Ok(chosen)
     }
 
     /// The span's own id: what its children told, if they named it.
@@ -249,94 +401,48 @@ impl<B: Book> Session<'_, B> {
         &mut self,
         c: &mut C,
         trace: usize,
-        models: usize,
-        slot: usize,
-    ) -> Outcome<Relative> {
-        let pending = &self.buffers.traces.get(trace).pending;
-        let count = pending.len();
-        let own = self.buffers.values[slot];
-        let pending = &self.buffers.traces.get(trace).pending;
-        let rank = if C::ENCODES {
-            pending.iter().rev().position(|relative| relative.id == own)
-        } else {
-            None
-        };
-        let symbol = rank.map_or(id::NEW, |rank| rank.min(id::RANK));
-        let model = ensure_model!(self.models, leaves[models].id);
-        let symbol = c.symbol(&mut self.models.symbols[model], symbol);
+        symbol: usize,
+        rank: usize,
+        own: u64,
+    ) -> Outcome<Named> {
         let rank = match symbol {
             0..id::RANKS => symbol,
-            id::RANK => self.far(c, rank.unwrap_or(0) as u64)? as usize,
+            id::RANK => self.far(c, rank as u64)? as usize,
             _ => {
-                let own = self.new_span_id(c, super::ids::OWN, trace, own)?;
-                self.buffers.values[slot] = own;
-                return Ok(Relative {
-                    id: own,
-                    ..Relative::default()
-                });
+                let id = self.new_span_id(c, super::ids::OWN, trace, own)?;
+                let at = self.buffers.traces.relatives.add();
+                return Ok(Named { id, at });
             }
         };
-        let at = count
+        let pending = &mut self.buffers.traces.get(trace).pending;
+        let at = pending
+            .len()
             .checked_sub(rank.saturating_add(1))
             .ok_or(DecodeError::Corrupt("an id that was not there"))?;
-        let relative = self.buffers.traces.get(trace).pending.remove(at);
-        self.buffers.values[slot] = relative.id;
-        Ok(relative)
+        Ok(pending.remove(at))
     }
 
-    /// The parent's id, and where its relative is: the last of one of the two lists.
+    /// The parent's id; its relative is the last of one of the two lists from now on.
     fn parent_id<C: Coder>(
         &mut self,
         c: &mut C,
         trace: usize,
-        models: usize,
-        has_children: bool,
-        slot: usize,
-    ) -> Outcome<Parent> {
-        let wanted = self.buffers.values[slot];
-        let state = self.buffers.traces.get(trace);
-        let (mut symbol, mut rank) = (parent::NEW, 0);
-        if C::ENCODES {
-            let find = |list: &[Relative]| list.iter().rev().position(|held| held.id == wanted);
-            if let Some(at) = find(&state.pending) {
-                rank = at;
-                symbol = at.min(parent::PENDING_RANK);
-            } else if let Some(at) = find(&state.seen) {
-                rank = at;
-                symbol = (parent::PENDING_RANK + 1 + at).min(parent::SEEN_RANK);
-            }
-        }
-        let model = ensure_model!(
-            self.models,
-            leaves[models].parent[usize::from(has_children)]
-        );
-        let symbol = c.symbol(&mut self.models.symbols[model], symbol);
-        let pending = match symbol {
-            0..parent::PENDING => {
-                rank = symbol;
-                true
-            }
-            parent::PENDING_RANK => {
-                rank = self.far(c, rank as u64)? as usize;
-                true
-            }
-            8..parent::SEEN => {
-                rank = symbol - parent::PENDING_RANK - 1;
-                false
-            }
-            parent::SEEN_RANK => {
-                rank = self.far(c, rank as u64)? as usize;
-                false
-            }
+        symbol: usize,
+        rank: usize,
+        parent: u64,
+    ) -> Outcome<Named> {
+        let (pending, rank) = match symbol {
+            0..parent::PENDING => (true, symbol),
+            parent::PENDING_RANK => (true, self.far(c, rank as u64)? as usize),
+            8..parent::SEEN => (false, symbol - parent::PENDING_RANK - 1),
+            parent::SEEN_RANK => (false, self.far(c, rank as u64)? as usize),
             _ => {
-                let id = self.new_span_id(c, super::ids::PARENT, trace, wanted)?;
-                self.buffers.values[slot] = id;
-                let new = Relative {
-                    id,
-                    ..Relative::default()
-                };
-                traces::push(&mut self.buffers.traces.get(trace).pending, new);
-                return Ok(Parent::Pending);
+                let id = self.new_span_id(c, super::ids::PARENT, trace, parent)?;
+                let (state, relatives) = self.buffers.traces.parts(trace);
+                let at = relatives.add();
+                let named = Named { id, at };
+                traces::push(&mut state.pending, named, &mut relatives.free);
+                return Ok(named);
             }
         };
         let state = self.buffers.traces.get(trace);
@@ -350,16 +456,9 @@ impl<B: Book> Session<'_, B> {
             .checked_sub(rank.saturating_add(1))
             .ok_or(DecodeError::Corrupt("a parent that was not there"))?;
         if rank > 0 {
-            let relative = list.remove(at);
-            list.push(relative);
+            list[at..].rotate_left(1);
         }
-        let id = list.last().map_or(0, |relative| relative.id);
-        self.buffers.values[slot] = id;
-        Ok(if pending {
-            Parent::Pending
-        } else {
-            Parent::Seen
-        })
+        Ok(list[list.len() - 1])
     }
 
     /// The slots without a rule of their own.
@@ -369,6 +468,7 @@ impl<B: Book> Session<'_, B> {
         trace: usize,
         leaf_id: u16,
         leaf: &LeafHead,
+        values: &mut [u64],
     ) -> Outcome<()> {
         let first = self.models.template(leaf.template_id, leaf.slots.into());
         let mut event = self.start;
@@ -380,8 +480,8 @@ impl<B: Book> Session<'_, B> {
             let (own, slot) = (usize::from(own), usize::from(slot));
             let models = first.map_or(0, |first| first + slot);
             c.at(Column::Slot(leaf.template_id, slot as u16));
-            let value = self.buffers.values[own];
-            self.buffers.values[own] = match kind {
+            let value = values[own];
+            values[own] = match kind {
                 Slot::Varint(_) | Slot::Fixed32 => self.integer(c, trace, models, value)?,
                 Slot::Fixed64 => self.double(c, trace, models, value)?,
                 Slot::Bytes(_) => self.string(c, trace, models, (leaf.template_id, slot), value)?,
@@ -394,35 +494,14 @@ impl<B: Book> Session<'_, B> {
                     let id = if C::ENCODES { self.wide(value) } else { 0 };
                     let low = c.bits(id as u64, 64)?;
                     let high = c.bits((id >> 64) as u64, 64)?;
-                    if !C::ENCODES {
-                        self.put_wide(own, u128::from(low) | (u128::from(high) << 64));
+                    if C::ENCODES {
+                        value
+                    } else {
+                        self.put_wide(u128::from(low) | (u128::from(high) << 64))
                     }
-                    self.buffers.values[own]
                 }
             };
         }
         Ok(())
-    }
-}
-
-/// Where a span's parent is: the last of the pending or of the seen.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Parent {
-    Pending,
-    Seen,
-}
-
-impl Parent {
-    /// A parent that the list has is never missing: it was found or put there just now.
-    pub(super) fn resolve(self, trace: &mut traces::Trace) -> &mut Relative {
-        let list = match self {
-            Self::Pending => &mut trace.pending,
-            Self::Seen => &mut trace.seen,
-        };
-        if list.is_empty() {
-            list.push(Relative::default());
-        }
-        let last = list.len() - 1;
-        &mut list[last]
     }
 }

@@ -3,13 +3,10 @@
 //! There are several guesses of each time, and both sides use the one that was the best lately for spans of the
 //! same leaf in the same situation: nothing has to be said about it.
 
-use super::span::Parent;
 use super::{Book, Session};
 use crate::coder::{Coder, Column};
 use crate::dict::LeafHead;
 use crate::error::Outcome;
-use crate::models::{ENDS, Place, STARTS, cheapest, cost, follow};
-use crate::traces::Relative;
 
 /// What is known about a span's surroundings, the most telling first.
 mod situation {
@@ -20,10 +17,6 @@ mod situation {
     pub(super) const ALONE: usize = 4;
 }
 
-fn distance(value: u64, guess: u64) -> u16 {
-    cost((value.wrapping_sub(guess) as i64).unsigned_abs())
-}
-
 impl<B: Book> Session<'_, B> {
     /// The span's times; leaves them in the session for what comes after it.
     pub(super) fn times<C: Coder>(
@@ -32,13 +25,13 @@ impl<B: Book> Session<'_, B> {
         trace: usize,
         models: usize,
         leaf: &LeafHead,
-        own: &Relative,
-        parent: Option<Parent>,
+        (own, parent): (u32, u32),
+        values: &mut [u64],
     ) -> Outcome<()> {
-        let state = self.buffers.traces.get(trace);
+        let (state, relatives) = self.buffers.traces.parts(trace);
         let (trace_start, trace_end) = (state.start, state.end);
         let is_new = state.seen.is_empty() || trace == 0;
-        let parent = parent.map_or(Relative::default(), |parent| *parent.resolve(state));
+        let (own, parent) = (*relatives.get(own), *relatives.get(parent));
         let (before_start, before_end) = (self.start, self.end);
         let (situation, starts) = if own.has_children {
             let sibling = if parent.has_children {
@@ -66,105 +59,43 @@ impl<B: Book> Session<'_, B> {
             let starts = [before_end, before_start, before_end, before_start];
             (situation::ALONE, starts)
         };
-        let mut start = before_start;
         c.at(Column::Start);
         if let Some(slot) = leaf.start {
-            start = self.start(c, models, situation, &starts, leaf.start_unit, slot.into())?;
-            self.start = start;
+            let place = self.models.leaves[models].starts[situation];
+            let place = self.models.difference_place(place);
+            self.models.leaves[models].starts[situation] = place;
+            let value = &mut values[usize::from(slot)];
+            *value = self
+                .models
+                .guessed(c, place, &starts, leaf.start_unit, *value)?;
+            self.start = *value;
         }
-        let ends: [u64; ENDS] = if own.has_children {
-            [own.children_end, start, before_end]
+        let start = self.start;
+        let last = if own.has_children {
+            before_end
         } else if parent.known {
-            [start, before_end, parent.end]
+            parent.end
         } else {
-            [start, before_end, start]
+            start
+        };
+        let ends = if own.has_children {
+            [own.children_end, start, last, last]
+        } else {
+            [start, before_end, last, last]
         };
         c.at(Column::End);
         if let Some(slot) = leaf.end {
-            self.end = self.end(c, models, situation, &ends, leaf.end_unit, slot.into())?;
+            let place = self.models.leaves[models].ends[situation];
+            let place = self.models.difference_place(place);
+            self.models.leaves[models].ends[situation] = place;
+            let value = &mut values[usize::from(slot)];
+            *value = self
+                .models
+                .guessed(c, place, &ends, leaf.end_unit, *value)?;
+            self.end = *value;
         }
         self.duration = self.end.wrapping_sub(start);
         Ok(())
-    }
-
-    fn start<C: Coder>(
-        &mut self,
-        c: &mut C,
-        models: usize,
-        situation: usize,
-        guesses: &[u64; STARTS],
-        unit: u32,
-        slot: usize,
-    ) -> Outcome<u64> {
-        let value = self.buffers.values[slot];
-        let leaf = &self.models.leaves[models];
-        let guess = guesses[cheapest(&leaf.start_costs[situation])];
-        let place = self.models.number_place(leaf.starts[situation]);
-        self.models.leaves[models].starts[situation] = place;
-        let value = self.time(c, place, guess, unit, value)?;
-        let costs = &mut self.models.leaves[models].start_costs[situation];
-        for (running, guess) in costs.iter_mut().zip(guesses) {
-            follow(running, distance(value, *guess));
-        }
-        self.buffers.values[slot] = value;
-        Ok(value)
-    }
-
-    fn end<C: Coder>(
-        &mut self,
-        c: &mut C,
-        models: usize,
-        situation: usize,
-        guesses: &[u64; ENDS],
-        unit: u32,
-        slot: usize,
-    ) -> Outcome<u64> {
-        let value = self.buffers.values[slot];
-        let leaf = &self.models.leaves[models];
-        let guess = guesses[cheapest(&leaf.end_costs[situation])];
-        let place = self.models.number_place(leaf.ends[situation]);
-        self.models.leaves[models].ends[situation] = place;
-        let value = self.time(c, place, guess, unit, value)?;
-        let costs = &mut self.models.leaves[models].end_costs[situation];
-        for (running, guess) in costs.iter_mut().zip(guesses) {
-            follow(running, distance(value, *guess));
-        }
-        self.buffers.values[slot] = value;
-        Ok(value)
-    }
-
-    /// A time by its difference to a guess, in units of the span's clock.
-    fn time<C: Coder>(
-        &mut self,
-        c: &mut C,
-        place: Place,
-        guess: u64,
-        unit: u32,
-        value: u64,
-    ) -> Outcome<u64> {
-        // Constants, so that nothing is divided by a variable.
-        match unit {
-            1 => {
-                let difference = self.models.signed(c, place, value.wrapping_sub(guess))?;
-                Ok(guess.wrapping_add(difference))
-            }
-            100 => self.time_in::<100, C>(c, place, guess, value),
-            1_000 => self.time_in::<1_000, C>(c, place, guess, value),
-            _ => self.time_in::<1_000_000, C>(c, place, guess, value),
-        }
-    }
-
-    #[inline]
-    fn time_in<const UNIT: u64, C: Coder>(
-        &mut self,
-        c: &mut C,
-        place: Place,
-        guess: u64,
-        value: u64,
-    ) -> Outcome<u64> {
-        let (value, guess) = (value / UNIT, guess / UNIT);
-        let difference = self.models.signed(c, place, value.wrapping_sub(guess))?;
-        Ok(guess.wrapping_add(difference).wrapping_mul(UNIT))
     }
 
     /// The time of an event, or a second start or end.
@@ -175,16 +106,9 @@ impl<B: Book> Session<'_, B> {
         before: u64,
         value: u64,
     ) -> Outcome<u64> {
-        let guesses = [before, self.end, self.start];
-        let slot = &self.models.slots[models];
-        let guess = guesses[cheapest(&slot.costs)];
-        let place = self.models.number_place(slot.number);
-        self.models.slots[models].number = place;
-        let difference = self.models.signed(c, place, value.wrapping_sub(guess))?;
-        let value = guess.wrapping_add(difference);
-        for (running, guess) in self.models.slots[models].costs.iter_mut().zip(guesses) {
-            follow(running, distance(value, guess));
-        }
-        Ok(value)
+        let guesses = [before, self.end, self.start, self.start];
+        let place = self.models.difference_place(self.models.slots[models].time);
+        self.models.slots[models].time = place;
+        self.models.guessed(c, place, &guesses, 1, value)
     }
 }

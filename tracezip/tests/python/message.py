@@ -3,7 +3,8 @@
 import struct
 
 import entries as e
-from models import Corrupt, Identifiers, Integers, Model, Number, Parameter, Recent, Slot, cheapest, cost, follow, place_for_new
+from models import Corrupt, Difference, Identifiers, Integers, Model, Number, Parameter, Recent, Slot, Steps
+from models import cheapest, cost, follow, place_for_new
 from primitives import M64
 
 OWN, PARENT, TRACE = range(3)
@@ -53,7 +54,7 @@ class Message:
         return self.c.number(self.models, self.models.get(places, at, Number))
 
     def signed(self, places, at=0):
-        return self.c.signed(self.models, self.models.get(places, at, Number))
+        return self.c.signed(self.models, self.models.get(places, at, Difference))
 
     def symbol(self, places, at=0):
         return self.c.symbol(self.models.get(places, at, Model))
@@ -132,9 +133,8 @@ class Message:
         models = self.models
         index = self.trace()
         trace = self.traces[index]
-        places = models.first_leaf if trace.leaf == 0 else models.leaf(trace.leaf).next
-        leaf_id = self.entry(models.get(places, 0, Recent), e.LEAF)
-        group = self.span_group(leaf_id)
+        leaf_id, (group_symbol, own_symbol, parent_symbol) = self.step(trace)
+        group = self.span_group(leaf_id, group_symbol)
         self.leaf = trace.leaf = leaf_id
         if leaf_id == 0:
             group["spans"].append(self.long_text())
@@ -149,11 +149,11 @@ class Message:
         own_models = models.leaf(leaf_id)
         own = Relative()
         if span_slot is not None:
-            own = self.span_id(trace, own_models)
+            own = self.span_id(trace, own_symbol)
             values[span_slot] = own.id
         parent = None
         if parent_slot is not None:
-            parent = self.parent_id(trace, own_models, own.has_children)
+            parent = self.parent_id(trace, parent_symbol)
             values[parent_slot] = parent.id
         self.times(index, own_models, leaf, own, parent, values)
         trace.start, trace.end = self.start, self.end
@@ -185,11 +185,33 @@ class Message:
         self.order.append(self.order.pop(len(self.order) - 1 - rank))
         return self.order[-1]
 
-    def span_group(self, leaf_id):
+    def step(self, trace):
+        """The span's leaf and the symbols of its group, its id and its parent's id."""
+        models = self.models
+        before = None if trace.leaf == 0 else models.leaf(trace.leaf)
+        steps = models.get(models.first if before is None else before.next, 0, Steps)
+        symbol = self.c.symbol(steps.model)
+        if symbol < 15:
+            return steps.steps[symbol]
+        leaves = models.get(models.first_leaf if before is None else before.next_leaf, 0, Recent)
+        leaf_id = self.entry(leaves, e.LEAF)
+        own = models.leaf(leaf_id)
+        group = own_id = parent = 0
+        if len(self.groups) != 1:
+            group = self.symbol(own.group)
+        if leaf_id != 0:
+            special = self.entries.get(e.LEAF, leaf_id).special
+            if special[1] is not None:
+                own_id = self.symbol(own.id)
+            if special[2] is not None:
+                parent = self.symbol(own.parent, int(special[1] is not None and own_id <= 11))
+        steps.insert((leaf_id, (group, own_id, parent)))
+        return leaf_id, (group, own_id, parent)
+
+    def span_group(self, leaf_id, symbol):
         models = self.models.leaf(leaf_id)
         chosen = 0
         if len(self.groups) != 1:
-            symbol = self.symbol(models.group)
             if symbol == 0:
                 fit = [at for at, g in enumerate(self.groups[:64]) if g["shell"] == models.shell and g["left"]]
                 if not fit:
@@ -204,8 +226,7 @@ class Message:
         models.shell, self.group = group["shell"], chosen
         return group
 
-    def span_id(self, trace, models):
-        symbol = self.symbol(models.id)
+    def span_id(self, trace, symbol):
         if symbol > 11:
             return Relative(self.new_span_id(OWN, trace))
         rank = self.number(self.models.far) if symbol == 11 else symbol
@@ -213,8 +234,7 @@ class Message:
             raise Corrupt("a span's id")
         return trace.pending.pop(len(trace.pending) - 1 - rank)
 
-    def parent_id(self, trace, models, has_children):
-        symbol = self.symbol(models.parent, int(has_children))
+    def parent_id(self, trace, symbol):
         if symbol > 13:
             parent = Relative(self.new_span_id(PARENT, trace))
             push(trace.pending, parent)
@@ -244,8 +264,7 @@ class Message:
             situation, starts = 4, [before_end, before_start, before_end, before_start]
         slots = leaf.special[3:]
         if slots[0] is not None:
-            costs = models.start_costs[situation]
-            self.start = values[slots[0]] = self.time(models.starts, situation, starts, costs, leaf.start_unit)
+            self.start = values[slots[0]] = self.time(models.starts, situation, starts, leaf.start_unit)
         if own.has_children:
             ends = [own.children_end, self.start, before_end]
         elif parent.known:
@@ -253,16 +272,17 @@ class Message:
         else:
             ends = [self.start, before_end, self.start]
         if slots[1] is not None:
-            costs = models.end_costs[situation]
-            self.end = values[slots[1]] = self.time(models.ends, situation, ends, costs, leaf.end_unit)
+            self.end = values[slots[1]] = self.time(models.ends, situation, ends, leaf.end_unit)
         self.duration = (self.end - self.start) & M64
 
-    def time(self, places, at, guesses, costs, unit):
-        guess = guesses[cheapest(costs)]
-        difference = self.signed(places, at)
+    def time(self, places, at, guesses, unit):
+        model = self.models.get(places, at, Difference)
+        guesses = guesses + guesses[-1:] * (4 - len(guesses))
+        guess = guesses[cheapest(model.costs)]
+        difference = self.c.signed(self.models, model)
         value = ((guess // unit + difference) & M64) * unit & M64
         for at, guess in enumerate(guesses):
-            follow(costs, at, cost((value - guess) & M64))
+            follow(model.costs, at, cost((value - guess) & M64))
         return value
 
     # --- other slots ---
@@ -279,7 +299,7 @@ class Message:
             elif kind == e.BYTES:
                 value = self.string(trace, own)
             elif kind in (e.EVENT_TIME, e.START, e.END):
-                value = event = self.time(own.number, 0, [event, self.end, self.start], own.costs, 1)
+                value = event = self.time(own.time, 0, [event, self.end, self.start], 1)
             elif kind in (e.TRACE_ID, e.LINK_TRACE_ID):
                 value = self.c.raw(64) | (self.c.raw(64) << 64)
             else:

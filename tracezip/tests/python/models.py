@@ -1,5 +1,7 @@
 """What a stream learns, and the symbols, bits and text that it is learnt from. See FORMAT.md, "Symbols, bits, text"."""
 
+import struct
+
 from primitives import M64
 
 RATES = [1] + [2] * 2 + [3] * 4 + [4] * 8 + [5] * 16 + [6]
@@ -9,13 +11,10 @@ class Corrupt(Exception):
     pass
 
 
-def bits_of(value):
-    return value.bit_length()
-
-
 def cost(value):
-    """Sixteen times the bits of a difference's magnitude; a difference is modulo 2^64."""
-    return 16 * bits_of(min(value, (1 << 64) - value))
+    """Sixteenths of a bit, roughly: the upper bits of the difference, which is modulo 2^64, as a double."""
+    difference = (value - (1 << 64) if value >> 63 else value) | 1
+    return (struct.unpack("<Q", struct.pack("<d", float(difference)))[0] >> 48) & 0x7FFF
 
 
 def follow(running, at, new):
@@ -53,12 +52,20 @@ def place_for_new(model, values, capacity, first):
 
 
 class Number:
-    CHARGE = 96
+    CHARGE = 64
 
     def __init__(self):
         self.high = Model()
         self.low = [None] * 16
-        self.sign = [None]
+
+
+class Difference:
+    CHARGE = 64
+
+    def __init__(self):
+        self.high = Model()
+        self.low = [None] * 8
+        self.costs = [0] * 4
 
 
 class Recent:
@@ -72,8 +79,19 @@ class Recent:
         self.ids[place_for_new(self.model, self.ids, 15, 0)] = new
 
 
+class Steps:
+    CHARGE = 96
+
+    def __init__(self):
+        self.model = Model()
+        self.steps = []
+
+    def insert(self, new):
+        self.steps[place_for_new(self.model, self.steps, 15, 0)] = new
+
+
 class Integers:
-    CHARGE = 160
+    CHARGE = 128
 
     def __init__(self):
         self.source = Model()
@@ -92,23 +110,21 @@ class Identifiers:
 
 
 class Leaf:
-    CHARGE = 136
+    CHARGE = 36
 
     def __init__(self):
-        self.next, self.trace, self.id, self.group = [None], [None], [None], [None]
+        self.next, self.next_leaf = [None], [None]
+        self.trace, self.id, self.group = [None], [None], [None]
         self.parent = [None, None]
         self.shell = 0
         self.starts, self.ends = [None] * 5, [None] * 5
-        self.start_costs = [[0] * 4 for _ in range(5)]
-        self.end_costs = [[0] * 3 for _ in range(5)]
 
 
 class Slot:
-    CHARGE = 20
+    CHARGE = 8
 
     def __init__(self):
-        self.recent, self.integers, self.number = [None], [None], [None]
-        self.costs = [0, 0, 0]
+        self.recent, self.integers, self.time = [None], [None], [None]
 
 
 class Parameter:
@@ -144,13 +160,14 @@ class Models:
 
     def __init__(self):
         self.left = self.BUDGET
-        self.shared = {kind: kind() for kind in (Model, Number, Recent, Integers, Identifiers, Leaf, Slot, Parameter)}
+        kinds = (Model, Number, Difference, Recent, Steps, Integers, Identifiers, Leaf, Slot, Parameter)
+        self.shared = {kind: kind() for kind in kinds}
         self.leaves = [self.shared[Leaf]]
         self.templates, self.texts = [], []
         # Of the stream as a whole.
         self.counts, self.lens, self.far, self.nonce = [None], [None], [None], [None]
         self.flags, self.known, self.double = [None], [None], [None]
-        self.first_leaf, self.key = [None], [None]
+        self.first, self.first_leaf, self.key = [None], [None], [None]
         self.ids, self.shells, self.sources = [None] * 5, [None] * 4, [None] * 3
         self.block, self.new_block, self.in_block = [None] * 3, [None] * 3, [None] * 6
         self.blocks = [[Blocks(), Blocks()] for _ in range(3)]
@@ -194,17 +211,19 @@ class Reader:
     def __init__(self, symbols, bits, text):
         self.symbols, self.bits, self.text = symbols, bits, text
         self.at, self.bit, self.text_at = 16, 0, 0
-        self.states = [int.from_bytes(symbols[8 * i : 8 * i + 8], "little") for i in range(2)]
+        self.states = [int.from_bytes(symbols[4 * i : 4 * i + 4], "little") for i in range(4)]
+        self.turn = 0
 
     def symbol(self, model):
-        x, other = self.states
+        x = self.states[self.turn]
         target = x & 0x7FFF
         symbol = max(s for s in range(16) if model.c[s] <= target)
         x = model.frequency(symbol) * (x >> 15) + target - model.c[symbol]
-        if x < 1 << 32:
-            x = (x << 32) | int.from_bytes(self.symbols[self.at : self.at + 4], "little")
-            self.at += 4
-        self.states = [other, x]
+        if x < 1 << 16:
+            x = (x << 16) | int.from_bytes(self.symbols[self.at : self.at + 2], "little")
+            self.at += 2
+        self.states[self.turn] = x
+        self.turn = (self.turn + 1) % 4
         model.learn(symbol)
         return symbol
 
@@ -224,12 +243,11 @@ class Reader:
 
     def finish(self):
         """The hash that the symbols end in."""
-        low, high = self.states
-        if low >> 32 != 1 or high >> 32 != 1 or self.at != len(self.symbols):
+        if any(x >> 16 != 1 for x in self.states) or self.at != len(self.symbols):
             raise Corrupt("the end of the symbols")
         if (self.bit + 7) // 8 != len(self.bits) or self.text_at != len(self.text):
             raise Corrupt("the end")
-        return (low & 0xFFFFFFFF) | ((high & 0xFFFFFFFF) << 32)
+        return sum((x & 0xFFFF) << (16 * i) for i, x in enumerate(self.states))
 
     def number(self, models, number):
         high = self.symbol(number.high)
@@ -239,8 +257,16 @@ class Reader:
         rest = (token - 16) // 4 + 2
         return ((4 | (token & 3)) << rest) | self.raw(rest)
 
-    def signed(self, models, number):
-        magnitude = self.number(models, number)
-        if magnitude and self.symbol(models.get(number.sign, 0, Model)) == 1:
-            return -magnitude & M64
-        return magnitude
+    def signed(self, models, difference):
+        high = self.symbol(difference.high)
+        low = self.symbol(models.get(difference.low, high % 8, Model))
+        if high % 8 == 0:
+            magnitude = low
+        elif high % 8 < 7:
+            rest = 4 * (high % 8) + low // 4 - 2
+            magnitude = ((4 | (low & 3)) << rest) | self.raw(rest)
+        elif low < 15:
+            magnitude = (1 << (low + 28)) | self.raw(low + 28)
+        else:
+            magnitude = self.raw(64)
+        return (-magnitude if high >= 8 else magnitude) & M64
