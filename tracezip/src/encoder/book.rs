@@ -37,6 +37,24 @@ struct Column {
     latest: [u16; LATEST],
 }
 
+/// Strings after which parameters that were always the same become part of the text.
+const SETTLED: u8 = 16;
+
+/// Fewer parameters are not worth a text.
+const FEWEST_FIXED: usize = 2;
+
+/// What the strings of a text with parameters were.
+#[derive(Debug, Default)]
+struct Uses {
+    /// Up to `SETTLED`.
+    count: u8,
+    /// The parameters that were always the same, a bit each, and the latest of all.
+    same: u16,
+    parameters: Vec<Parameter>,
+    /// The text with these as they are; 0 for none.
+    fixed: u16,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct EncoderBook {
     pub(super) dict: Dict,
@@ -53,6 +71,8 @@ pub(super) struct EncoderBook {
     /// Traces of the message, by id.
     traces: HashTable<(u128, usize)>,
     columns: Columns,
+    /// By the text's id.
+    uses: Vec<Uses>,
     pattern: Vec<u8>,
     seed: u64,
 }
@@ -155,6 +175,7 @@ impl EncoderBook {
             held.clear();
         }
         self.columns.clear();
+        self.uses.clear();
         // Within any limit, and well formed.
         let _ = self.dict.define(Kind::Text, ANYTHING_ID, ANYTHING, ENTRIES);
         self.held[Kind::Text as usize].push(Held::default());
@@ -229,6 +250,76 @@ impl EncoderBook {
     }
 }
 
+impl EncoderBook {
+    #[inline]
+    fn is_settled(&self, id: u16) -> bool {
+        let uses = self.uses.get(usize::from(id));
+        uses.is_some_and(|uses| uses.count == SETTLED)
+    }
+
+    /// The text that a string is to be an instance of, which is one of `id`: that with fewer parameters, if there is.
+    fn fixed(&mut self, id: u16, text: &[u8], parameters: &mut Vec<Parameter>) -> u16 {
+        if !self.is_settled(id) {
+            return self.settle(id, parameters);
+        }
+        let fixed = self.uses[usize::from(id)].fixed;
+        for id in [fixed, id] {
+            if id != ANYTHING_ID
+                && let Ok(held) = self.dict.text(id)
+                && held.matches(text, parameters)
+            {
+                return id;
+            }
+        }
+        id
+    }
+
+    /// Counts a string; once there were several, parameters that were always the same become part of a text of
+    /// its own. Gives the text and the parameters that are left.
+    #[cold]
+    fn settle(&mut self, id: u16, parameters: &mut Vec<Parameter>) -> u16 {
+        if self.uses.len() <= usize::from(id) {
+            self.uses.resize_with(usize::from(id) + 1, Uses::default);
+        }
+        let uses = &mut self.uses[usize::from(id)];
+        if uses.count == 0 {
+            uses.same = u16::MAX;
+        } else {
+            for (at, (now, before)) in parameters.iter().zip(&uses.parameters).enumerate() {
+                uses.same &= !(u16::from(now != before) << at);
+            }
+        }
+        uses.count += 1;
+        uses.parameters.clone_from(parameters);
+        if uses.count < SETTLED {
+            return id;
+        }
+        let same = uses.same;
+        uses.parameters = Vec::new();
+        let fixed = (0..parameters.len()).filter(|at| same >> at & 1 == 1);
+        if fixed.count() < FEWEST_FIXED {
+            return id;
+        }
+        let mut pattern = core::mem::take(&mut self.pattern);
+        pattern.clear();
+        if let Ok(text) = self.dict.text(id) {
+            pattern::fix(&text.parts, parameters, same, &mut pattern);
+        }
+        let fixed = self.entry(Kind::Text, &pattern);
+        self.pattern = pattern;
+        let Some(fixed) = fixed else {
+            return id;
+        };
+        self.uses[usize::from(id)].fixed = fixed;
+        let mut at = 0;
+        parameters.retain(|_| {
+            at += 1;
+            same >> (at - 1) & 1 == 0
+        });
+        fixed
+    }
+}
+
 impl Book for EncoderBook {
     fn dict(&self) -> &Dict {
         &self.dict
@@ -286,21 +377,36 @@ impl Book for EncoderBook {
                     && held.matches(text, parameters)
                 {
                     column.put_first(at, id);
+                    if parameters.is_empty() || self.is_settled(id) {
+                        return id;
+                    }
+                    let id = self.settle(id, parameters);
+                    self.columns.get(template, slots, slot).latest[0] = id;
                     return id;
                 }
             }
             let mut counts = *column;
-            let mut pattern = core::mem::take(&mut self.pattern);
-            pattern::split(text, &mut pattern, parameters);
-            let mut found = self.known(Kind::Text, &pattern);
-            if found.is_none() {
-                counts.all += 1;
-                if counts.new < MOST_NEW_TEXTS || counts.new * 8 < counts.all {
-                    counts.new += 1;
-                    found = self.entry(Kind::Text, &pattern);
+            // As it is, which all are that have no parameters.
+            let mut found = self.known(Kind::Text, text);
+            let is_literal = found.and_then(|id| self.dict.text(id).ok());
+            if !is_literal
+                .is_some_and(|held| held.parameters.is_empty() && held.matches(text, parameters))
+            {
+                let mut pattern = core::mem::take(&mut self.pattern);
+                pattern::split(text, &mut pattern, parameters);
+                found = self.known(Kind::Text, &pattern);
+                if found.is_none() {
+                    counts.all += 1;
+                    if counts.new < MOST_NEW_TEXTS || counts.new * 8 < counts.all {
+                        counts.new += 1;
+                        found = self.entry(Kind::Text, &pattern);
+                    }
+                }
+                self.pattern = pattern;
+                if !parameters.is_empty() {
+                    found = found.map(|id| self.fixed(id, text, parameters));
                 }
             }
-            self.pattern = pattern;
             if let Some(id) = found {
                 counts.put_first(LATEST - 1, id);
             }
