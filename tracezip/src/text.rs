@@ -12,11 +12,8 @@ use crate::frame::TEXT_COMPRESSED;
 /// What compressed text may refer to: names that OpenTelemetry has for things, as `dictionary/make.py` puts them.
 static DICTIONARY: &[u8] = include_bytes!("../dictionary/v1.bin");
 
-/// Level 7 would save a third of a percent of the bytes, and cost up to ten of the time.
-pub(crate) const LEVEL: i32 = 4;
-/// Text this long, of messages that are mostly text, is compressed at the level that all of it would be without us.
-const LONG: usize = 32 * 1024;
-const LONG_LEVEL: i32 = 3;
+/// Level 4 would save half a percent of the bytes, and cost up to five of the time.
+pub(crate) const LEVEL: i32 = 1;
 /// The largest window that a decoder accepts: 1 MiB.
 const WINDOW_LOG: u32 = 20;
 /// What every zstd frame begins with, and ours leave out.
@@ -36,8 +33,6 @@ const SHORTEST: usize = 48;
 pub(crate) struct TextCompressor {
     level: i32,
     context: Option<zstd::bulk::Compressor<'static>>,
-    /// Whether the context is set to long text.
-    is_long: bool,
     out: Vec<u8>,
 }
 
@@ -59,7 +54,6 @@ impl TextCompressor {
         Self {
             level,
             context: None,
-            is_long: false,
             out: Vec::new(),
         }
     }
@@ -75,14 +69,6 @@ impl TextCompressor {
         let Some(context) = &mut self.context else {
             return (text, 0);
         };
-        let is_long = self.level == LEVEL && text.len() >= LONG;
-        if is_long != self.is_long {
-            let prepared = if is_long { &LONG_PREPARED } else { &PREPARED };
-            if context.set_prepared_dictionary(prepared).is_err() {
-                return (text, 0);
-            }
-            self.is_long = is_long;
-        }
         self.out.clear();
         self.out
             .reserve(zstd::zstd_safe::compress_bound(text.len()));
@@ -110,8 +96,6 @@ impl TextDecompressor {
 
 static PREPARED: LazyLock<EncoderDictionary<'static>> =
     LazyLock::new(|| EncoderDictionary::copy(DICTIONARY, LEVEL));
-static LONG_PREPARED: LazyLock<EncoderDictionary<'static>> =
-    LazyLock::new(|| EncoderDictionary::copy(DICTIONARY, LONG_LEVEL));
 
 fn context(level: i32) -> Option<zstd::bulk::Compressor<'static>> {
     use zstd::zstd_safe::CParameter;

@@ -86,7 +86,7 @@ impl EnhancedPipeline {
     }
 
     /// How hard the text of frames is compressed: a level of zstd's, 1 to 22. It implies
-    /// [`with_tracezip_compression`](Self::with_tracezip_compression). Default: 4, which is 3 for text of 32 KiB and more.
+    /// [`with_tracezip_compression`](Self::with_tracezip_compression). Default: 1.
     pub fn with_tracezip_level(mut self, level: u8) -> Self {
         self.tracezip.level = Some(level);
         self.with_tracezip_compression(true)

@@ -92,7 +92,7 @@ impl TracezipHttpClient {
     }
 
     /// How hard the text of frames is compressed: a level of zstd's, 1 to 22, beyond which the nearest holds.
-    /// Default: 4, which is 3 for text of 32 KiB and more.
+    /// Default: 1.
     #[must_use]
     pub fn with_level(self, level: u8) -> Self {
         self.session.set_level(level);

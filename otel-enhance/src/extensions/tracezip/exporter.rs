@@ -103,7 +103,7 @@ impl TracezipSpanExporter {
     }
 
     /// How hard the text of frames is compressed: a level of zstd's, 1 to 22, beyond which the nearest holds. To be
-    /// called before [`with_destination`](Self::with_destination). Default: 4, which is 3 for text of 32 KiB and more.
+    /// called before [`with_destination`](Self::with_destination). Default: 1.
     #[must_use]
     pub fn with_level(mut self, level: u8) -> Self {
         self.frames.level = Some(level);
