@@ -89,6 +89,8 @@ pub(crate) struct Integers {
     pub(crate) source: Model,
     pub(crate) values: [u64; 9],
     pub(crate) len: u8,
+    /// Where the next new value goes.
+    pub(crate) next: u8,
     pub(crate) last: u64,
     pub(crate) costs: [u16; 3],
     pub(crate) numbers: [Place; 3],
@@ -98,8 +100,9 @@ pub(crate) struct Integers {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Identifiers {
     pub(crate) source: Model,
-    pub(crate) values: [u128; 8],
+    pub(crate) values: [u128; 12],
     pub(crate) len: u8,
+    pub(crate) next: u8,
 }
 
 /// The symbol that none of the recent has.
@@ -169,6 +172,20 @@ pub(crate) fn slot_for_new(model: &Model, len: &mut u8, capacity: usize, first: 
         return used;
     }
     model.least(first, capacity) - first
+}
+
+/// Puts a new value behind the others, or, if all places are taken, instead of the oldest.
+#[inline]
+pub(crate) fn put_next<T, const N: usize>(
+    values: &mut [T; N],
+    len: &mut u8,
+    next: &mut u8,
+    value: T,
+) {
+    let at = usize::from(*next) % N;
+    values[at] = value;
+    *len = (*len).max(at as u8 + 1);
+    *next = if at + 1 == N { 0 } else { at as u8 + 1 };
 }
 
 /// How a span stands to those before it, which decides what its times are guessed from.
@@ -307,6 +324,7 @@ impl Integers {
         source: Model::NEW,
         values: [0; 9],
         len: 0,
+        next: 0,
         last: 0,
         costs: [0; 3],
         numbers: [0; 3],
@@ -316,8 +334,9 @@ impl Integers {
 impl Identifiers {
     const NEW: Self = Self {
         source: Model::NEW,
-        values: [0; 8],
+        values: [0; 12],
         len: 0,
+        next: 0,
     };
 }
 
@@ -345,7 +364,7 @@ charged! {
     Recent: 64,
     Steps: 96,
     Integers: 128,
-    Identifiers: 192,
+    Identifiers: 256,
     LeafModels: 36,
     SlotModels: 8,
     ParameterModels: 8,

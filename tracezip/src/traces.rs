@@ -44,7 +44,7 @@ impl Relative {
 
 /// Values of a trace that may come again.
 pub(crate) const MEMORY: usize = 6;
-pub(crate) const IDENTIFIERS: usize = 6;
+pub(crate) const IDENTIFIERS: usize = 3;
 
 #[derive(Debug, Default)]
 pub(crate) struct Trace {

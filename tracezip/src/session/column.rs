@@ -4,7 +4,7 @@ use super::{Book, Session};
 use crate::coder::{Coder, Column, equal_wide};
 use crate::dict::Kind;
 use crate::error::{DecodeError, Outcome};
-use crate::models::{ParameterModels, cheapest, cost, follow, slot_for_new};
+use crate::models::{ParameterModels, cheapest, cost, follow, put_next};
 use crate::pattern::{self, Kind as ParameterKind, Parameter, Part};
 use crate::traces::{self, IDENTIFIERS, MEMORY};
 
@@ -76,8 +76,7 @@ impl<B: Book> Session<'_, B> {
                     guesses[mode].wrapping_add(self.models.signed(c, place, difference)?)
                 };
                 let held = &mut self.models.integers[column];
-                let at = slot_for_new(&held.source, &mut held.len, held.values.len(), FROM_COLUMN);
-                held.values[at] = value;
+                put_next(&mut held.values, &mut held.len, &mut held.next, value);
                 for (mode, guess) in guesses.iter().enumerate() {
                     let penalty = if mode == 0 { 0 } else { 16 };
                     let cost = cost(value.wrapping_sub(*guess));
@@ -133,13 +132,7 @@ impl<B: Book> Session<'_, B> {
                     u128::from(low)
                 };
                 let held = &mut self.models.identifiers[column];
-                let at = slot_for_new(
-                    &held.source,
-                    &mut held.len,
-                    held.values.len(),
-                    IDENTIFIER_FROM_COLUMN,
-                );
-                held.values[at] = value;
+                put_next(&mut held.values, &mut held.len, &mut held.next, value);
                 value
             }
             FROM_TRACE..IDENTIFIER_FROM_COLUMN => memory[symbol - FROM_TRACE],

@@ -4,7 +4,7 @@ import struct
 
 import entries as e
 from models import Corrupt, Difference, Identifiers, Integers, Model, Number, Parameter, Recent, Slot, Steps
-from models import cheapest, cost, follow, place_for_new
+from models import cheapest, cost, follow
 from primitives import M64
 
 OWN, PARENT, TRACE = range(3)
@@ -39,7 +39,7 @@ class Trace:
         self.id, self.leaf, self.block = number, 0, M64
         self.start = self.end = 0
         self.pending, self.seen = [], []
-        self.integers, self.identifiers = [0] * 6, [0] * 6
+        self.integers, self.identifiers = [0] * 6, [0] * 3
 
 
 class Message:
@@ -319,13 +319,13 @@ class Message:
                 value = self.number(column.numbers, 0)
             else:
                 value = (guesses[mode] + self.signed(column.numbers, mode)) & M64
-            column.values[place_for_new(column.source, column.values, 9, 7)] = value
+            column.held.put(value)
             for mode, guess in enumerate(guesses):
                 follow(column.costs, mode, cost((value - guess) & M64) + (16 if mode else 0))
         elif symbol < 7:
             value = trace.integers[symbol - 1]
         else:
-            value = column.values[symbol - 7]
+            value = column.held.values[symbol - 7]
         column.last = value
         if value >= 16:
             remember(trace.integers, value)
@@ -362,11 +362,11 @@ class Message:
         if symbol == 0:
             value = self.c.raw(min(4 * digits, 64))
             value |= self.c.raw(max(4 * digits - 64, 0)) << 64
-            column.values[place_for_new(column.source, column.values, 8, 7)] = value
-        elif symbol < 7:
+            column.held.put(value)
+        elif symbol < 4:
             value = trace.identifiers[symbol - 1]
         else:
-            value = column.values[symbol - 7]
+            value = column.held.values[symbol - 4]
         remember(trace.identifiers, value)
         text = f"{value:032x}"[32 - digits :]
         if kind == 3:

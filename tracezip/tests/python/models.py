@@ -90,23 +90,34 @@ class Steps:
         self.steps[place_for_new(self.model, self.steps, 15, 0)] = new
 
 
+class Values:
+    """What came anew in a column: the oldest makes room for the next."""
+
+    def __init__(self, most):
+        self.most, self.next, self.values = most, 0, []
+
+    def put(self, value):
+        self.values[self.next : self.next + 1] = [value]
+        self.next = (self.next + 1) % self.most
+
+
 class Integers:
     CHARGE = 128
 
     def __init__(self):
         self.source = Model()
-        self.values = []
+        self.held = Values(9)
         self.last = 0
         self.costs = [0, 0, 0]
         self.numbers = [None] * 3
 
 
 class Identifiers:
-    CHARGE = 192
+    CHARGE = 256
 
     def __init__(self):
         self.source = Model()
-        self.values = []
+        self.held = Values(12)
 
 
 class Leaf:
