@@ -6,7 +6,7 @@
 
 use core::hint::select_unpredictable;
 
-use crate::coder::{Coder, Model, equal_lanes};
+use crate::coder::{Coder, Model, equal_lanes, follow};
 use crate::dict::KINDS;
 use crate::error::Outcome;
 
@@ -92,7 +92,8 @@ pub(crate) struct Integers {
     /// Where the next new value goes.
     pub(crate) next: u8,
     pub(crate) last: u64,
-    pub(crate) costs: [u16; 3],
+    /// Of three modes; the last counts twice.
+    pub(crate) costs: [u16; GUESSES],
     pub(crate) numbers: [Place; 3],
 }
 
@@ -326,7 +327,7 @@ impl Integers {
         len: 0,
         next: 0,
         last: 0,
-        costs: [0; 3],
+        costs: [0; GUESSES],
         numbers: [0; 3],
     };
 }
@@ -588,9 +589,7 @@ impl Models {
             _ => self.in_units::<1_000_000, C>(c, at, guess, value)?,
         };
         let costs = &mut self.differences[usize::from(at)].costs;
-        for (running, guess) in costs.iter_mut().zip(guesses) {
-            follow(running, cost(value.wrapping_sub(*guess)));
-        }
+        follow(costs, value, guesses, &[0; GUESSES]);
         Ok(value)
     }
 
@@ -652,18 +651,6 @@ fn token(value: u64) -> usize {
     }
     let len = 64 - value.leading_zeros();
     ((len - 5) * 4 + 16) as usize + ((value >> (len - 3)) & 3) as usize
-}
-
-/// What a difference costs, in sixteenths of a bit, roughly: the exponent of it as a double and the four bits after.
-#[inline]
-pub(crate) fn cost(difference: u64) -> u16 {
-    let double = (difference as i64 | 1) as f64;
-    (double.to_bits() >> 48) as u16 & 0x7fff
-}
-
-/// Lets a running cost follow.
-pub(crate) fn follow(running: &mut u16, cost: u16) {
-    *running = running.wrapping_add_signed((cost as i16 - *running as i16) >> 3);
 }
 
 /// The first of the least costs.

@@ -47,6 +47,15 @@ pub(super) fn approach(model: &mut Model, targets: &Model, rate: u8) {
     scalar::approach(model, targets, rate);
 }
 
+/// Lets four running costs follow what the differences of `value` to the guesses cost, and `more`.
+#[inline]
+pub(crate) fn follow(costs: &mut [u16; 4], value: u64, guesses: &[u64; 4], more: &[u16; 4]) {
+    #[cfg(target_arch = "x86_64")]
+    sse2::follow(costs, value, guesses, more);
+    #[cfg(not(target_arch = "x86_64"))]
+    scalar::follow(costs, value, guesses, more);
+}
+
 /// 2^63 divided by each of four numbers below 2^15, and up to 2^12 more.
 #[inline]
 pub(super) fn reciprocals(of: [u32; 4]) -> [u64; 4] {
@@ -65,13 +74,15 @@ const DIVIDED: f64 = (1_u64 << 63) as f64;
 #[expect(unsafe_code, reason = "aligned loads and stores of vectors")]
 mod sse2 {
     use core::arch::x86_64::{
-        __m128i, _mm_add_epi16, _mm_and_si128, _mm_andnot_si128, _mm_castsi128_pd, _mm_cmpeq_epi16,
-        _mm_cmpeq_epi32, _mm_cmpgt_epi16, _mm_cvtepi32_pd, _mm_cvtsi32_si128, _mm_cvttsd_si64,
-        _mm_div_pd, _mm_insert_epi16, _mm_load_si128, _mm_loadu_si128, _mm_min_epi16,
-        _mm_movemask_epi8, _mm_movemask_pd, _mm_or_si128, _mm_packs_epi16, _mm_set1_epi16,
-        _mm_set1_epi64x, _mm_set1_pd, _mm_setr_epi16, _mm_shuffle_epi32, _mm_shufflelo_epi16,
-        _mm_slli_si128, _mm_sra_epi16, _mm_srli_si128, _mm_store_si128, _mm_sub_epi16,
-        _mm_unpackhi_pd,
+        __m128i, _mm_add_epi16, _mm_and_si128, _mm_andnot_si128, _mm_castpd_ps, _mm_castps_si128,
+        _mm_castsi128_pd, _mm_cmpeq_epi16, _mm_cmpeq_epi32, _mm_cmpgt_epi16, _mm_cvtepi32_pd,
+        _mm_cvtsi32_si128, _mm_cvtsi64_sd, _mm_cvttsd_si64, _mm_div_pd, _mm_insert_epi16,
+        _mm_load_si128, _mm_loadl_epi64, _mm_loadu_si128, _mm_min_epi16, _mm_movemask_epi8,
+        _mm_movemask_pd, _mm_or_si128, _mm_packs_epi16, _mm_packs_epi32, _mm_set1_epi16,
+        _mm_set1_epi64x, _mm_set1_pd, _mm_setr_epi16, _mm_setzero_pd, _mm_shuffle_epi32,
+        _mm_shuffle_ps, _mm_shufflelo_epi16, _mm_slli_epi32, _mm_slli_si128, _mm_sra_epi16,
+        _mm_srai_epi16, _mm_srli_epi32, _mm_srli_si128, _mm_store_si128, _mm_storel_epi64,
+        _mm_sub_epi16, _mm_unpackhi_pd, _mm_unpacklo_pd,
     };
 
     use super::{DIVIDED, MORE};
@@ -167,6 +178,35 @@ mod sse2 {
     }
 
     #[inline]
+    pub(super) fn follow(costs: &mut [u16; 4], value: u64, guesses: &[u64; 4], more: &[u16; 4]) {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { follow_sse2(costs, value, guesses, more) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn follow_sse2(costs: &mut [u16; 4], value: u64, guesses: &[u64; 4], more: &[u16; 4]) {
+        let double = |guess: u64| {
+            let difference = value.wrapping_sub(guess) as i64 | 1;
+            _mm_cvtsi64_sd(_mm_setzero_pd(), difference)
+        };
+        let [first, second, third, fourth] = guesses.map(double);
+        let low = _mm_castpd_ps(_mm_unpacklo_pd(first, second));
+        let high = _mm_castpd_ps(_mm_unpacklo_pd(third, fourth));
+        // The upper halves, of which the upper halves without the sign are the costs.
+        let upper = _mm_castps_si128(_mm_shuffle_ps::<0b1101_1101>(low, high));
+        let new = _mm_srli_epi32::<17>(_mm_slli_epi32::<1>(upper));
+        let new = _mm_packs_epi32(new, new);
+        // SAFETY: four costs are half a vector, and that is what is read and written.
+        unsafe {
+            let more = _mm_loadl_epi64(more.as_ptr().cast());
+            let running = _mm_loadl_epi64(costs.as_ptr().cast());
+            let step = _mm_srai_epi16::<3>(_mm_sub_epi16(_mm_add_epi16(new, more), running));
+            _mm_storel_epi64(costs.as_mut_ptr().cast(), _mm_add_epi16(running, step));
+        }
+    }
+
+    #[inline]
     pub(super) fn reciprocals(of: [u32; 4]) -> [u64; 4] {
         // SAFETY: every x86-64 has SSE2.
         unsafe { reciprocals_sse2(of) }
@@ -234,6 +274,14 @@ mod scalar {
     use super::{DIVIDED, MORE};
     use crate::coder::Model;
 
+    pub(super) fn follow(costs: &mut [u16; 4], value: u64, guesses: &[u64; 4], more: &[u16; 4]) {
+        for ((running, guess), more) in costs.iter_mut().zip(guesses).zip(more) {
+            let double = (value.wrapping_sub(*guess) as i64 | 1) as f64;
+            let cost = ((double.to_bits() >> 48) as u16 & 0x7fff) + more;
+            *running = running.wrapping_add_signed((cost as i16 - *running as i16) >> 3);
+        }
+    }
+
     pub(super) fn reciprocals(of: [u32; 4]) -> [u64; 4] {
         of.map(|number| (DIVIDED / f64::from(number)) as u64 + MORE)
     }
@@ -297,6 +345,20 @@ mod tests {
                 let among = target as u16 | 1;
                 prop_assert_eq!(least(&model, among), scalar::least(&model, among));
                 model.learn(symbol);
+            }
+        }
+
+        #[test]
+        fn costs_follow_as_those_of_the_scalar_twin(
+            values in proptest::collection::vec((any::<u64>(), any::<[u64; 4]>(), 0..64_u32), 1..50)
+        ) {
+            let (mut costs, mut twin) = ([0; 4], [0; 4]);
+            for (value, guesses, shift) in values {
+                let guesses = guesses.map(|guess| value.wrapping_add((guess as i64 >> shift) as u64));
+                let more = [0, 16, 3, 16];
+                follow(&mut costs, value, &guesses, &more);
+                scalar::follow(&mut twin, value, &guesses, &more);
+                prop_assert_eq!(costs, twin);
             }
         }
 

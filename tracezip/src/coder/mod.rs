@@ -13,7 +13,7 @@ mod model;
 pub(crate) use account::{Account, Accountant, Column};
 pub(crate) use decode::{Reader, Streams};
 pub(crate) use encode::Writer;
-pub(crate) use lanes::{equal as equal_lanes, equal_wide};
+pub(crate) use lanes::{equal as equal_lanes, equal_wide, follow};
 pub(crate) use model::Model;
 
 use crate::error::Outcome;

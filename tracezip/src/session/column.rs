@@ -1,10 +1,10 @@
 //! Attribute values: integers, doubles, strings by their patterns.
 
 use super::{Book, Session};
-use crate::coder::{Coder, Column, equal_wide};
+use crate::coder::{Coder, Column, equal_wide, follow};
 use crate::dict::Kind;
 use crate::error::{DecodeError, Outcome};
-use crate::models::{ParameterModels, cheapest, cost, follow, put_next};
+use crate::models::{ParameterModels, cheapest, put_next};
 use crate::pattern::{self, Kind as ParameterKind, Parameter, Part};
 use crate::traces::{self, IDENTIFIERS, MEMORY};
 
@@ -42,13 +42,13 @@ impl<B: Book> Session<'_, B> {
         column: usize,
         value: u64,
     ) -> Outcome<u64> {
-        let memory = &self.buffers.traces.get(trace).integers;
+        let memory = &mut self.buffers.traces.get(trace).integers;
         let held = &mut self.models.integers[column];
-        let mut symbol = NEW;
+        let (mut symbol, mut in_trace) = (NEW, 0);
         if C::ENCODES {
-            let in_trace = equal_wide(memory, value) << FROM_TRACE;
+            in_trace = equal_wide(memory, value);
             let in_column = equal_wide(&held.values, value) & ((1 << held.len) - 1);
-            let found = in_trace | (in_column << FROM_COLUMN);
+            let found = (in_trace << FROM_TRACE) | (in_column << FROM_COLUMN);
             if found != 0 {
                 symbol = found.trailing_zeros() as usize;
                 if in_trace != 0 && in_column != 0 {
@@ -60,41 +60,53 @@ impl<B: Book> Session<'_, B> {
             }
         }
         let symbol = c.symbol(&mut held.source, symbol);
-        let guesses = [0, held.last, self.duration.wrapping_sub(self.integer)];
         let value = match symbol {
-            NEW => {
-                let mode = cheapest(&held.costs);
-                let place = held.numbers[mode];
-                let value = if mode == 0 {
-                    let place = self.models.number_place(place);
-                    self.models.integers[column].numbers[mode] = place;
-                    self.models.number(c, place, value)?
-                } else {
-                    let place = self.models.difference_place(place);
-                    self.models.integers[column].numbers[mode] = place;
-                    let difference = value.wrapping_sub(guesses[mode]);
-                    guesses[mode].wrapping_add(self.models.signed(c, place, difference)?)
-                };
-                let held = &mut self.models.integers[column];
-                put_next(&mut held.values, &mut held.len, &mut held.next, value);
-                for (mode, guess) in guesses.iter().enumerate() {
-                    let penalty = if mode == 0 { 0 } else { 16 };
-                    let cost = cost(value.wrapping_sub(*guess));
-                    follow(&mut held.costs[mode], cost + penalty);
-                }
+            NEW => self.new_integer(c, column, value)?,
+            FROM_TRACE..FROM_COLUMN => {
+                let value = memory[symbol - FROM_TRACE];
+                held.last = value;
                 value
             }
-            FROM_TRACE..FROM_COLUMN => memory[symbol - FROM_TRACE],
-            _ => *held.values[..usize::from(held.len)]
-                .get(symbol - FROM_COLUMN)
-                .ok_or(DecodeError::Corrupt("a value that was not there"))?,
+            _ => {
+                let values = &held.values[..usize::from(held.len)];
+                let value = *values
+                    .get(symbol - FROM_COLUMN)
+                    .ok_or(DecodeError::Corrupt("a value that was not there"))?;
+                held.last = value;
+                value
+            }
         };
-        self.models.integers[column].last = value;
         if value >= 16 {
             let memory = &mut self.buffers.traces.get(trace).integers;
-            let equal = equal_wide(memory, value);
-            traces::remember_at(memory, equal, value);
+            if !C::ENCODES {
+                in_trace = equal_wide(memory, value);
+            }
+            traces::remember_at(memory, in_trace, value);
         }
+        Ok(value)
+    }
+
+    /// An integer by the cheapest of three modes.
+    fn new_integer<C: Coder>(&mut self, c: &mut C, column: usize, value: u64) -> Outcome<u64> {
+        let held = &self.models.integers[column];
+        let since = self.duration.wrapping_sub(self.integer);
+        let guesses = [0, held.last, since, since];
+        let mode = cheapest(&held.costs).min(2);
+        let place = held.numbers[mode];
+        let value = if mode == 0 {
+            let place = self.models.number_place(place);
+            self.models.integers[column].numbers[mode] = place;
+            self.models.number(c, place, value)?
+        } else {
+            let place = self.models.difference_place(place);
+            self.models.integers[column].numbers[mode] = place;
+            let difference = value.wrapping_sub(guesses[mode]);
+            guesses[mode].wrapping_add(self.models.signed(c, place, difference)?)
+        };
+        let held = &mut self.models.integers[column];
+        put_next(&mut held.values, &mut held.len, &mut held.next, value);
+        follow(&mut held.costs, value, &guesses, &[0, 16, 16, 16]);
+        held.last = value;
         Ok(value)
     }
 
