@@ -54,13 +54,14 @@ pub(crate) struct Leaf {
 }
 
 /// What is to be known of a leaf again and again.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LeafHead {
     pub(crate) template_id: u16,
     /// Slots of the template.
     pub(crate) slots: u16,
-    /// Slots that each span has its own values in.
+    /// Slots that each span has its own values in, and how many of them have no rule of their own.
     pub(crate) own: u16,
+    pub(crate) rest: u16,
     /// Which of these is the first of each kind that a span usually has one of.
     pub(crate) trace_id: Option<u16>,
     pub(crate) span_id: Option<u16>,
@@ -313,10 +314,11 @@ impl Dict {
             let at = own.iter().position(|&slot| kind(slot) == wanted);
             at.map(|at| at as u16)
         };
-        let head = LeafHead {
+        let mut head = LeafHead {
             template_id,
             slots: template.slots.len() as u16,
             own: own.len() as u16,
+            rest: 0,
             trace_id: first(Slot::TraceId),
             span_id: first(Slot::SpanId),
             parent_id: first(Slot::ParentId),
@@ -337,6 +339,7 @@ impl Dict {
         let others = others.filter(|(at, _)| !special.contains(&Some(*at)));
         let mut rest = Vec::with_capacity(own.len() - special.iter().flatten().count());
         rest.extend(others.map(|(at, &slot)| (at, slot, kind(slot))));
+        head.rest = rest.len() as u16;
         let compiled = Compiled::new(&template, &plans, bytes);
         Ok(Leaf {
             bytes: bytes.into(),

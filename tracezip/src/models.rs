@@ -6,7 +6,7 @@
 
 use core::hint::select_unpredictable;
 
-use crate::coder::{Coder, Model, equal_lanes, follow};
+use crate::coder::{Coder, Model, equal_lanes, equal_wide, follow};
 use crate::dict::KINDS;
 use crate::error::Outcome;
 
@@ -101,9 +101,11 @@ pub(crate) struct Integers {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Identifiers {
     pub(crate) source: Model,
-    pub(crate) values: [u128; 12],
-    pub(crate) len: u8,
-    pub(crate) next: u8,
+    /// The lower halves and the upper halves.
+    lows: [u64; 12],
+    highs: [u64; 12],
+    len: u8,
+    next: u8,
 }
 
 /// The symbol that none of the recent has.
@@ -335,10 +337,37 @@ impl Integers {
 impl Identifiers {
     const NEW: Self = Self {
         source: Model::NEW,
-        values: [0; 12],
+        lows: [0; 12],
+        highs: [0; 12],
         len: 0,
         next: 0,
     };
+
+    /// Where a value is.
+    #[inline]
+    pub(crate) fn find(&self, value: u128) -> Option<usize> {
+        let mut found = equal_wide(&self.lows, value as u64) & ((1 << self.len) - 1);
+        while found != 0 {
+            let at = found.trailing_zeros() as usize;
+            if self.highs[at] == (value >> 64) as u64 {
+                return Some(at);
+            }
+            found &= found - 1;
+        }
+        None
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, at: usize) -> Option<u128> {
+        let low = *self.lows[..usize::from(self.len)].get(at)?;
+        Some(u128::from(low) | (u128::from(self.highs[at]) << 64))
+    }
+
+    pub(crate) fn put(&mut self, low: u64, high: u64) {
+        let (mut len, mut next) = (self.len, self.next);
+        put_next(&mut self.highs, &mut len, &mut next, high);
+        put_next(&mut self.lows, &mut self.len, &mut self.next, low);
+    }
 }
 
 /// What is allocated, and what it is charged as: part of the format, whatever a machine makes of it.
@@ -489,6 +518,7 @@ impl Models {
     }
 
     /// The index of the models of a template's first slot; nothing if there is no room: all share the first.
+    #[inline]
     pub(crate) fn template(&mut self, id: u16, slots: usize) -> Option<usize> {
         several(
             &mut self.templates,
@@ -500,6 +530,7 @@ impl Models {
     }
 
     /// The index of the models of a text's first parameter; nothing if there is no room: all share the first.
+    #[inline]
     pub(crate) fn text(&mut self, id: u16, parameters: usize) -> Option<usize> {
         several(
             &mut self.texts,
@@ -666,6 +697,7 @@ pub(crate) fn cheapest<const N: usize>(costs: &[u16; N]) -> usize {
 }
 
 /// The first of an entry's several places: found by its id in a table that grows with the ids.
+#[inline]
 fn several<T: Clone + Default + Charged>(
     table: &mut Vec<Listed>,
     array: &mut Vec<T>,
@@ -679,6 +711,17 @@ fn several<T: Clone + Default + Charged>(
     {
         return (usize::from(held) >= count).then_some(place as usize);
     }
+    add_several(table, array, left, id, count)
+}
+
+#[cold]
+fn add_several<T: Clone + Default + Charged>(
+    table: &mut Vec<Listed>,
+    array: &mut Vec<T>,
+    left: &mut usize,
+    id: usize,
+    count: usize,
+) -> Option<usize> {
     let missing = (id + 1).saturating_sub(table.len());
     let size = missing * Listed::CHARGE + count * T::CHARGE;
     if *left < size {

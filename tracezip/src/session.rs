@@ -134,8 +134,8 @@ pub(crate) struct Session<'a, B> {
     /// Decoders: bytes that may still be written.
     pub(crate) budget: usize,
     keys: Vec<Arc<IdPermutation>>,
-    /// The span before.
-    leaf: u16,
+    /// The span before: where the models of its leaf are.
+    before: usize,
     group: usize,
     start: u64,
     end: u64,
@@ -164,7 +164,7 @@ impl<'a, B: Book> Session<'a, B> {
             input,
             budget,
             keys: Vec::new(),
-            leaf: NO_LEAF,
+            before: 0,
             group: 0,
             start: 0,
             end: 0,

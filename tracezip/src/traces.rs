@@ -101,6 +101,11 @@ impl Relatives {
     }
 
     #[inline]
+    pub(crate) fn at(&self, at: u32) -> &Relative {
+        &self.list[at as usize]
+    }
+
+    #[inline]
     pub(crate) fn get(&mut self, at: u32) -> &mut Relative {
         &mut self.list[at as usize]
     }

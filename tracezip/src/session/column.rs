@@ -119,18 +119,15 @@ impl<B: Book> Session<'_, B> {
         value: u128,
         bits: u32,
     ) -> Outcome<u128> {
-        let memory = self.buffers.traces.get(trace).identifiers;
+        let memory = &mut self.buffers.traces.get(trace).identifiers;
         let held = &mut self.models.identifiers[column];
         let mut symbol = NEW;
         if C::ENCODES {
-            let in_trace = memory.iter().position(|&known| known == value);
-            let in_column = held.values[..usize::from(held.len)]
-                .iter()
-                .position(|&known| known == value);
-            symbol = match (in_trace, in_column) {
-                (Some(at), _) => FROM_TRACE + at,
-                (None, Some(at)) => IDENTIFIER_FROM_COLUMN + at,
-                (None, None) => NEW,
+            symbol = match memory.iter().position(|&known| known == value) {
+                Some(at) => FROM_TRACE + at,
+                None => held
+                    .find(value)
+                    .map_or(NEW, |at| IDENTIFIER_FROM_COLUMN + at),
             };
         }
         let symbol = c.symbol(&mut held.source, symbol);
@@ -138,21 +135,17 @@ impl<B: Book> Session<'_, B> {
             NEW => {
                 let low = c.bits(value as u64, bits.min(64))?;
                 let high = c.bits((value >> 64) as u64, bits.saturating_sub(64))?;
-                let value = if bits > 64 {
-                    u128::from(low) | (u128::from(high) << 64)
-                } else {
-                    u128::from(low)
-                };
-                let held = &mut self.models.identifiers[column];
-                put_next(&mut held.values, &mut held.len, &mut held.next, value);
-                value
+                let high = if bits > 64 { high } else { 0 };
+                held.put(low, high);
+                u128::from(low) | (u128::from(high) << 64)
             }
+            FROM_TRACE => return Ok(memory[0]),
             FROM_TRACE..IDENTIFIER_FROM_COLUMN => memory[symbol - FROM_TRACE],
-            _ => *held.values[..usize::from(held.len)]
+            _ => held
                 .get(symbol - IDENTIFIER_FROM_COLUMN)
                 .ok_or(DecodeError::Corrupt("a value that was not there"))?,
         };
-        traces::remember(&mut self.buffers.traces.get(trace).identifiers, value);
+        traces::remember(memory, value);
         Ok(value)
     }
 
@@ -196,13 +189,12 @@ impl<B: Book> Session<'_, B> {
         } else {
             (0, 0)
         };
-        let (mut id, mut parameters) = (0, core::mem::take(&mut self.buffers.parameters));
+        let mut id = 0;
         let input = self.input;
         if C::ENCODES {
             let text = &input[from..from + len];
-            id = self
-                .book
-                .choose_text((template, slot), text, &mut parameters);
+            let parameters = &mut self.buffers.parameters;
+            id = self.book.choose_text((template, slot), text, parameters);
         }
         let place = self.models.recent_place(self.models.slots[models].recent);
         self.models.slots[models].recent = place;
@@ -212,7 +204,6 @@ impl<B: Book> Session<'_, B> {
         let start = self.buffers.scratch.len();
         if text.parameters.is_empty() {
             // Most strings: without a reference to the text of its own.
-            self.buffers.parameters = parameters;
             if C::ENCODES {
                 return Ok(value);
             }
@@ -247,7 +238,7 @@ impl<B: Book> Session<'_, B> {
             if kind == ParameterKind::Text {
                 self.long_text(c, &input[from..from + len])?;
             } else {
-                let parameter = parameters.get(index).copied();
+                let parameter = self.buffers.parameters.get(index).copied();
                 let parameter = self.parameter(c, trace, models, kind, parameter)?;
                 if !C::ENCODES {
                     let before = self.buffers.scratch.len();
@@ -257,7 +248,6 @@ impl<B: Book> Session<'_, B> {
             }
             index += 1;
         }
-        self.buffers.parameters = parameters;
         if C::ENCODES {
             return Ok(value);
         }

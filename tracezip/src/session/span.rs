@@ -70,12 +70,12 @@ impl<B: Book> Session<'_, B> {
         odd: &[u8],
         values: &mut [u64],
     ) -> Outcome<Coded> {
-        let (mut trace_id, mut ids) = (None, (None, None));
+        let (mut leaf, mut trace_id, mut ids) = (LeafHead::default(), None, (None, None));
         if C::ENCODES && leaf_id != NO_LEAF {
-            let head = &self.book.dict().leaf(leaf_id)?.head;
-            trace_id = head.trace_id.map(|slot| values[usize::from(slot)]);
-            ids.0 = head.span_id.map(|slot| values[usize::from(slot)]);
-            ids.1 = head.parent_id.map(|slot| values[usize::from(slot)]);
+            leaf = self.book.dict().leaf(leaf_id)?.head;
+            trace_id = leaf.trace_id.map(|slot| values[usize::from(slot)]);
+            ids.0 = leaf.span_id.map(|slot| values[usize::from(slot)]);
+            ids.1 = leaf.parent_id.map(|slot| values[usize::from(slot)]);
         }
         c.at(Column::Trace);
         let trace = self.trace(c, trace_id)?;
@@ -88,8 +88,9 @@ impl<B: Book> Session<'_, B> {
         let before = self.buffers.traces.get(trace).leaf;
         let (leaf_id, tie) = self.step(c, before, leaf_id, standing.tie)?;
         c.at(Column::Group);
-        let group = self.group(c, leaf_id, tie.group(), group)?;
-        self.leaf = leaf_id;
+        let models = self.models.leaf(leaf_id);
+        let group = self.group(c, models, tie.group(), group)?;
+        self.before = models;
         self.buffers.traces.get(trace).leaf = leaf_id;
         if leaf_id == NO_LEAF {
             c.at(Column::Odd);
@@ -100,13 +101,12 @@ impl<B: Book> Session<'_, B> {
                 text,
             });
         }
-        let leaf = self.book.dict().leaf(leaf_id)?.head;
         if !C::ENCODES {
+            leaf = self.book.dict().leaf(leaf_id)?.head;
             // What is not charged by its own length has a length that the template knows.
             self.spend(leaf.min_len as usize)?;
             self.trace_id(trace, leaf.trace_id, values)?;
         }
-        let models = self.models.leaf(leaf_id);
         c.at(Column::SpanId);
         let mut own = Named { id: 0, at: 0 };
         if let Some(slot) = leaf.span_id {
@@ -140,7 +140,9 @@ impl<B: Book> Session<'_, B> {
         if leaf.span_id.is_some() {
             traces::push(&mut state.seen, own, &mut relatives.free);
         }
-        self.rest(c, trace, leaf_id, &leaf, values)?;
+        if leaf.rest > 0 {
+            self.rest(c, trace, leaf_id, &leaf, values)?;
+        }
         Ok(Coded {
             group,
             leaf: leaf_id,
@@ -282,8 +284,7 @@ impl<B: Book> Session<'_, B> {
 
     /// The index of the span's trace.
     fn trace<C: Coder>(&mut self, c: &mut C, id_at: Option<u64>) -> Outcome<usize> {
-        let at = self.models.leaf(self.leaf);
-        let model = ensure_model!(self.models, leaves[at].trace);
+        let model = ensure_model!(self.models, leaves[self.before].trace);
         let (mut symbol, mut id, mut index, mut rank) = (trace::NONE, 0, 0, 0);
         if C::ENCODES
             && let Some(id_at) = id_at
@@ -371,11 +372,10 @@ impl<B: Book> Session<'_, B> {
     fn group<C: Coder>(
         &mut self,
         c: &mut C,
-        leaf_id: u16,
+        models: usize,
         symbol: usize,
         group: usize,
     ) -> Outcome<usize> {
-        let models = self.models.leaf(leaf_id);
         let chosen = if self.buffers.groups.is_one() {
             0
         } else {
@@ -473,10 +473,8 @@ impl<B: Book> Session<'_, B> {
         let first = self.models.template(leaf.template_id, leaf.slots.into());
         let mut event = self.start;
         // One at a time, since the entries change meanwhile.
-        for at in 0.. {
-            let Some(&(own, slot, kind)) = self.book.dict().leaf(leaf_id)?.rest.get(at) else {
-                break;
-            };
+        for at in 0..usize::from(leaf.rest) {
+            let (own, slot, kind) = self.book.dict().leaf(leaf_id)?.rest[at];
             let (own, slot) = (usize::from(own), usize::from(slot));
             let models = first.map_or(0, |first| first + slot);
             c.at(Column::Slot(leaf.template_id, slot as u16));

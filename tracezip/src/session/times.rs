@@ -31,7 +31,7 @@ impl<B: Book> Session<'_, B> {
         let (state, relatives) = self.buffers.traces.parts(trace);
         let (trace_start, trace_end) = (state.start, state.end);
         let is_new = state.seen.is_empty() || trace == 0;
-        let (own, parent) = (*relatives.get(own), *relatives.get(parent));
+        let (own, parent) = (relatives.at(own), relatives.at(parent));
         let (before_start, before_end) = (self.start, self.end);
         let (situation, starts) = if own.has_children {
             let sibling = if parent.has_children {
