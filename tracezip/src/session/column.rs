@@ -140,7 +140,7 @@ impl<B: Book> Session<'_, B> {
                 u128::from(low) | (u128::from(high) << 64)
             }
             FROM_TRACE => return Ok(memory[0]),
-            FROM_TRACE..IDENTIFIER_FROM_COLUMN => memory[symbol - FROM_TRACE],
+            _ if symbol < IDENTIFIER_FROM_COLUMN => memory[symbol - FROM_TRACE],
             _ => held
                 .get(symbol - IDENTIFIER_FROM_COLUMN)
                 .ok_or(DecodeError::Corrupt("a value that was not there"))?,
