@@ -112,7 +112,9 @@ impl core::hash::Hasher for Folded {
 
 impl Column {
     fn put_first(&mut self, at: usize, id: u16) {
-        self.latest.copy_within(..at, 1);
+        if at > 0 {
+            self.latest.copy_within(..at, 1);
+        }
         self.latest[0] = id;
     }
 }
@@ -131,11 +133,13 @@ impl Columns {
         self.columns.clear();
     }
 
-    /// The column of a slot of a template that has so many.
+    /// The column of a template's slot.
     #[inline]
-    fn get(&mut self, template: u16, slots: usize, slot: usize) -> &mut Column {
+    fn get(&mut self, dict: &Dict, template: u16, slot: usize) -> &mut Column {
+        let id = template;
         let template = usize::from(template);
         if self.templates.get(template).is_none_or(|first| *first == 0) {
+            let slots = dict.template(id).map_or(0, |held| held.slots.len());
             self.add(template, slots.max(slot + 1));
         }
         &mut self.columns[self.templates[template] as usize - 1 + slot]
@@ -367,9 +371,7 @@ impl Book for EncoderBook {
         parameters: &mut Vec<Parameter>,
     ) -> u16 {
         if text.len() <= LONGEST[Kind::Text as usize] / 2 {
-            let slots = self.dict.template(template);
-            let slots = slots.map_or(0, |template| template.slots.len());
-            let column = self.columns.get(template, slots, slot);
+            let column = self.columns.get(&self.dict, template, slot);
             for at in 0..LATEST {
                 let id = column.latest[at];
                 if id != ANYTHING_ID
@@ -381,7 +383,7 @@ impl Book for EncoderBook {
                         return id;
                     }
                     let id = self.settle(id, parameters);
-                    self.columns.get(template, slots, slot).latest[0] = id;
+                    self.columns.get(&self.dict, template, slot).latest[0] = id;
                     return id;
                 }
             }
@@ -410,7 +412,7 @@ impl Book for EncoderBook {
             if let Some(id) = found {
                 counts.put_first(LATEST - 1, id);
             }
-            *self.columns.get(template, slots, slot) = counts;
+            *self.columns.get(&self.dict, template, slot) = counts;
             if let Some(id) = found {
                 return id;
             }
