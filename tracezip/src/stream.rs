@@ -68,6 +68,7 @@ pub(crate) struct Workshop {
     envelope: Envelope,
     entries: Vec<[u16; 2]>,
     spans: Backwards,
+    /// Where each span lies in these, tag and length before it.
     places: Vec<Range<usize>>,
     /// Room for the values of any span.
     values: Vec<u64>,
@@ -232,6 +233,7 @@ impl Stream {
             }
             session.buffers.scratch.truncate(kept);
             let scope = &envelope.scopes[coded.group];
+            shop.spans.put_head(tag::SPAN, end, scope.inner_width)?;
             let index = scope.inner.end - session.buffers.groups.left(coded.group) - 1;
             shop.places[index] = end..shop.spans.written();
         }
@@ -278,7 +280,6 @@ fn assemble(shop: &Workshop, dict: &Dict, len: usize, out: &mut Vec<u8>) -> Resu
             put_field(tag::SCOPE, contents, scope.width, out);
             out.extend_from_slice(before);
             for span in &shop.places[scope.inner.clone()] {
-                put_field(tag::SPAN, span.len(), scope.inner_width, out);
                 out.extend_from_slice(shop.spans.get(span.end, span.start));
             }
             out.extend_from_slice(after);
@@ -297,8 +298,6 @@ fn scope_len(
 ) -> Result<usize> {
     let [before, after] = shop.entries.get(entry).copied().unwrap_or_default();
     let spans = shop.places[scope.inner.clone()].iter();
-    let spans: usize = spans
-        .map(|span| field_len(span.len(), scope.inner_width))
-        .sum();
+    let spans: usize = spans.map(ExactSizeIterator::len).sum();
     Ok(dict.shell(before)?.len() + dict.shell(after)?.len() + spans)
 }

@@ -92,6 +92,19 @@ impl Backwards {
         self.put(&bytes[..len])
     }
 
+    /// Writes a tag and the length of all that is before `end`.
+    #[inline]
+    pub(crate) fn put_head(&mut self, tag: u64, end: usize, width: u8) -> Result<()> {
+        let len = self.written() - end;
+        if width == 0
+            && let 0x80..0x4000 = len
+        {
+            return self.put(&[tag as u8, len as u8 | 0x80, (len >> 7) as u8]);
+        }
+        self.put_varint(len as u64, width)?;
+        self.put(&[tag as u8])
+    }
+
     /// Writes a span. Of its own values, bytes and trace ids are places in `scratch`.
     pub(crate) fn span(&mut self, leaf: &Compiled, values: &[u64], scratch: &[u8]) -> Result<()> {
         if leaf.depth < SHALLOW {
