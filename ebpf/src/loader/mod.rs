@@ -24,7 +24,7 @@ pub use contexts::PinnedContexts;
 pub use error::{LoadError, Refusal, Step};
 pub use samples::Samples;
 pub use session::{Options, Registrar, Session};
-pub use thread::{Counters, Mark, ThreadSlot};
+pub use thread::{Counters, Lines, Mark, ThreadSlot};
 pub use tier::Tier;
 
 /// `CLOCK_MONOTONIC`, in nanoseconds: the clock of all that is counted here.

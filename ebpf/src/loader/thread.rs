@@ -208,26 +208,30 @@ impl ThreadSlot {
     /// carry `tag` as well.
     #[inline]
     pub fn enter(&self, trace_id: [u8; 16], span_id: [u8; 8], trace_flags: u8, tag: u64) {
-        // SAFETY: the slot is ours. The kernel reads on this CPU, between two instructions: the order of the
-        // stores is all that it takes.
+        // SAFETY: the slot is ours, and samples carry the tag of what is active when they are taken: of nothing now.
         unsafe {
             let user = &raw mut (*self.slot.as_ptr()).user;
             (&raw mut (*user).valid).write_volatile(0);
             compiler_fence(Ordering::SeqCst);
-            (&raw mut (*user).trace_id).write(trace_id);
-            (&raw mut (*user).span_id).write(span_id);
-            (&raw mut (*user).trace_flags).write(trace_flags);
             (&raw mut (*user).tag).write(tag);
-            compiler_fence(Ordering::SeqCst);
-            (&raw mut (*user).valid).write_volatile(1);
         }
+        self.lines().enter(trace_id, span_id, trace_flags);
     }
 
     /// Says that no span is active.
     #[inline]
     pub fn leave(&self) {
-        // SAFETY: as above.
-        unsafe { (&raw mut (*self.slot.as_ptr()).user.valid).write_volatile(0) };
+        self.lines().leave();
+    }
+
+    /// The same for whoever says so at each change.
+    #[inline]
+    #[must_use]
+    pub fn lines(&self) -> Lines<'_> {
+        Lines {
+            slot: self.slot,
+            of: PhantomData,
+        }
     }
 
     /// A mark of what the thread did so far: while it is the same, so is what [`counters`](Self::counters) says.
@@ -235,21 +239,7 @@ impl ThreadSlot {
     #[inline(always)]
     #[must_use]
     pub fn mark(&self) -> Mark {
-        compiler_fence(Ordering::SeqCst);
-        // SAFETY: the slot is ours; each of the three is eight aligned bytes of the line, which the kernel writes
-        // between two instructions of this thread.
-        let mark = unsafe {
-            let line = &raw const (*self.slot.as_ptr()).kernel;
-            Mark {
-                switches: (&raw const (*line).voluntary).cast::<u64>().read_volatile(),
-                since_ns: (&raw const (*line).since_ns).read_volatile(),
-                rest: (&raw const (*line).page_faults)
-                    .cast::<u64>()
-                    .read_volatile(),
-            }
-        };
-        compiler_fence(Ordering::SeqCst);
-        mark
+        self.lines().mark()
     }
 
     /// What the thread did up to when it last got its CPU; no clock is read.
@@ -353,6 +343,64 @@ impl ThreadSlot {
                 }
             }
         }
+    }
+}
+
+/// What a [`ThreadSlot`] consists of, one pointer: for whoever keeps that beside what else a change of spans takes.
+///
+/// # Minimum kernel version
+///
+/// As for [`ThreadSlot`].
+#[derive(Debug, Clone, Copy)]
+pub struct Lines<'a> {
+    slot: NonNull<Slot>,
+    of: PhantomData<&'a ThreadSlot>,
+}
+
+impl Lines<'_> {
+    /// Says which span is active from now on, as [`ThreadSlot::enter`] does; the tag stays what it was.
+    #[inline(always)]
+    pub fn enter(self, trace_id: [u8; 16], span_id: [u8; 8], trace_flags: u8) {
+        // SAFETY: the slot is ours. The kernel reads on this CPU, between two instructions: the order of the
+        // stores is all that it takes.
+        unsafe {
+            let user = &raw mut (*self.slot.as_ptr()).user;
+            (&raw mut (*user).valid).write_volatile(0);
+            compiler_fence(Ordering::SeqCst);
+            (&raw mut (*user).trace_id).write(trace_id);
+            (&raw mut (*user).span_id).write(span_id);
+            (&raw mut (*user).trace_flags).write(trace_flags);
+            compiler_fence(Ordering::SeqCst);
+            (&raw mut (*user).valid).write_volatile(1);
+        }
+    }
+
+    /// Says that no span is active.
+    #[inline(always)]
+    pub fn leave(self) {
+        // SAFETY: as above.
+        unsafe { (&raw mut (*self.slot.as_ptr()).user.valid).write_volatile(0) };
+    }
+
+    /// See [`ThreadSlot::mark`].
+    #[inline(always)]
+    #[must_use]
+    pub fn mark(self) -> Mark {
+        compiler_fence(Ordering::SeqCst);
+        // SAFETY: the slot is ours; each of the three is eight aligned bytes of the line, which the kernel writes
+        // between two instructions of this thread.
+        let mark = unsafe {
+            let line = &raw const (*self.slot.as_ptr()).kernel;
+            Mark {
+                switches: (&raw const (*line).voluntary).cast::<u64>().read_volatile(),
+                since_ns: (&raw const (*line).since_ns).read_volatile(),
+                rest: (&raw const (*line).page_faults)
+                    .cast::<u64>()
+                    .read_volatile(),
+            }
+        };
+        compiler_fence(Ordering::SeqCst);
+        mark
     }
 }
 

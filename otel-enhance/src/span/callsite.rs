@@ -103,8 +103,12 @@ impl Callsite {
     pub fn enter(&'static self) -> SpanGuard {
         #[cfg(feature = "performance")]
         {
-            let started =
-                performance::start::<0, _>(self.resolved(), None, None, SpanGuard::attach_fast);
+            let started = performance::start::<0, true, _>(
+                self.resolved(),
+                None,
+                None,
+                SpanGuard::attach_started,
+            );
             if let Some(guard) = SpanGuard::of_started(started) {
                 return guard;
             }
@@ -136,7 +140,7 @@ impl Callsite {
         #[cfg(feature = "performance")]
         {
             let take = |context, handle| open.set(context, handle);
-            match performance::start::<1, _>(self.resolved(), None, None, take) {
+            match performance::start::<1, false, _>(self.resolved(), None, None, take) {
                 Started::Elsewhere => {}
                 Started::Nowhere | Started::Here(()) => return,
             }

@@ -130,7 +130,12 @@ impl SpanGuard {
     #[cfg(feature = "performance")]
     #[inline(always)]
     pub(crate) fn attach_fast(context: Context, span: Option<SpanHandle>) -> Self {
-        let guard = context.attach();
+        Self::of_attached(context.attach(), span)
+    }
+
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    fn of_attached(guard: ContextGuard, span: Option<SpanHandle>) -> Self {
         if std::thread::panicking() {
             begun_in_unwind();
         }
@@ -149,6 +154,17 @@ impl SpanGuard {
                 not_send: PhantomData,
             },
         }
+    }
+
+    /// The same with a span that has been started with the promise to attach it at once.
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(crate) fn attach_started(context: Context, span: Option<SpanHandle>) -> Self {
+        #[cfg(feature = "ebpf")]
+        let guard = crate::extensions::ebpf::as_announced(|| context.attach());
+        #[cfg(not(feature = "ebpf"))]
+        let guard = context.attach();
+        Self::of_attached(guard, span)
     }
 
     /// The guard of what the fast path has started, if it has.

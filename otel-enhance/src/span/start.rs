@@ -236,8 +236,12 @@ impl Start {
             {
                 let site = self.callsite.resolved();
                 let (gathering, more) = (Some(&mut self.gathering), self.span.as_mut());
-                let started =
-                    performance::start::<2, _>(site, gathering, more, SpanGuard::attach_fast);
+                let started = performance::start::<2, true, _>(
+                    site,
+                    gathering,
+                    more,
+                    SpanGuard::attach_started,
+                );
                 if let Some(guard) = SpanGuard::of_started(started) {
                     return guard;
                 }
@@ -272,7 +276,7 @@ impl Start {
             let site = self.callsite.resolved();
             let (gathering, more) = (Some(&mut self.gathering), self.span.as_mut());
             let take = |context, handle| open.set(context, handle);
-            match performance::start::<3, _>(site, gathering, more, take) {
+            match performance::start::<3, false, _>(site, gathering, more, take) {
                 Started::Elsewhere => {}
                 Started::Nowhere | Started::Here(()) => return self.forget(),
             }

@@ -392,3 +392,48 @@ fn spans_that_are_deeper_than_can_be_told_count_for_those_around_them() {
         }
     }
 }
+
+#[enhanced_trace]
+fn finds_no_room() {
+    burn(STEP);
+}
+
+#[enhanced_trace]
+fn finds_room() {
+    burn(STEP);
+}
+
+#[test]
+fn function_that_finds_the_official_stack_full_counts_for_the_span_around_it() {
+    const MOST: usize = 65_534;
+    let _alone = alone();
+    for path in BOTH {
+        let (guard, kept) = install_full(path);
+        let outer = context("outer");
+        let attached: Vec<_> = (0..MOST).map(|_| outer.clone().attach()).collect();
+        finds_no_room();
+        assert_eq!(
+            Context::map_current(|active| active.span().span_context().span_id()),
+            outer.span().span_context().span_id()
+        );
+        attached.into_iter().rev().for_each(drop);
+        finds_room();
+        let again = outer.clone().attach();
+        finds_room();
+        drop(again);
+        outer.span().end();
+        guard.shutdown().unwrap();
+        let spans = kept.take();
+        // To fill the stack takes a while, too.
+        assert!(Shares::own(find(&spans, "outer")).unwrap().cpu + 100_000 >= STEP_NS);
+        assert!(Shares::total(find(&spans, "finds_no_room")).is_none());
+        let rooms: Vec<_> = spans
+            .iter()
+            .filter(|span| span.name.ends_with("::finds_room"))
+            .collect();
+        assert_eq!(rooms.len(), 2);
+        for span in rooms {
+            assert_cpu("finds_room", Shares::total(span).unwrap(), 1);
+        }
+    }
+}

@@ -77,6 +77,16 @@ pub(super) mod thread {
     #[inline(always)]
     pub(crate) const fn put_off() {}
 
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(crate) const fn announce(_: [u8; 16], _: [u8; 8], _: u8, _: u64) {}
+
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(crate) fn as_announced<R>(attach: impl FnOnce() -> R) -> R {
+        attach()
+    }
+
     #[inline(always)]
     pub(crate) const fn begun(_: &SpanContext) {}
 
@@ -93,6 +103,12 @@ pub(super) mod thread {
 
     #[inline(always)]
     pub(crate) const fn ended(_: &[u8; 16], _: [u8; 8], _: Option<u64>, _: &mut Figures) -> Found {
+        Found::Nothing
+    }
+
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(crate) const fn ended_now(_: &[u8; 16], _: [u8; 8], _: u64, _: &mut Figures) -> Found {
         Found::Nothing
     }
 }

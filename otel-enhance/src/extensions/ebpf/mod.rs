@@ -92,5 +92,5 @@ pub use status::{EbpfStatus, Tier};
 #[cfg(otel_enhance_has_ebpf)]
 pub(crate) use system::lent::Place;
 #[cfg(feature = "performance")]
-pub(crate) use thread::{Found, ended, put_off, started};
+pub(crate) use thread::{Found, announce, as_announced, ended, ended_now, put_off, started};
 pub(crate) use thread::{begun, mark};

@@ -10,6 +10,7 @@
 )]
 
 use std::cell::{Cell, UnsafeCell};
+use std::mem::MaybeUninit;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{
@@ -104,7 +105,10 @@ pub(super) struct Number(usize);
 impl Number {
     #[inline(always)]
     pub(super) fn take() -> Option<Self> {
-        MINE.with(|mine| mine.take(&POOL, desk::is_there))
+        // The closure is small, and so is called in place.
+        let mine = MINE.with(std::ptr::from_ref);
+        // SAFETY: the thread's own, which needs no destructor, and so is there for as long as the thread is.
+        unsafe { &*mine }.take(&POOL, desk::is_there)
     }
 
     /// From now on the number stands for this span. Its ids are put together where they stay: to move what was just
@@ -129,10 +133,10 @@ impl Number {
         }
     }
 
-    /// `base` with its span.
+    /// Writes `base` with its span.
     #[inline(always)]
-    pub(super) fn put(self, base: &Context) -> Context {
-        PUT[self.0](base)
+    pub(super) fn put(self, base: &Context, context: &mut MaybeUninit<Context>) {
+        PUT[self.0](base, context);
     }
 }
 
@@ -213,9 +217,9 @@ impl<const NUMBER: usize> Numbered<NUMBER> {
         unsafe { &*PLACES[NUMBER].0.get() }
     }
 
-    /// `base` with the span.
-    fn put(base: &Context) -> Context {
-        base.with_span(ContextSpan::new(Self(())))
+    /// Writes `base` with the span.
+    fn put(base: &Context, context: &mut MaybeUninit<Context>) {
+        context.write(base.with_span(ContextSpan::new(Self(()))));
     }
 }
 
@@ -241,7 +245,7 @@ macro_rules! each {
 }
 
 /// How the span of each number gets into a context.
-static PUT: [fn(&Context) -> Context; COUNT] = each! {
+static PUT: [fn(&Context, &mut MaybeUninit<Context>); COUNT] = each! {
     0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
     32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
 };

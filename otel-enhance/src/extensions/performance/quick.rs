@@ -2,7 +2,7 @@
 //! hub, decided without asking anybody. What is not so goes the way of [`backend`](super::backend).
 #![expect(
     unsafe_code,
-    reason = "how many attributes a record has is known without reading it, which another processor wrote last"
+    reason = "how many attributes a record has is known without reading it, which another processor wrote last; a closure as large as a span is not called in place"
 )]
 
 use std::borrow::Cow;
@@ -19,7 +19,7 @@ use super::contents::{Beginning, Contents, INLINE};
 use super::desk::{self, Desk};
 use super::hub::{Hub, Quick};
 use super::record::Owned;
-use super::span::{SpanHandle, put_plain};
+use super::span::{SpanHandle, put_plain_in};
 use crate::span::{Resolved, SpanStart, installation};
 
 /// What came of it.
@@ -187,10 +187,10 @@ impl Active {
 }
 
 /// Starts a child of the active span, with the attributes in `gathering` and what is in `more`, and hands its
-/// context to `take`, with a handle if it records. `CALLER` is another number for each, so that what is called in
-/// here has one caller, and is compiled in place.
+/// context to `take`, with a handle if it records; whether it attaches that, and does nothing before, says `ATTACHES`.
+/// `CALLER` is another number for each, so that what is called in here has one caller, and is compiled in place.
 #[inline(always)]
-pub(crate) fn start<const CALLER: u8, T>(
+pub(crate) fn start<const CALLER: u8, const ATTACHES: bool, T>(
     site: &'static Resolved,
     gathering: Option<&mut Gathering>,
     more: Option<&mut SpanStart>,
@@ -206,7 +206,7 @@ pub(crate) fn start<const CALLER: u8, T>(
     }
     // Written where it stays: what is moved just after it was written stalls the processor.
     let mut context = MaybeUninit::uninit();
-    let started = start_at::<CALLER>(&mut desk, site, gathering, more, &mut context);
+    let started = start_at::<CALLER, ATTACHES>(&mut desk, site, gathering, more, &mut context);
     drop(desk);
     match started {
         Started::Elsewhere => Started::Elsewhere,
@@ -217,7 +217,7 @@ pub(crate) fn start<const CALLER: u8, T>(
 }
 
 #[inline(always)]
-fn start_at<const CALLER: u8>(
+fn start_at<const CALLER: u8, const ATTACHES: bool>(
     desk: &mut Desk,
     site: &'static Resolved,
     gathering: Option<&mut Gathering>,
@@ -228,8 +228,12 @@ fn start_at<const CALLER: u8>(
         return Started::Elsewhere;
     };
     let hub = &*seat.hub;
-    // In two closures as small as these, which are called in place.
-    let active = Context::map_current(Active::of);
+    // A closure as small as this is called in place.
+    let current = Context::map_current(std::ptr::from_ref);
+    // SAFETY: it is the top of the thread's own stack, and stays what it is until a context is attached or detached, which
+    // nobody does who is called from here.
+    let current = unsafe { &*current };
+    let active = Active::of(current);
     let Some(sampled) = active.decide(hub) else {
         return Started::Elsewhere;
     };
@@ -243,9 +247,7 @@ fn start_at<const CALLER: u8>(
             span_id: hub.counted_span_id().filter(|_| !inherits),
         };
         let ids = silent_ids(desk, &active, inherits, &counted);
-        Context::map_current(|current| {
-            context.write(current.with_remote_span_context(ids));
-        });
+        context.write(current.with_remote_span_context(ids));
         return Started::Here(None);
     }
     seat.count_started();
@@ -284,9 +286,7 @@ fn start_at<const CALLER: u8>(
     let now = desk.watch.now();
     // Before the record is filled, so that what is read of the context next was written a while ago.
     let ids = (trace_id, span_id, flags);
-    Context::map_current(|current| {
-        context.write(put_plain(current, handle, ids));
-    });
+    put_plain_in(context, current, handle, ids);
     let beginning = Beginning {
         hub,
         trace_id,
@@ -301,8 +301,6 @@ fn start_at<const CALLER: u8>(
         is_told: true,
         is_dropped: false,
     };
-    #[cfg(feature = "ebpf")]
-    crate::extensions::ebpf::started(span_id.to_bytes(), now.monotonic);
     record.with(|contents| {
         contents.begin(beginning, now);
         if let Some(count) = count {
@@ -321,6 +319,16 @@ fn start_at<const CALLER: u8>(
         // SAFETY: it was written above.
         let context = unsafe { context.assume_init_ref() };
         crate::extensions::ebpf::mark(context.span().span_context());
+    }
+    #[cfg(feature = "ebpf")]
+    {
+        use crate::extensions::ebpf;
+        let (span_id, now) = (span_id.to_bytes(), now.monotonic);
+        if ATTACHES {
+            ebpf::announce(trace_id.to_bytes(), span_id, flags.to_u8(), now);
+        } else {
+            ebpf::started(span_id, now);
+        }
     }
     Started::Here(Some(SpanHandle(handle)))
 }

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ptr;
 use std::time::SystemTime;
 
@@ -115,12 +116,28 @@ pub(super) fn put_plain(
     handle: Handle<Contents>,
     ids: (TraceId, SpanId, TraceFlags),
 ) -> Context {
+    let mut context = MaybeUninit::uninit();
+    put_plain_in(&mut context, base, handle, ids);
+    // SAFETY: it was written just now.
+    unsafe { context.assume_init() }
+}
+
+/// The same where it stays: what is moved just after it was written stalls the processor.
+#[inline(always)]
+pub(super) fn put_plain_in(
+    context: &mut MaybeUninit<Context>,
+    base: &Context,
+    handle: Handle<Contents>,
+    ids: (TraceId, SpanId, TraceFlags),
+) {
     match Number::take() {
         Some(mut number) => {
             number.stand_for(handle, ids);
-            number.put(base)
+            number.put(base, context);
         }
-        None => put_boxed(base, handle, ids),
+        None => {
+            context.write(put_boxed(base, handle, ids));
+        }
     }
 }
 

@@ -134,13 +134,14 @@ pub(super) struct Held(u32);
 
 impl Held {
     /// A number that is not 0.
-    pub(super) const fn number(self) -> u32 {
-        self.0 + 1
+    pub(super) const fn number(self) -> u16 {
+        const { assert!((NEAR + FAR) * WAYS < u16::MAX as usize) };
+        self.0 as u16 + 1
     }
 
-    pub(super) const fn of_number(number: u32) -> Option<Self> {
+    pub(super) const fn of_number(number: u16) -> Option<Self> {
         match number.checked_sub(1) {
-            Some(at) => Some(Self(at)),
+            Some(at) => Some(Self(at as u32)),
             None => None,
         }
     }

@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 
 use otel_enhance_ebpf::abi::state;
-use otel_enhance_ebpf::loader::{Counters, Mark, ThreadSlot};
+use otel_enhance_ebpf::loader::{Counters, Lines, Mark, ThreadSlot};
 
 use super::own;
 use crate::clock::Watch;
@@ -33,8 +33,8 @@ impl Known {
 
     /// Whether it still holds. Then it held at any moment since the thread was looked at.
     #[inline(always)]
-    pub(super) fn holds(&self, slot: &ThreadSlot) -> bool {
-        slot.mark() == self.mark
+    pub(super) fn holds(&self, lines: Lines<'_>) -> bool {
+        lines.mark() == self.mark
     }
 
     /// Looks closely, at this moment or just before.

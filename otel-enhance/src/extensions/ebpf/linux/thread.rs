@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering;
 use opentelemetry::Context;
 use opentelemetry::trace::SpanContext;
 use otel_enhance_ebpf::abi::UserLine;
-use otel_enhance_ebpf::loader::{PinnedContexts, ThreadSlot};
+use otel_enhance_ebpf::loader::{Lines, PinnedContexts};
 
 use self::frame::{DEPTH, Frame};
 use self::told::NO_SPAN;
@@ -66,17 +66,25 @@ impl Started {
     };
 }
 
+/// The fields stand in the order of the cache lines: what each span touches is in the first of them.
+#[repr(C, align(64))]
 struct Thread {
     /// Of the session that it knows; see [`LEAVING`].
     epoch: u32,
-    /// Contexts beyond [`DEPTH`].
-    too_deep: u32,
+    next: Next,
     depth: usize,
-    source: Source,
-    known: Known,
+    /// The slot where a context may come and go quickly: every span has figures, nobody else is told which is active,
+    /// and no context is too deep.
+    lines: Option<Lines<'static>>,
     /// Another one whenever the thread was looked at closely: while it is the same and what is known holds, nothing
     /// happened to the thread but that time passed.
     turn: u64,
+    known: Known,
+    started: Started,
+    watch: Watch,
+    source: Source,
+    /// Contexts beyond [`DEPTH`].
+    too_deep: u32,
     /// What the kernel's clock is ahead of that of spans.
     ahead: u64,
     marked_only: bool,
@@ -84,33 +92,43 @@ struct Thread {
     is_published: bool,
     /// A map that says so as well; it is the thread's as long as this says so.
     pinned: Option<NonNull<PinnedContexts>>,
-    started: Started,
     /// By which that knows the thread, in the process of this generation.
     key: u64,
     generation: u32,
     /// What others see of the thread where it has no slot.
     record: UserLine,
-    watch: Watch,
     frames: [Frame; DEPTH],
+}
+
+/// What the observer is told next, where that is known beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Unknown,
+    /// A context comes, whose frame is above the top already. It is so until [`as_announced`] is done.
+    Enters,
+    /// The top goes, of which there is nothing left to be done; or another one comes.
+    Leaves,
 }
 
 thread_local! {
     static THREAD: UnsafeCell<Thread> = const { UnsafeCell::new(Thread {
         epoch: 0,
-        too_deep: 0,
+        next: Next::Unknown,
         depth: 0,
-        source: Source::Nothing,
-        known: Known::NOTHING,
+        lines: None,
         turn: 0,
+        known: Known::NOTHING,
+        started: Started::NOTHING,
+        watch: Watch::new(),
+        source: Source::Nothing,
+        too_deep: 0,
         ahead: 0,
         marked_only: false,
         is_published: false,
         pinned: None,
-        started: Started::NOTHING,
         key: 0,
         generation: 0,
         record: NO_SPAN,
-        watch: Watch::new(),
         frames: [Frame::NONE; DEPTH],
     }) };
 }
@@ -131,6 +149,41 @@ fn with<R>(f: impl FnOnce(&mut Thread) -> R) -> R {
 pub(crate) fn started(span_id: [u8; 8], time: u64) {
     if EPOCH.load(Ordering::Relaxed) != 0 {
         with(|thread| thread.set_started(u64::from_le_bytes(span_id), time));
+    }
+}
+
+/// The same, and the next thing that happens on this thread is that its context is attached, by [`as_announced`].
+///
+/// As a rule everything is known by now, so that the observer, which contexts have to tell, need not ask them.
+#[cfg(feature = "performance")]
+#[inline(always)]
+pub(crate) fn announce(trace_id: [u8; 16], span_id: [u8; 8], trace_flags: u8, time: u64) {
+    let epoch = EPOCH.load(Ordering::Relaxed);
+    let span_id = u64::from_le_bytes(span_id);
+    with(|thread| thread.announce(epoch, (number_of(trace_id), span_id, trace_flags), time));
+}
+
+/// Calls `attach`, which attaches a context, and before that nothing: the one that was announced, if one was.
+#[cfg(feature = "performance")]
+#[inline(always)]
+pub(crate) fn as_announced<R>(attach: impl FnOnce() -> R) -> R {
+    let _announced = Announced;
+    attach()
+}
+
+/// Until this is dropped the observer takes the next context for the one that was announced.
+#[cfg(feature = "performance")]
+struct Announced;
+
+#[cfg(feature = "performance")]
+impl Drop for Announced {
+    #[inline(always)]
+    fn drop(&mut self) {
+        with(|thread| {
+            if thread.next != Next::Unknown {
+                thread.call_off();
+            }
+        });
     }
 }
 
@@ -174,8 +227,21 @@ pub(crate) fn mark(span: &SpanContext) {
 }
 
 /// A context is attached.
-#[inline]
+#[inline(always)]
 pub(super) fn enter(to: &Context) {
+    let is_known = with(|thread| {
+        let is_known = thread.next == Next::Enters;
+        thread.next = Next::Unknown;
+        thread.depth += usize::from(is_known);
+        is_known
+    });
+    if !is_known {
+        enter_unannounced(to);
+    }
+}
+
+#[inline(never)]
+fn enter_unannounced(to: &Context) {
     let epoch = EPOCH.load(Ordering::Relaxed);
     with(|thread| {
         if (thread.epoch == epoch && epoch != 0) || thread.refresh(epoch) {
@@ -185,8 +251,23 @@ pub(super) fn enter(to: &Context) {
 }
 
 /// A context is detached, and `to` is active again.
-#[inline]
+#[inline(always)]
 pub(super) fn exit(from: &Context, to: &Context) {
+    let is_known = with(|thread| {
+        let is_known = thread.next == Next::Leaves;
+        thread.next = Next::Unknown;
+        if is_known {
+            thread.exit_known(to);
+        }
+        is_known
+    });
+    if !is_known {
+        exit_unannounced(from, to);
+    }
+}
+
+#[inline(never)]
+fn exit_unannounced(from: &Context, to: &Context) {
     let epoch = EPOCH.load(Ordering::Relaxed);
     with(|thread| {
         if thread.epoch == epoch && thread.depth > 0 {
@@ -195,9 +276,27 @@ pub(super) fn exit(from: &Context, to: &Context) {
     });
 }
 
+/// A span of the fast path ends at this time, which was read just now: puts what it did into `figures`, if that takes
+/// figures.
+#[cfg(feature = "performance")]
+#[inline(always)]
+pub(crate) fn ended_now(
+    trace_id: &[u8; 16],
+    span_id: [u8; 8],
+    time: u64,
+    figures: &mut Figures,
+) -> Found {
+    let epoch = EPOCH.load(Ordering::Relaxed);
+    let (id, trace) = (u64::from_le_bytes(span_id), number_of(*trace_id));
+    match with(|thread| thread.end_plainly(epoch, id, trace, time)) {
+        Some((active, own)) => Found::OnCpu { active, own },
+        None => ended(trace_id, span_id, Some(time), figures),
+    }
+}
+
 /// A span ends: puts what it did into `figures`, if that takes figures. `time` is that of its end by the clock of spans,
 /// read just now, if it is one of the fast path.
-#[inline]
+#[inline(never)]
 pub(crate) fn ended(
     trace_id: &[u8; 16],
     span_id: [u8; 8],
@@ -242,7 +341,7 @@ pub(super) fn take_back(mut place: NonNull<Between>) {
 /// pieces than they were written, which stalls the processor.
 #[inline(always)]
 const fn number_of(trace_id: [u8; 16]) -> u128 {
-    u128::from_be_bytes(trace_id)
+    u128::from_le_bytes(trace_id)
 }
 
 impl Thread {
@@ -258,18 +357,21 @@ impl Thread {
     /// This moment, or the given one, which was read since the thread was looked at closely, if nothing but to be on a
     /// CPU happened to it since.
     #[inline(always)]
-    fn quickly(&mut self, slot: &ThreadSlot, time: Option<u64>) -> Option<u64> {
+    fn quickly(&mut self, lines: Lines<'_>, time: Option<u64>) -> Option<u64> {
         let at = time.unwrap_or_else(|| self.watch.now().monotonic);
-        self.known.holds(slot).then_some(at)
+        self.known.holds(lines).then_some(at)
     }
 
     /// The same for the slice of a frame, which is the time that it took.
     #[inline(always)]
     fn quick_slice(&mut self, frame: usize, time: Option<u64>) -> Option<u64> {
-        let slot = self.slot()?;
-        let now = self.quickly(slot, time)?;
+        let lines = match self.lines {
+            Some(lines) => lines,
+            None => self.slot()?.lines(),
+        };
+        let now = self.quickly(lines, time)?;
         let frame = &self.frames[frame];
-        (frame.turn == self.turn).then(|| now.saturating_sub(frame.entered.time))
+        frame.is_fresh().then(|| now.saturating_sub(frame.time))
     }
 
     /// What the thread has done until now, or the given time just before.
@@ -294,10 +396,7 @@ impl Thread {
     fn settle(&mut self) {
         let sums = self.known.sums;
         for frame in self.frames.iter_mut().take(self.depth + 1) {
-            if !frame.has_sums {
-                frame.has_sums = true;
-                frame.entered.sums = sums;
-            }
+            frame.settle(sums);
         }
     }
 }

@@ -34,7 +34,12 @@ impl Contents {
     /// Takes down what the span did until now, if that is known by the clock of spans.
     #[inline(always)]
     pub(super) fn account(&mut self, now: Option<u64>) {
-        match ebpf::ended(&self.trace_id, self.span_id, now, &mut self.figures) {
+        let (trace_id, span_id) = (&self.trace_id, self.span_id);
+        let found = match now {
+            Some(now) => ebpf::ended_now(trace_id, span_id, now, &mut self.figures),
+            None => ebpf::ended(trace_id, span_id, None, &mut self.figures),
+        };
+        match found {
             Found::Nothing => {}
             Found::OnCpu { active, own } => self.was_on_cpu(now, active, own),
             Found::Figures => self.marks.set(Marks::HAS_FIGURES),

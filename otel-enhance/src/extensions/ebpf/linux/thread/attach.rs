@@ -5,10 +5,13 @@ use std::ptr;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
+use otel_enhance_ebpf::loader::Lines;
 
 use super::super::lent;
 use super::super::parked::{Held, parked};
 use super::super::source::{Snap, Source};
+#[cfg(feature = "performance")]
+use super::Next;
 use super::frame::{DEPTH, Frame, Kind};
 use super::{Thread, UNKNOWN, number_of};
 use crate::extensions::ebpf::figures::Between;
@@ -16,58 +19,86 @@ use crate::extensions::ebpf::figures::Between;
 impl Thread {
     #[inline(always)]
     pub(super) fn enter(&mut self, to: &Context) {
-        let span = to.span();
-        let ids = span.span_context();
-        let span_id = u64::from_le_bytes(ids.span_id().to_bytes());
-        if !self.enter_quickly(ids, span_id) {
+        if !self.enter_quickly(to.span().span_context()) {
             self.enter_slowly(to);
         }
+    }
+
+    /// A context is about to be attached, that of a span which has just started: if nothing happens to the thread but that
+    /// time passes, everything is done now.
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(super) fn announce(&mut self, epoch: u32, ids: (u128, u64, u8), time: u64) {
+        if self.epoch == epoch
+            && self.depth < DEPTH
+            && let Some(lines) = self.lines
+            && self.known.holds(lines)
+        {
+            self.begin_plainly(lines, ids, time, ptr::null_mut());
+            self.next = Next::Enters;
+        } else {
+            self.set_started(ids.1, time);
+        }
+    }
+
+    /// The frame of a context that comes, and what others see.
+    #[inline(always)]
+    fn begin_plainly(
+        &mut self,
+        lines: Lines<'_>,
+        ids: (u128, u64, u8),
+        time: u64,
+        place: *mut Between,
+    ) {
+        let (trace, span_id, trace_flags) = ids;
+        lines.enter(trace.to_le_bytes(), span_id.to_le_bytes(), trace_flags);
+        self.frames[self.depth % DEPTH].begin_plainly(ids, time, place);
+    }
+
+    /// What was announced did not happen: the official stack is full, or what it told of that has panicked.
+    #[cfg(feature = "performance")]
+    #[cold]
+    #[inline(never)]
+    pub(super) fn call_off(&mut self) {
+        if self.next == Next::Enters {
+            self.tell_top();
+        }
+        self.next = Next::Unknown;
     }
 
     /// Of a span of which nothing waits elsewhere, while nothing happens to the thread but that time passes. Says whether
     /// it is one.
     #[inline(always)]
-    fn enter_quickly(&mut self, ids: &SpanContext, span_id: u64) -> bool {
-        let place = lent::lent();
+    fn enter_quickly(&mut self, span: &SpanContext) -> bool {
+        let Some(lines) = self.lines else {
+            return false;
+        };
+        let span_id = u64::from_le_bytes(span.span_id().to_bytes());
+        let is_here = span.is_sampled() && span.is_valid() && !span.is_remote();
         let started = self.started;
         let is_new = started.span_id == span_id;
-        let is_here = span_id != 0 && ids.is_sampled() && ids.is_valid() && !ids.is_remote();
+        let place = lent::lent();
         if !is_here || self.depth >= DEPTH || !(is_new || self.is_only_lent(place, span_id)) {
             return false;
         }
-        let Some(slot) = self.slot_alone() else {
-            return false;
-        };
         let time = (is_new && started.time != UNKNOWN).then_some(started.time);
         if time.is_some() && started.turn != self.turn {
             return false;
         }
-        let Some(now) = self.quickly(slot, time) else {
+        let Some(now) = self.quickly(lines, time) else {
             return false;
         };
         if is_new {
             // Once: the next time it is no longer new.
             self.started.span_id = 0;
         }
-        let trace = number_of(ids.trace_id().to_bytes());
-        let trace_flags = ids.trace_flags().to_u8();
-        slot.enter(trace.to_be_bytes(), span_id.to_le_bytes(), trace_flags, 0);
         // SAFETY: null, or lent for this call, and until the future has it back, which clears it here.
         if let Some(between) = unsafe { place.as_mut() } {
             between.is_lent = true;
         }
-        let frame = &mut self.frames[self.depth % DEPTH];
-        frame.span_id = span_id;
-        frame.trace = trace;
-        frame.entered.time = now;
-        frame.turn = self.turn;
-        frame.place = place;
-        frame.entry = 0;
-        frame.again = 0;
-        frame.kind = Kind::Tracked;
-        frame.trace_flags = trace_flags;
-        frame.has_sums = false;
-        frame.begin();
+        let trace = number_of(span.trace_id().to_bytes());
+        let ids = (trace, span_id, span.trace_flags().to_u8());
+        self.begin_plainly(lines, ids, now, place);
         self.depth += 1;
         true
     }
@@ -91,7 +122,7 @@ impl Thread {
         };
         if self.depth == DEPTH || self.too_deep > 0 {
             self.too_deep += 1;
-            return;
+            return self.find_lines();
         }
         if let Some(top) = self.frames[..self.depth].last_mut()
             && top.span_id == span_id
@@ -146,16 +177,15 @@ impl Thread {
         };
         let is_quick = time.is_none() || started.turn == self.turn;
         let now = match self.slot() {
-            Some(slot) if is_measured && is_quick => self.quickly(slot, time),
+            Some(slot) if is_measured && is_quick => self.quickly(slot.lines(), time),
             _ => None,
         };
-        self.frames[at].has_sums = now.is_none();
         if !is_measured {
-            self.frames[at].entered = Snap::ZERO;
+            self.frames[at].set_entered(Snap::ZERO);
         } else if let Some(now) = now {
-            self.frames[at].entered.time = now;
+            self.frames[at].enter_at(now);
         } else if let Some(entered) = self.look(time) {
-            self.frames[at].entered = entered;
+            self.frames[at].set_entered(entered);
         } else {
             // The session has ended, or this is a forked child.
             kind = Kind::Through;
@@ -167,7 +197,6 @@ impl Thread {
             unsafe { (*place).is_lent = true };
         }
         let frame = &mut self.frames[at];
-        frame.turn = self.turn;
         frame.span_id = span_id;
         frame.trace = trace;
         frame.trace_flags = trace_flags;
@@ -181,7 +210,7 @@ impl Thread {
 
     /// What is known of a span that did not start just now.
     #[inline(always)]
-    pub(super) fn known(&mut self, span_id: u64, trace: u128) -> (Kind, u32) {
+    pub(super) fn known(&mut self, span_id: u64, trace: u128) -> (Kind, u16) {
         if self.is_measured(span_id) {
             return (Kind::Again, 0);
         }
@@ -201,7 +230,7 @@ impl Thread {
             .any(|frame| frame.span_id == span_id && frame.is_measured())
     }
 
-    pub(super) fn give_back(&self, entry: u32) {
+    pub(super) fn give_back(&self, entry: u16) {
         if let (Some(table), Some(held)) = (parked(), Held::of_number(entry)) {
             table.put_back(held);
         }

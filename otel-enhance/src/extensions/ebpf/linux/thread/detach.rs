@@ -2,6 +2,7 @@
 
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt as _;
+use otel_enhance_ebpf::loader::Lines;
 
 use super::super::source::Snap;
 use super::Thread;
@@ -17,45 +18,62 @@ impl Thread {
         }
     }
 
+    /// The top goes, of which nothing is left to be done.
+    #[inline(always)]
+    pub(super) fn exit_known(&mut self, to: &Context) {
+        let at = self.depth.wrapping_sub(1) % DEPTH;
+        self.depth = at;
+        match self.lines {
+            Some(lines) => self.leave_for_below(lines, to),
+            None => self.catch_up(to),
+        }
+    }
+
     /// Of the top, if its span has ended or is kept, and nothing happens to the thread but that time passes. Says whether
     /// it is so.
     #[inline(always)]
     fn exit_quickly(&mut self, to: &Context) -> bool {
-        let Some(slot) = self.slot_alone() else {
+        let Some(lines) = self.lines else {
             return false;
         };
         let at = self.depth.wrapping_sub(1) % DEPTH;
         let top = &self.frames[at];
-        if self.too_deep > 0 || top.again > 0 {
-            return false;
-        }
-        let time = match top.kind {
-            Kind::Ended => top.gone().ok(),
-            Kind::Tracked => self.leave_quickly(at),
-            _ => None,
-        };
-        let Some(time) = time else {
+        let time = if top.is_plain() {
+            let Some(now) = self.quickly(lines, None) else {
+                return false;
+            };
+            let top = &self.frames[at];
+            let active = now.saturating_sub(top.time);
+            keep_time(top, active);
+            active
+        } else if top.kind == Kind::Ended
+            && top.again == 0
+            && let Ok(time) = top.gone()
+        {
+            time
+        } else {
             return false;
         };
         self.depth = at;
-        let Some(below) = self.frames[..at].last_mut() else {
-            slot.leave();
-            return true;
+        self.add_time_below(time);
+        self.leave_for_below(lines, to);
+        true
+    }
+
+    /// The top has gone: others see what was below.
+    #[inline(always)]
+    fn leave_for_below(&mut self, lines: Lines<'_>, to: &Context) {
+        let Some(below) = self.frames[..self.depth % DEPTH].last() else {
+            return lines.leave();
         };
-        below.add_nested_time(time);
         if below.span_id != id_of(to) {
             self.catch_up(to);
         } else if below.kind == Kind::Outside {
-            slot.leave();
+            lines.leave();
         } else {
-            slot.enter(
-                below.trace.to_be_bytes(),
-                below.span_id.to_le_bytes(),
-                below.trace_flags,
-                0,
-            );
+            let (trace, span_id) = (below.trace.to_le_bytes(), below.span_id.to_le_bytes());
+            lines.enter(trace, span_id, below.trace_flags);
         }
-        true
     }
 
     /// The slice of a frame ends, and its span does not: the time, if there was nothing else, is kept.
@@ -70,7 +88,7 @@ impl Thread {
     fn exit_slowly(&mut self, from: &Context, to: &Context) {
         if self.too_deep > 0 {
             self.too_deep -= 1;
-            return;
+            return self.find_lines();
         }
         let top = &mut self.frames[self.depth - 1];
         if top.again > 0 && top.span_id == id_of(to) && id_of(from) == top.span_id {
@@ -88,6 +106,11 @@ impl Thread {
         while self.depth > 0 && self.frames[self.depth - 1].span_id != to {
             self.pop();
         }
+        self.tell_top();
+    }
+
+    /// Says what the top is.
+    pub(super) fn tell_top(&mut self) {
         match self.frames[..self.depth].last() {
             Some(top) if top.kind != Kind::Outside => {
                 self.tell(top.trace, top.span_id, top.trace_flags);
@@ -115,6 +138,7 @@ impl Thread {
         }
     }
 
+    #[inline(always)]
     fn add_time_below(&mut self, nested: u64) {
         if let Some(below) = self.frames[..self.depth].last_mut() {
             below.add_nested_time(nested);
@@ -140,7 +164,7 @@ impl Thread {
         };
         let frame = &self.frames[self.depth];
         let nested = if frame.kind == Kind::Tracked {
-            let all = now.since(&frame.entered);
+            let all = now.since(&frame.entered());
             keep(frame, all, now.time);
             all
         } else {
@@ -155,14 +179,14 @@ impl Thread {
         if self.depth == 0 {
             return Sums::ZERO;
         }
-        let all = now.since(&frame.entered);
+        let all = now.since(&frame.entered());
         if frame.kind == Kind::Again {
             self.count_below(&frame, all);
             return all;
         }
         // Outside of all spans.
         for below in &mut self.frames[..self.depth] {
-            below.entered.shifted(all);
+            below.shift(all);
         }
         Sums::ZERO
     }
@@ -186,7 +210,7 @@ impl Thread {
             return;
         };
         let same = &mut below[at];
-        same.entered.shifted(Sums::ZERO.minus(all));
+        same.shift(Sums::ZERO.minus(all));
         same.set_nested(same.nested().plus(frame.nested()));
         if let Some(around) = at.checked_sub(1) {
             let around = &mut below[around];
@@ -195,11 +219,8 @@ impl Thread {
     }
 }
 
+/// Of its span, or 0.
 #[inline(always)]
 fn id_of(context: &Context) -> u64 {
-    if context.has_active_span() {
-        u64::from_le_bytes(context.span().span_context().span_id().to_bytes())
-    } else {
-        0
-    }
+    u64::from_le_bytes(context.span().span_context().span_id().to_bytes())
 }

@@ -9,10 +9,50 @@ use super::super::parked::{Held, is_any_waiting, parked};
 use super::super::source::{Snap, Source};
 use super::frame::{DEPTH, Frame, Kind};
 use super::kept::{add_entry, add_waiting};
-use super::{Found, Thread};
+use super::{Found, Next, Thread};
 use crate::extensions::ebpf::figures::{Between, Figures, Sums};
 
 impl Thread {
+    /// The top's span ends, which became active once, was on a CPU from then to this time, and did nothing else: how long
+    /// that was, and how much of it was its own.
+    #[cfg(feature = "performance")]
+    #[inline(always)]
+    pub(super) fn end_plainly(
+        &mut self,
+        epoch: u32,
+        span_id: u64,
+        trace: u128,
+        time: u64,
+    ) -> Option<(u64, u64)> {
+        let lines = self.lines?;
+        let at = self.depth.checked_sub(1)? % DEPTH;
+        let top = &mut self.frames[at];
+        if top.span_id != span_id
+            || top.trace != trace
+            || !top.is_plain()
+            || is_any_waiting()
+            || self.epoch != epoch
+            || !self.known.holds(lines)
+            || !top.had_one_slice()
+        {
+            return None;
+        }
+        let active = time.saturating_sub(top.time);
+        let own = active.wrapping_sub(top.nested_time());
+        self.end_top(at, active);
+        self.next = Next::Leaves;
+        Some((active, own))
+    }
+
+    /// The top's span, which was active for so long, has ended: the one below has it all.
+    #[inline(always)]
+    fn end_top(&mut self, at: usize, active: u64) {
+        self.frames[at].end_simply();
+        if let Some(below) = self.frames[..at].last_mut() {
+            below.add_nested_time(active);
+        }
+    }
+
     /// The span ends on this thread: all that it did, if it is active here.
     #[inline(always)]
     pub(super) fn end(
@@ -44,7 +84,7 @@ impl Thread {
         let is_unsplit = matches!(self.source, Source::Own);
         let frame = &mut self.frames[at];
         let (span_id, trace) = (frame.span_id, frame.trace);
-        let total = now.since(&frame.entered);
+        let total = now.since(&frame.entered());
         let own = frame.own_of(total);
         frame.end(total);
         let is_longer = frame.give_up_place(frame.again > 0, figures);
@@ -68,9 +108,13 @@ impl Thread {
     /// on top of it either, for then somebody would have looked closely.
     #[inline(always)]
     fn end_simply(&mut self, at: usize, active: u64, figures: &mut Figures) -> Found {
+        let own = active.wrapping_sub(self.frames[at].nested_time());
+        self.end_top(at, active);
         let frame = &mut self.frames[at];
-        let own = active.wrapping_sub(frame.nested_time());
-        frame.end_simply(active);
+        if self.lines.is_some() && frame.again == 0 {
+            // Nothing is left to be done when the context is detached.
+            self.next = Next::Leaves;
+        }
         if frame.entry == 0 && frame.again == 0 && frame.had_one_slice() && !is_any_waiting() {
             return Found::OnCpu { active, own };
         }
@@ -122,7 +166,7 @@ impl Thread {
         for again in at + 1..self.depth {
             let frame = self.frames[again];
             if frame.span_id == span_id && frame.kind == Kind::Again {
-                let all = now.since(&frame.entered);
+                let all = now.since(&frame.entered());
                 let on_top = self.running_on(again, &now);
                 let not_own = frame.nested().plus(on_top);
                 let nested = self.frames[at].nested();
@@ -140,7 +184,7 @@ impl Thread {
         let running = self.running_on(at, &now);
         let outside = self.since_outside(outside, &now);
         let frame = &mut self.frames[at];
-        let around = now.since(&frame.entered).minus(outside);
+        let around = now.since(&frame.entered()).minus(outside);
         let total = around.plus(within);
         let own = total.minus(frame.nested()).minus(running);
         // What runs on top of it will be added when that goes, from its begin.
@@ -171,7 +215,7 @@ impl Thread {
                 Kind::Outside => return sums,
                 Kind::Tracked | Kind::Again => {
                     let outside = self.since_outside(self.outside_of(at), now);
-                    return sums.plus(now.since(&frame.entered).minus(outside));
+                    return sums.plus(now.since(&frame.entered()).minus(outside));
                 }
             }
         }
@@ -189,7 +233,7 @@ impl Thread {
 
     /// What has happened since, which will be taken off those below when that goes.
     fn since_outside(&self, outside: Option<usize>, now: &Snap) -> Sums {
-        outside.map_or(Sums::ZERO, |at| now.since(&self.frames[at].entered))
+        outside.map_or(Sums::ZERO, |at| now.since(&self.frames[at].entered()))
     }
 
     /// What a span did that is active on no thread.

@@ -18,7 +18,7 @@ pub(super) fn add_waiting(figures: &mut Figures, span_id: u64, trace: u128) {
 
 /// Adds what waited in the table, which is taken out.
 #[inline(never)]
-pub(super) fn add_entry(figures: &mut Figures, entry: u32) {
+pub(super) fn add_entry(figures: &mut Figures, entry: u16) {
     let Some(table) = parked() else {
         return;
     };
@@ -57,10 +57,15 @@ pub(super) fn keep_time(frame: &Frame, active: u64) {
             between.is_lent = false;
             between.add_time(active, own);
         }
-        None => park(frame, |entry| {
-            entry.add_time(active, own, frame.entered.time + active);
-        }),
+        None => park_time(frame, active, own),
     }
+}
+
+#[inline(never)]
+fn park_time(frame: &Frame, active: u64, own: u64) {
+    park(frame, |entry| {
+        entry.add_time(active, own, frame.time + active);
+    });
 }
 
 /// The same in the table.

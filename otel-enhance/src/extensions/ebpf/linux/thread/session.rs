@@ -12,7 +12,7 @@ use super::super::running;
 use super::super::source::{Known, Source};
 use super::super::thread_context;
 use super::told::NO_SPAN;
-use super::{Thread, with};
+use super::{Next, Thread, with};
 use crate::lifecycle::generation;
 
 /// The thread is being torn down.
@@ -94,6 +94,7 @@ impl Thread {
                 self.ahead = joined.ahead;
                 self.marked_only = joined.marked_only;
             }
+            self.find_lines();
         }
         self.epoch == epoch && epoch != 0
     }
@@ -108,6 +109,7 @@ impl Thread {
         }
         self.pinned = None;
         self.record = NO_SPAN;
+        self.lines = None;
         self.source = Source::Nothing;
         self.known = Known::NOTHING;
     }
@@ -123,6 +125,7 @@ impl Thread {
         }
         self.depth = 0;
         self.too_deep = 0;
+        self.next = Next::Unknown;
     }
 
     #[inline(always)]
@@ -135,12 +138,10 @@ impl Thread {
         }
     }
 
-    /// The slot where every span has figures, and nobody else is told which is active.
-    #[inline(always)]
-    pub(super) fn slot_alone(&self) -> Option<&'static ThreadSlot> {
-        if self.marked_only || self.pinned.is_some() {
-            return None;
-        }
-        self.slot()
+    /// Finds out whether contexts may come and go quickly.
+    #[cold]
+    pub(super) fn find_lines(&mut self) {
+        let is_quick = !self.marked_only && self.pinned.is_none() && self.too_deep == 0;
+        self.lines = self.slot().filter(|_| is_quick).map(ThreadSlot::lines);
     }
 }

@@ -25,7 +25,7 @@ impl Thread {
     /// Says which span is active on the thread.
     #[inline(always)]
     pub(super) fn tell(&mut self, trace: u128, span_id: u64, trace_flags: u8) {
-        let trace_id = trace.to_be_bytes();
+        let trace_id = trace.to_le_bytes();
         let span_id = span_id.to_le_bytes();
         if self.pinned.is_some() {
             self.tell_map(Some((trace_id, span_id)));
