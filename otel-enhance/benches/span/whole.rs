@@ -2,7 +2,8 @@
 //! caller while those threads run: 50,000 spans a second in bursts, each kind in a process of its own.
 //!
 //! Both sides end either in an exporter that takes `SpanData` and drops it, or in OTLP over HTTP to a
-//! receiver in another process that does not look at it.
+//! receiver in another process that does not look at it. `floor` stands beside fastrace: what the official contexts
+//! of such spans take by themselves, without a record, an exporter or a thread at work.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -20,7 +21,7 @@ use otel_enhance_receiver::{
 
 use crate::stats::{median, quantile};
 use crate::worker::{Case, State};
-use crate::{by_hand, enhanced, fastrace_spans};
+use crate::{by_hand, enhanced, fastrace_spans, floor};
 
 /// Between the beginnings of two bursts.
 const TICK: Duration = Duration::from_millis(10);
@@ -74,6 +75,13 @@ const CLAIMS: &[Claim] = &[
         ours: "performance",
         theirs: "fastrace",
         limits: [Some(1.00), Some(1.60)],
+    },
+    Claim {
+        name: "nothing",
+        case: "nested_10",
+        ours: "floor",
+        theirs: "fastrace",
+        limits: [None, None],
     },
 ];
 
@@ -253,6 +261,10 @@ fn install(kind: &str, endpoint: &str) -> (&'static [Case], Box<dyn Fn()>) {
         "fastrace" => {
             (fastrace_spans::FASTRACE.install)(State::Recording);
             (fastrace_spans::FASTRACE.cases, Box::new(fastrace::flush))
+        }
+        "floor" => {
+            (floor::FLOOR.install)(State::Recording);
+            (floor::FLOOR.cases, Box::new(|| ()))
         }
         "sdk" => by_hand_with(BatchSpanProcessor::builder(Drops).build()),
         "sdk-otlp" => {

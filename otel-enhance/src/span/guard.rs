@@ -188,13 +188,10 @@ impl SpanGuard {
                 record(&Recorder::new(span), output);
             }
         }
+        // SAFETY: they are this guard's.
         #[cfg(feature = "performance")]
-        if Kind::Fast.is_of(self.word) {
-            // SAFETY: the kind says that this is what the place is.
-            let place = unsafe { self.place.fast };
-            if let Some(span) = place.handle((self.word >> 32) as u32) {
-                record(&Recorder::of_handle(&span), output);
-            }
+        if let Some(span) = unsafe { fast_of(&self.place, self.word) } {
+            record(&Recorder::of_handle(&span), output);
         }
     }
 }
@@ -235,19 +232,16 @@ impl Drop for SpanGuard {
 unsafe fn leave(place: Place, word: u64) {
     #[cfg(feature = "performance")]
     if !Kind::Official.is_of(word) {
-        // SAFETY: the kind says what the place is.
-        let span = Kind::Fast
-            .is_of(word)
-            .then(|| unsafe { place.fast }.handle((word >> 32) as u32))
-            .flatten();
         if std::thread::panicking() {
             ended_in_unwind(|| {
-                if let Some(span) = &span {
-                    record_panic(span);
+                // SAFETY: as the caller says.
+                if let Some(span) = unsafe { fast_of(&place, word) } {
+                    record_panic(&span);
                 }
             });
         }
-        if let Some(span) = span {
+        // SAFETY: as the caller says.
+        if let Some(span) = unsafe { fast_of(&place, word) } {
             span.end();
         }
         // SAFETY: as the caller says.
@@ -265,6 +259,21 @@ unsafe fn leave(place: Place, word: u64) {
     }
     // SAFETY: as the caller says.
     drop(unsafe { context_of(word) });
+}
+
+/// The span of the fast path that a guard is of, unless it has ended.
+///
+/// # Safety
+///
+/// Place and word are those of a guard.
+#[cfg(feature = "performance")]
+#[inline(always)]
+unsafe fn fast_of(place: &Place, word: u64) -> Option<SpanHandle> {
+    if !Kind::Fast.is_of(word) {
+        return None;
+    }
+    // SAFETY: the kind says that this is what the place is.
+    unsafe { place.fast }.handle((word >> 32) as u32)
 }
 
 thread_local! {

@@ -1,9 +1,14 @@
 //! A span that has not started yet: what expansions fill in.
 
+#![expect(
+    unsafe_code,
+    reason = "destructors of what few spans have are called where a span has it; the compiler's look at each field"
+)]
+
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt::{Debug, Display};
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 
 #[cfg(feature = "performance")]
 use opentelemetry::Value;
@@ -27,15 +32,17 @@ use crate::extensions::performance::{self, Early, Gathering, Started};
 #[derive(Debug)]
 pub struct Start {
     callsite: &'static Callsite,
-    parent: Parent,
-    sampled: bool,
-    #[cfg(feature = "performance")]
-    early: Early,
     /// Has the first attributes.
     #[cfg(feature = "performance")]
     gathering: Gathering,
+    #[cfg(feature = "performance")]
+    early: Early,
+    /// Whether any of the following was ever asked for: as a rule not, and then it need not be looked at.
+    has_more: bool,
+    sampled: bool,
+    parent: ManuallyDrop<Parent>,
     /// What else there is: nothing as a rule where attributes are gathered in a record.
-    span: Option<SpanStart>,
+    span: ManuallyDrop<Option<SpanStart>>,
 }
 
 impl Start {
@@ -45,38 +52,57 @@ impl Start {
         {
             let early = performance::early();
             let gathering = if early == Early::Open && attributes > 0 {
-                Gathering::new()
+                Gathering::begin()
             } else {
                 Gathering::NONE
             };
-            let span = if gathering.is_some() || early != Early::Open {
-                None
-            } else {
-                Some(callsite.span(attributes))
-            };
-            Self {
-                callsite,
-                parent: Parent::Current,
-                sampled: true,
-                early,
-                gathering,
-                span,
+            if gathering.is_some() || early != Early::Open {
+                // What is put together in one place is not moved.
+                return Self {
+                    callsite,
+                    gathering,
+                    early,
+                    has_more: false,
+                    sampled: true,
+                    parent: ManuallyDrop::new(Parent::Current),
+                    span: ManuallyDrop::new(None),
+                };
             }
         }
-        #[cfg(not(feature = "performance"))]
+        Self::with_room(callsite, attributes)
+    }
+
+    /// The span takes so many attributes where no record does.
+    #[cfg_attr(feature = "performance", inline(never))]
+    #[cfg_attr(not(feature = "performance"), inline(always))]
+    fn with_room(callsite: &'static Callsite, attributes: usize) -> Self {
         Self {
             callsite,
-            parent: Parent::Current,
+            #[cfg(feature = "performance")]
+            gathering: Gathering::NONE,
+            #[cfg(feature = "performance")]
+            early: Early::Open,
+            has_more: true,
             sampled: true,
-            span: Some(callsite.span(attributes)),
+            parent: ManuallyDrop::new(Parent::Current),
+            span: ManuallyDrop::new(Some(callsite.span(attributes))),
         }
     }
 
     #[inline(always)]
     fn span(&mut self) -> &mut SpanStart {
         let callsite = self.callsite;
+        self.has_more = true;
         self.span
             .get_or_insert_with(|| callsite.span_with_room(callsite.code_attributes()))
+    }
+
+    /// Adds a number that is none which an attribute can hold.
+    #[cfg(feature = "performance")]
+    #[cold]
+    #[inline(never)]
+    pub(super) fn push_decimal(&mut self, key: &'static str, number: &dyn Display) {
+        self.push(key, number.to_string());
     }
 
     /// Adds an attribute where there is room for it.
@@ -85,8 +111,15 @@ impl Start {
     pub(super) fn push(&mut self, key: &'static str, value: impl Into<Value>) {
         match self.gathering.push(key, value) {
             Ok(()) => {}
-            Err(value) => push_to(&mut self.span().attributes, key, value),
+            Err(value) => self.push_to_span(key, value.into()),
         }
+    }
+
+    /// There is none in a record.
+    #[cfg(feature = "performance")]
+    #[inline(never)]
+    fn push_to_span(&mut self, key: &'static str, value: Value) {
+        push_to(&mut self.span().attributes, key, value);
     }
 
     /// The same with a copy of a text; says whether there was room in the record.
@@ -96,9 +129,10 @@ impl Start {
         self.gathering.push_text(key, text)
     }
 
-    /// False if it is known that nobody will see the attributes.
+    /// False if it is known that nobody will see the attributes, which then need not be evaluated.
     #[inline(always)]
-    fn is_wanted(&self) -> bool {
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
         #[cfg(feature = "performance")]
         let is_wanted = self.early == Early::Open;
         #[cfg(not(feature = "performance"))]
@@ -136,14 +170,17 @@ impl Start {
 
     /// `parent = …`
     pub fn parent(&mut self, parent: impl IntoParent) {
-        self.parent = parent.into_parent();
+        let parent = parent.into_parent();
+        if !matches!(parent, Parent::Current) {
+            self.has_more = true;
+            *self.parent = parent;
+        }
         self.know_nothing();
     }
 
     /// `root`
     pub fn root(&mut self) {
-        self.parent = Parent::Root;
-        self.know_nothing();
+        self.parent(Parent::Root);
     }
 
     /// `links = …`
@@ -162,24 +199,19 @@ impl Start {
     /// `sample = …`: false if this local root is not to be recorded.
     pub fn sample(&mut self, probability: f64) -> bool {
         self.sampled = sample::keeps(&self.parent, probability);
+        self.has_more |= !self.sampled;
         self.sampled
     }
 
     /// A typed value.
     #[inline]
     pub fn set<V: AttributeValue>(&mut self, key: &'static str, value: V) {
-        if !self.is_wanted() {
-            return;
-        }
         value.write_owned(&mut self.sink(key));
     }
 
     /// A string that lives for ever: not copied.
     #[inline]
     pub fn set_static(&mut self, key: &'static str, value: &'static str) {
-        if !self.is_wanted() {
-            return;
-        }
         self.sink(key).value(value);
     }
 
@@ -204,17 +236,11 @@ impl Start {
 
     /// `%value`
     pub fn set_display(&mut self, key: &'static str, value: &dyn Display) {
-        if !self.is_wanted() {
-            return;
-        }
         self.sink(key).owned_text(value.to_string());
     }
 
     /// `?value`
     pub fn set_debug(&mut self, key: &'static str, value: &dyn Debug) {
-        if !self.is_wanted() {
-            return;
-        }
         self.sink(key).owned_text(format!("{value:?}"));
     }
 
@@ -231,12 +257,27 @@ impl Start {
 
     #[inline(never)]
     fn start_and_enter(&mut self) -> SpanGuard {
-        if self.sampled && matches!(self.parent, Parent::Current) {
+        #[cfg(feature = "performance")]
+        if !self.has_more {
+            let site = self.callsite.resolved();
+            let gathering = Some(&mut self.gathering);
+            let started =
+                performance::start::<2, true, _>(site, gathering, None, SpanGuard::attach_started);
+            if let Some(guard) = SpanGuard::of_started(started) {
+                return guard;
+            }
+        }
+        self.start_more_and_enter()
+    }
+
+    #[inline(never)]
+    fn start_more_and_enter(&mut self) -> SpanGuard {
+        if self.sampled && matches!(*self.parent, Parent::Current) {
             #[cfg(feature = "performance")]
             {
                 let site = self.callsite.resolved();
                 let (gathering, more) = (Some(&mut self.gathering), self.span.as_mut());
-                let started = performance::start::<2, true, _>(
+                let started = performance::start::<3, true, _>(
                     site,
                     gathering,
                     more,
@@ -272,39 +313,39 @@ impl Start {
     #[inline(never)]
     pub fn open_in(mut self, open: &mut OpenSpan) {
         #[cfg(feature = "performance")]
-        if self.sampled && matches!(self.parent, Parent::Current) {
+        if self.early == Early::Nowhere {
+            return;
+        }
+        #[cfg(feature = "performance")]
+        if self.sampled && matches!(*self.parent, Parent::Current) {
             let site = self.callsite.resolved();
             let (gathering, more) = (Some(&mut self.gathering), self.span.as_mut());
             let take = |context, handle| open.set(context, handle);
-            match performance::start::<3, false, _>(site, gathering, more, take) {
+            match performance::start::<4, false, _>(site, gathering, more, take) {
                 Started::Elsewhere => {}
-                Started::Nowhere | Started::Here(()) => return self.forget(),
+                Started::Nowhere | Started::Here(()) => return,
             }
         }
         #[cfg(feature = "performance")]
         self.leave_fast_path();
         if self.sampled {
             self.span();
-            if let Some(span) = &mut self.span {
+            if let Some(span) = &mut *self.span {
                 start_in(span, &self.parent, open);
             }
         } else {
             open.start(|| (sample::unsampled(&self.parent), false));
         }
-        self.forget();
     }
 
     /// Drops what is left of it, as a rule nothing.
-    #[inline(always)]
-    fn forget(self) {
-        #[cfg(feature = "performance")]
-        if self.gathering.is_some() {
-            return;
-        }
-        // Of the parents, this one has no destructor.
-        let is_taken = self.span.as_ref().is_none_or(SpanStart::is_taken);
-        if is_taken && matches!(self.parent, Parent::Current) {
-            mem::forget(self);
+    #[cold]
+    #[inline(never)]
+    fn drop_more(&mut self) {
+        // SAFETY: only the destructor calls this, once.
+        unsafe {
+            ManuallyDrop::drop(&mut self.parent);
+            ManuallyDrop::drop(&mut self.span);
         }
     }
 
@@ -315,9 +356,19 @@ impl Start {
             return true;
         }
         self.span();
-        match &mut self.span {
+        match &mut *self.span {
             Some(span) => start_under(span, &self.parent, context),
             None => false,
+        }
+    }
+}
+
+impl Drop for Start {
+    /// What it began with has no destructors.
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.has_more {
+            self.drop_more();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What can be recorded as an attribute, and as what.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -126,6 +127,16 @@ impl<'a> AttributeSink<'a> {
         }
     }
 
+    /// Appends a number that is none which an attribute can hold.
+    #[inline(always)]
+    fn decimal(&mut self, number: &dyn Display) {
+        match &mut self.to {
+            Attributes::List(list) => push_decimal_to(list, self.key, number),
+            #[cfg(feature = "performance")]
+            Attributes::Gathered(start) => start.push_decimal(self.key, number),
+        }
+    }
+
     /// Appends a copy of a text: a short one stays in the record of the fast path.
     #[inline(always)]
     pub(crate) fn text(&mut self, text: &str) {
@@ -156,6 +167,13 @@ impl<'a> AttributeSink<'a> {
 #[inline(always)]
 pub(super) fn push_to(list: &mut Vec<KeyValue>, key: &'static str, value: impl Into<Value>) {
     list.extend(std::iter::once_with(|| KeyValue::new(key, value)));
+}
+
+/// The same with a number that is none which an attribute can hold.
+#[cold]
+#[inline(never)]
+fn push_decimal_to(list: &mut Vec<KeyValue>, key: &'static str, number: &dyn Display) {
+    push_to(list, key, number.to_string());
 }
 
 /// What the arrays that an attribute can hold consist of.
@@ -215,7 +233,7 @@ macro_rules! wide {
             fn write(&self, to: &mut AttributeSink<'_>) {
                 match i64::try_from(*self) {
                     Ok(fits) => to.value(fits),
-                    Err(_) => to.value(self.to_string()),
+                    Err(_) => to.decimal(self),
                 }
             }
 

@@ -181,9 +181,11 @@ fn settings(arguments: &Arguments, function: &Function) -> TokenStream {
         quote!(#start.#method(#links);)
     });
     let attributes = attributes(arguments, function, &start);
+    let attributes = (!attributes.is_empty())
+        .then(|| quote_spanned!(Span::mixed_site()=> if #start.is_wanted() { #attributes }));
     let sampled = match &arguments.sample {
         Some(sample) => quote!(if #start.sample(#sample) { #attributes }),
-        None => attributes,
+        None => quote!(#attributes),
     };
     quote!(#parent #root #links #sampled)
 }

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr;
 
 use opentelemetry::{Key, KeyValue, Value};
 
@@ -118,25 +119,28 @@ unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
     /// `N <= len`, and as below.
     #[inline(always)]
     unsafe fn ends<const N: usize>(from: *const u8, to: *mut u8, len: usize) {
-        // SAFETY: both pieces are within the first `len` bytes. They are read before they are written, whatever
-        // their alignment.
+        // SAFETY: both pieces are within the first `len` bytes.
         unsafe {
-            let first = from.cast::<[u8; N]>().read();
-            let last = from.add(len - N).cast::<[u8; N]>().read();
-            to.cast::<[u8; N]>().write(first);
-            to.add(len - N).cast::<[u8; N]>().write(last);
+            ptr::copy_nonoverlapping(from, to, N);
+            ptr::copy_nonoverlapping(from.add(len - N), to.add(len - N), N);
         }
     }
     // SAFETY: each piece is no longer than what there is.
     unsafe {
-        match len {
-            0 => {}
-            1 => to.write(from.read()),
-            2..4 => ends::<2>(from, to, len),
-            4..8 => ends::<4>(from, to, len),
-            8..16 => ends::<8>(from, to, len),
-            16..=32 => ends::<16>(from, to, len),
-            _ => std::ptr::copy_nonoverlapping(from, to, len),
+        if len >= 8 {
+            match len {
+                0..16 => ends::<8>(from, to, len),
+                16..=32 => ends::<16>(from, to, len),
+                _ => ptr::copy_nonoverlapping(from, to, len),
+            }
+        } else if len >= 2 {
+            if len >= 4 {
+                ends::<4>(from, to, len);
+            } else {
+                ends::<2>(from, to, len);
+            }
+        } else if len == 1 {
+            to.write(from.read());
         }
     }
 }
@@ -172,11 +176,11 @@ impl From<Attribute> for KeyValue {
         let value = match attribute.seen() {
             Seen::Text(text) => Value::String(text.to_owned().into()),
             // SAFETY: it is not read again, because the attribute is forgotten.
-            Seen::Value(value) => unsafe { std::ptr::read(value) },
+            Seen::Value(value) => unsafe { ptr::read(value) },
         };
         let attribute = ManuallyDrop::new(attribute);
         // SAFETY: the same.
-        KeyValue::new(unsafe { std::ptr::read(&raw const attribute.key) }, value)
+        KeyValue::new(unsafe { ptr::read(&raw const attribute.key) }, value)
     }
 }
 

@@ -141,7 +141,6 @@ fn start_plainly(
         kind: span.kind.clone(),
         scope: span.scope,
         rules: hub.rules,
-        is_told: true,
         is_dropped: false,
     };
     let now = clock().now();
@@ -177,7 +176,6 @@ fn start_counted(
         kind: span.kind.clone(),
         scope: span.scope,
         rules: hub.rules,
-        is_told: true,
         is_dropped: true,
     };
     let mut record = desk::take(hub, false);
@@ -213,7 +211,7 @@ fn start_asked(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Co
     let mut record = desk::take(hub, decided.flags.is_sampled());
     let (parent_span_id, parent_is_remote) = parent_of(parent);
     let beginning = Beginning {
-        hub: hub.id,
+        hub: hub.number_for(decided.flags),
         trace_id: decided.trace_id,
         span_id: decided.span_id,
         flags: decided.flags,
@@ -223,7 +221,6 @@ fn start_asked(hub: &Arc<Hub>, span: &mut SpanStart, parent: &Context, base: &Co
         kind: span.kind.clone(),
         scope: span.scope,
         rules: hub.rules,
-        is_told: hub.tells_of(decided.flags),
         is_dropped: decided.is_dropped,
     };
     let now = clock().now();

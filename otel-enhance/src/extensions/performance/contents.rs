@@ -38,7 +38,7 @@ pub(super) const INLINE: usize = 8;
 /// The fields stand in the order in which they fill the lines.
 #[repr(C)]
 pub(super) struct Contents {
-    /// Where the span goes when it ends.
+    /// The hub that hears of the span when it ends: its number, or [`NOBODY`](super::hub::NOBODY).
     pub(super) hub: u32,
     /// Attributes, wherever they are.
     attributes: u32,
@@ -124,8 +124,6 @@ struct Marks(u8);
 impl Marks {
     const NONE: Self = Self(0);
     const PARENT_IS_REMOTE: Self = Self(1);
-    /// The hub hears of the span when it has ended.
-    const IS_TOLD: Self = Self(1 << 1);
     /// Whoever made the span gave its start.
     const START_IS_GIVEN: Self = Self(1 << 2);
     /// The status is `Ok`; else it is what the cold part says.
@@ -180,6 +178,7 @@ struct Cold {
 
 /// What is known of a span when it starts.
 pub(super) struct Beginning {
+    /// See [`Contents::hub`].
     pub(super) hub: u32,
     pub(super) trace_id: TraceId,
     pub(super) span_id: SpanId,
@@ -191,7 +190,6 @@ pub(super) struct Beginning {
     pub(super) kind: SpanKind,
     pub(super) scope: Scope,
     pub(super) rules: &'static Rules,
-    pub(super) is_told: bool,
     pub(super) is_dropped: bool,
 }
 
@@ -231,7 +229,6 @@ impl Contents {
         self.span_id = beginning.span_id.to_bytes();
         self.parent_span_id = beginning.parent_span_id.to_bytes();
         let mut marks = Marks::NONE;
-        marks.set_if(Marks::IS_TOLD, beginning.is_told);
         marks.set_if(Marks::PARENT_IS_REMOTE, beginning.parent_is_remote);
         marks.set_if(Marks::IS_DROPPED, beginning.is_dropped);
         self.marks = marks;
@@ -262,12 +259,6 @@ impl Contents {
     /// The scope where it has no number.
     pub(super) fn set_scope(&mut self, scope: InstrumentationScope) {
         self.cold().scope = Some(scope);
-    }
-
-    /// Whether the hub hears of the span.
-    #[inline(always)]
-    pub(super) fn is_told(&self) -> bool {
-        self.marks.has(Marks::IS_TOLD)
     }
 
     /// Whether the sampler has dropped the span: attributes, events and links of it are not kept.
@@ -393,19 +384,19 @@ impl Contents {
         }
     }
 
-    /// Adds an attribute of the span that will begin here to the `count` that have been gathered, fewer than
-    /// [`INLINE`]. Nothing is read, and the attribute is built where it stays.
+    /// Adds an attribute of the span that will begin here to the `count` that have been gathered. Nothing is read, and
+    /// the attribute is built where it stays.
     ///
     /// # Safety
     ///
-    /// So many have been gathered since the record was vacant.
+    /// So many have been gathered since the record was vacant, fewer than [`INLINE`].
     #[inline(always)]
     pub(super) unsafe fn gather(&mut self, count: u32, key: &'static str, value: impl Into<Value>) {
         let (key, value) = (Key::from_static_str(key), value.into());
         // SAFETY: the slot is a place for an attribute.
         let write = |slot| unsafe { Attribute::write_value(slot, key, value) };
         // SAFETY: as the caller says.
-        unsafe { self.inline.push_at(count, write) };
+        unsafe { self.inline.write_at(count, write) };
     }
 
     /// The same for a text that has room in an attribute.
@@ -419,29 +410,44 @@ impl Contents {
         // SAFETY: the slot is a place for an attribute.
         let write = |slot| unsafe { Attribute::write_text(slot, key, text) };
         // SAFETY: as the caller says.
-        unsafe { self.inline.push_at(count, write) };
+        unsafe { self.inline.write_at(count, write) };
     }
 
-    /// The span that has begun has the `count` attributes that were gathered.
+    /// The span that has begun has the attributes that were gathered.
+    ///
+    /// # Safety
+    ///
+    /// There are `count` of them.
     #[inline(always)]
-    pub(super) fn adopt_gathered(&mut self, count: u32) {
+    pub(super) unsafe fn adopt_gathered(&mut self, count: u32) {
         if count <= self.rules().limits.max_attributes_per_span {
             self.attributes = count;
+            // SAFETY: as the caller says.
+            unsafe { self.inline.set_len(count) };
         } else {
-            self.adopt_within_limits();
+            // SAFETY: as the caller says.
+            let gathered = unsafe { self.take_gathered(count) };
+            self.adopt_within_limits(gathered);
         }
     }
 
     #[cold]
-    fn adopt_within_limits(&mut self) {
-        for attribute in self.take_gathered() {
+    fn adopt_within_limits(&mut self, gathered: Vec<KeyValue>) {
+        for attribute in gathered {
             self.set_attribute(attribute);
         }
     }
 
     /// Takes them out again.
-    pub(super) fn take_gathered(&mut self) -> Vec<KeyValue> {
+    ///
+    /// # Safety
+    ///
+    /// There are `count` of them.
+    #[cold]
+    pub(super) unsafe fn take_gathered(&mut self, count: u32) -> Vec<KeyValue> {
         let mut gathered = Vec::new();
+        // SAFETY: as the caller says.
+        unsafe { self.inline.set_len(count) };
         self.inline.move_to(&mut gathered);
         gathered
     }

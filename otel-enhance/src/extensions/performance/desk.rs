@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::clock::{Watch, clock};
 use super::contents::{self, Contents};
-use super::hub::{self, Hub};
+use super::hub::{self, Hub, NUMBERS_END};
 use super::ids::IdRng;
 use super::numbered;
 use super::pool;
@@ -51,6 +51,9 @@ pub(super) struct Desk {
 pub(super) struct Seat {
     /// Of the hub.
     id: u32,
+    /// Of which spans are put into the ring without asking further: the hub's number, or none where it has each span
+    /// told by the thread that ends it.
+    takes: u32,
     pub(super) hub: Arc<Hub>,
     shelf: sync::Arc<Shelf<Contents>>,
     producer: Producer<Contents>,
@@ -192,9 +195,9 @@ fn hand(next: Next) {
 
 /// The thread is being torn down.
 fn deposit_without_desk(mut record: Owned<Contents>) {
-    let (hub, is_told) = record.with(|contents| (contents.hub, contents.is_told()));
+    let hub = record.with(|contents| contents.hub);
     match hub::find(hub) {
-        Some(hub) if is_told && !hub.is_foreign() => hub.hand_now(record),
+        Some(hub) if !hub.is_foreign() => hub.hand_now(record),
         _ => recycle(record),
     }
 }
@@ -235,12 +238,6 @@ impl Desk {
     pub(super) fn seat_of_installation(&self, installation: u64) -> Option<&Seat> {
         let is_known = self.installation == installation && self.generation == generation();
         self.seats.first().filter(|_| is_known)
-    }
-
-    /// The seat used last.
-    #[inline(always)]
-    pub(super) fn first_seat(&self) -> Option<&Seat> {
-        self.seats.first()
     }
 
     /// Random numbers of this thread and process: a seat is taken anew in a forked child.
@@ -322,24 +319,23 @@ impl Desk {
 
     #[inline(always)]
     fn deposit(&mut self, mut record: Owned<Contents>) -> Next {
-        let (hub, is_told) = record.with(|contents| (contents.hub, contents.is_told()));
-        if is_told
-            && self.generation == generation()
+        let hub = record.with(|contents| contents.hub);
+        if self.generation == generation()
             && let Some(seat) = self.seats.first_mut()
-            && seat.id == hub
-            && seat.hub.takes_batches()
+            && seat.takes == hub
+            && !seat.hub.is_closed()
         {
             return match seat.push(record) {
                 Ok(()) => None,
                 Err(record) => seat.hand_over(record),
             };
         }
-        self.deposit_elsewhere(hub, is_told, record)
+        self.deposit_elsewhere(hub, record)
     }
 
     #[cold]
-    fn deposit_elsewhere(&mut self, id: u32, is_told: bool, record: Owned<Contents>) -> Next {
-        match hub::find(id).filter(|_| is_told) {
+    fn deposit_elsewhere(&mut self, id: u32, record: Owned<Contents>) -> Next {
+        match hub::find(id) {
             // It is closed: what ends now is lost, and counted as started and not ended. Or it does not
             // want to know.
             None => {
@@ -373,6 +369,11 @@ impl Seat {
         let (shelf, producer) = hub.shelves().add(hub.ring_capacity());
         Self {
             id: hub.id,
+            takes: if hub.is_immediate() {
+                NUMBERS_END
+            } else {
+                hub.id
+            },
             hub: Arc::clone(hub),
             shelf,
             producer,
@@ -388,8 +389,8 @@ impl Seat {
 
     #[inline(always)]
     fn push(&mut self, record: Owned<Contents>) -> Result<(), Owned<Contents>> {
-        self.producer.push(record)?;
-        if self.producer.pushed() == self.wake_at {
+        let pushed = self.producer.push(record)?;
+        if pushed == self.wake_at {
             self.wake();
         }
         Ok(())

@@ -128,6 +128,11 @@ pub(super) struct Hub {
     collector: OnceLock<Thread>,
 }
 
+/// No hub has this number.
+pub(super) const NOBODY: u32 = 0;
+/// Hubs have numbers below this.
+pub(super) const NUMBERS_END: u32 = u32::MAX;
+
 /// Between two looks at the deadline.
 const SPANS_BETWEEN_LOOKS: usize = 64;
 /// Between two looks whether another thread still collects.
@@ -171,7 +176,7 @@ impl Hub {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let hub = Arc::new(Self {
             // Of 2^32 hubs two of the same number would have to be open at once.
-            id: LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
+            id: LAST.fetch_add(1, Ordering::Relaxed) % (NUMBERS_END - 1) + 1,
             generation: generation(),
             closed: AtomicBool::new(false),
             quick: match (&config.ids, &config.sampling) {
@@ -262,22 +267,17 @@ impl Hub {
         self.config.batches.is_none()
     }
 
-    /// Whether a thread may put its spans into a ring without asking further.
-    #[inline(always)]
-    pub(super) fn takes_batches(&self) -> bool {
-        !self.is_immediate() && !self.is_closed()
-    }
-
     /// Whether a span under `parent` needs nobody's word but, perhaps, the sampler's.
     #[inline(always)]
     pub(super) fn decides_alone(&self, parent: &Context) -> bool {
         !parent.is_telemetry_suppressed() && !self.is_closed() && self.config.ids.is_none()
     }
 
-    /// Whether the sink hears of a span with these flags.
+    /// Its number, or [`NOBODY`] where the sink does not hear of a span with these flags.
     #[inline(always)]
-    pub(super) fn tells_of(&self, flags: TraceFlags) -> bool {
-        flags.is_sampled() || self.config.tells_unsampled || self.config.counts_dropped
+    pub(super) fn number_for(&self, flags: TraceFlags) -> u32 {
+        let hears = flags.is_sampled() || self.config.tells_unsampled || self.config.counts_dropped;
+        if hears { self.id } else { NOBODY }
     }
 
     pub(super) fn ring_capacity(&self) -> usize {

@@ -19,18 +19,27 @@ impl<T, const N: usize> Inline<T, N> {
         }
     }
 
-    /// Adds a value behind the first `len`, whose number is not read, and which `write` builds where it
-    /// stays.
+    /// Writes a value behind the first `len`, which `write` builds where it stays. It does not count yet.
     ///
     /// # Safety
     ///
-    /// So many there are, fewer than `N`; and `write` initialises what it is given.
+    /// `len` is less than `N`.
     #[inline(always)]
-    pub(super) unsafe fn push_at(&mut self, len: u32, write: impl FnOnce(*mut T)) {
-        debug_assert!(self.len == len && (len as usize) < N, "the number is known");
+    pub(super) unsafe fn write_at(&mut self, len: u32, write: impl FnOnce(*mut T)) {
+        debug_assert!(self.len == 0 && (len as usize) < N, "the number is known");
         // SAFETY: the caller says that the slot is there.
         write(unsafe { self.slots.get_unchecked_mut(len as usize) }.as_mut_ptr());
-        self.len = len + 1;
+    }
+
+    /// The first `len` values, of which none counted, count now.
+    ///
+    /// # Safety
+    ///
+    /// They have been written, and there are no more than `N`.
+    #[inline(always)]
+    pub(super) unsafe fn set_len(&mut self, len: u32) {
+        debug_assert!(self.len == 0 && (len as usize) <= N, "the number is known");
+        self.len = len;
     }
 
     #[inline(always)]

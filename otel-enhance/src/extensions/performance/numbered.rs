@@ -32,9 +32,12 @@ const KEPT: u32 = 16;
 /// Beyond [`KEPT`]: the thread keeps none.
 const NONE_KEPT: u32 = 1 << 31;
 
-/// What a number stands for. Threads write to different lines.
+/// What a number stands for, and how its span gets into a context. Threads write to different lines.
 #[repr(align(128))]
-struct Place(UnsafeCell<Stands>);
+struct Place {
+    stands: UnsafeCell<Stands>,
+    put: fn(&Context, &mut MaybeUninit<Context>),
+}
 
 struct Stands {
     handle: Option<Handle<Contents>>,
@@ -45,13 +48,6 @@ struct Stands {
 // SAFETY: it is written by whoever has the number, which then is nobody's but the span's, and read by that span.
 // Numbers come to the next thread by an atomic.
 unsafe impl Sync for Place {}
-
-static PLACES: [Place; COUNT] = [const {
-    Place(UnsafeCell::new(Stands {
-        handle: None,
-        ids: SpanContext::NONE,
-    }))
-}; COUNT];
 
 /// Numbers that no thread has, bit by bit.
 struct Pool(AtomicU64);
@@ -100,15 +96,22 @@ struct Mine {
 }
 
 /// A number that no span has.
-pub(super) struct Number(usize);
+pub(super) struct Number(&'static Place);
 
 impl Number {
     #[inline(always)]
     pub(super) fn take() -> Option<Self> {
-        // The closure is small, and so is called in place.
-        let mine = MINE.with(std::ptr::from_ref);
-        // SAFETY: the thread's own, which needs no destructor, and so is there for as long as the thread is.
-        unsafe { &*mine }.take(&POOL, desk::is_there)
+        // `with` would be a call.
+        MINE.try_with(Mine::next)
+            .ok()
+            .flatten()
+            .or_else(Self::take_more)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_more() -> Option<Self> {
+        MINE.with(|mine| mine.take_more(&POOL, desk::is_there))
     }
 
     /// From now on the number stands for this span. Its ids are put together where they stay: to move what was just
@@ -119,7 +122,7 @@ impl Number {
         handle: Handle<Contents>,
         (trace_id, span_id, flags): (TraceId, SpanId, TraceFlags),
     ) {
-        let place = PLACES[self.0].0.get();
+        let place = self.0.stands.get();
         // SAFETY: no span has the number, so nobody reads.
         unsafe {
             (&raw mut (*place).handle).write(Some(handle));
@@ -136,7 +139,7 @@ impl Number {
     /// Writes `base` with its span.
     #[inline(always)]
     pub(super) fn put(self, base: &Context, context: &mut MaybeUninit<Context>) {
-        PUT[self.0](base, context);
+        (self.0.put)(base, context);
     }
 }
 
@@ -148,17 +151,24 @@ impl Mine {
         }
     }
 
-    #[inline(always)]
+    #[cfg(test)]
     fn take(&self, pool: &Pool, is_kept: fn() -> bool) -> Option<Number> {
+        self.next().or_else(|| self.take_more(pool, is_kept))
+    }
+
+    /// One that the thread has.
+    #[inline(always)]
+    fn next(&self) -> Option<Number> {
         let free = self.free.get();
         if free == 0 {
-            return self.take_more(pool, is_kept);
+            return None;
         }
         self.free.set(free & (free - 1));
         self.count.set(self.count.get() - 1);
-        Some(Number(free.trailing_zeros() as usize))
+        Some(Number(&PLACES[free.trailing_zeros() as usize]))
     }
 
+    /// One of those that no thread has.
     #[cold]
     fn take_more(&self, pool: &Pool, is_kept: fn() -> bool) -> Option<Number> {
         if self.count.get() == NONE_KEPT && !is_kept() {
@@ -167,8 +177,7 @@ impl Mine {
         let taken = pool.take();
         self.count.set(taken.count_ones());
         self.free.set(taken);
-        // Without any, this would ask again.
-        (taken != 0).then(|| self.take(pool, is_kept)).flatten()
+        self.next()
     }
 
     #[inline(always)]
@@ -214,7 +223,7 @@ impl<const NUMBER: usize> Numbered<NUMBER> {
     #[inline(always)]
     const fn stands(&self) -> &Stands {
         // SAFETY: this is the number's span, and nobody writes while there is one.
-        unsafe { &*PLACES[NUMBER].0.get() }
+        unsafe { &*PLACES[NUMBER].stands.get() }
     }
 
     /// Writes `base` with the span.
@@ -240,12 +249,19 @@ impl<const NUMBER: usize> Held for Numbered<NUMBER> {
     }
 }
 
-macro_rules! each {
-    ($($number:literal)*) => { [$(Numbered::<$number>::put),*] };
+macro_rules! places {
+    ($($number:literal)*) => {
+        [$(Place {
+            stands: UnsafeCell::new(Stands {
+                handle: None,
+                ids: SpanContext::NONE,
+            }),
+            put: Numbered::<$number>::put,
+        }),*]
+    };
 }
 
-/// How the span of each number gets into a context.
-static PUT: [fn(&Context, &mut MaybeUninit<Context>); COUNT] = each! {
+static PLACES: [Place; COUNT] = places! {
     0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
     32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
 };

@@ -2,11 +2,11 @@
 //! hub, decided without asking anybody. What is not so goes the way of [`backend`](super::backend).
 #![expect(
     unsafe_code,
-    reason = "how many attributes a record has is known without reading it, which another processor wrote last; a closure as large as a span is not called in place"
+    reason = "how many attributes a record has is known without reading it, which another processor wrote last"
 )]
 
 use std::borrow::Cow;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::trace::{
@@ -19,7 +19,7 @@ use super::contents::{Beginning, Contents, INLINE};
 use super::desk::{self, Desk};
 use super::hub::{Hub, Quick};
 use super::record::Owned;
-use super::span::{SpanHandle, put_plain_in};
+use super::span::{SpanHandle, current_with};
 use crate::span::{Resolved, SpanStart, installation};
 
 /// What came of it.
@@ -38,30 +38,43 @@ pub(crate) enum Started<T> {
 #[derive(Debug)]
 pub(crate) struct Gathering {
     record: Option<Owned<Contents>>,
-    /// Attributes in the record.
+    /// Attributes in the record; as many as have room where there is none.
     count: u32,
 }
 
 impl Gathering {
     pub(crate) const NONE: Self = Self {
         record: None,
-        count: 0,
+        count: INLINE as u32,
     };
 
+    /// If the thread has a record at hand, and the backend is one that takes it.
     #[inline(always)]
-    pub(crate) fn new() -> Self {
+    pub(crate) fn begin() -> Self {
         let installation = installation();
         // SAFETY: it is dropped here.
         let Some(mut desk) = (unsafe { desk::sit() }) else {
             return Self::NONE;
         };
         match desk.seat_of_installation(installation) {
-            Some(seat) if seat.hub.quick != Quick::No && !seat.hub.is_closed() => Self {
-                record: desk.vacant(),
-                count: 0,
-            },
+            Some(seat) if seat.hub.quick != Quick::No => {
+                let record = desk.vacant();
+                let count = if record.is_some() { 0 } else { INLINE as u32 };
+                Self { record, count }
+            }
             _ => Self::NONE,
         }
+    }
+
+    /// The record, and how many attributes are in it, if there is room for one more.
+    #[inline(always)]
+    fn room(&mut self) -> Option<(&mut Owned<Contents>, &mut u32)> {
+        if self.count as usize >= INLINE {
+            return None;
+        }
+        // SAFETY: where there is no record, the number says that there is no room.
+        let record = unsafe { self.record.as_mut().unwrap_unchecked() };
+        Some((record, &mut self.count))
     }
 
     #[inline(always)]
@@ -72,39 +85,47 @@ impl Gathering {
     /// Adds an attribute, or gives the value back if there is no room.
     #[inline(always)]
     pub(crate) fn push<V: Into<Value>>(&mut self, key: &'static str, value: V) -> Result<(), V> {
-        match &mut self.record {
-            Some(record) if (self.count as usize) < INLINE => {
-                // SAFETY: the record was vacant, and nobody else adds to it.
-                record.with(|contents| unsafe { contents.gather(self.count, key, value) });
-                self.count += 1;
-                Ok(())
-            }
-            _ => Err(value),
-        }
+        let Some((record, count)) = self.room() else {
+            return Err(value);
+        };
+        let gathered = *count;
+        *count += 1;
+        // SAFETY: the record was vacant, and nobody else adds to it.
+        record.with(|contents| unsafe { contents.gather(gathered, key, value) });
+        Ok(())
     }
 
     /// The same with a copy of a text; says whether there was room.
     #[inline(always)]
     pub(crate) fn push_text(&mut self, key: &'static str, text: &str) -> bool {
-        match &mut self.record {
-            Some(record) if (self.count as usize) < INLINE && text.len() <= TEXT => {
-                // SAFETY: as above.
-                record.with(|contents| unsafe { contents.gather_text(self.count, key, text) });
-                self.count += 1;
-                true
-            }
-            _ => false,
+        if text.len() > TEXT {
+            return false;
         }
+        let Some((record, count)) = self.room() else {
+            return false;
+        };
+        let gathered = *count;
+        *count += 1;
+        // SAFETY: as above.
+        record.with(|contents| unsafe { contents.gather_text(gathered, key, text) });
+        true
+    }
+
+    /// The record, and how many attributes are in it.
+    #[inline(always)]
+    fn take(&mut self) -> Option<(Owned<Contents>, u32)> {
+        let record = self.record.take()?;
+        Some((record, mem::replace(&mut self.count, INLINE as u32)))
     }
 
     /// The attributes, which no span of the record will have.
     #[cold]
     pub(crate) fn give_up(&mut self) -> Vec<KeyValue> {
-        let Some(mut record) = self.record.take() else {
+        let Some((mut record, count)) = self.take() else {
             return Vec::new();
         };
-        self.count = 0;
-        let gathered = record.with(Contents::take_gathered);
+        // SAFETY: so many have been gathered.
+        let gathered = record.with(|contents| unsafe { contents.take_gathered(count) });
         desk::recycle(record);
         gathered
     }
@@ -201,39 +222,12 @@ pub(crate) fn start<const CALLER: u8, const ATTACHES: bool, T>(
         return Started::Elsewhere;
     };
     // While the installation is known, the official context stack is there.
-    if desk.seat_of_installation(installation()).is_none() {
-        return Started::Elsewhere;
-    }
-    // Written where it stays: what is moved just after it was written stalls the processor.
-    let mut context = MaybeUninit::uninit();
-    let started = start_at::<CALLER, ATTACHES>(&mut desk, site, gathering, more, &mut context);
-    drop(desk);
-    match started {
-        Started::Elsewhere => Started::Elsewhere,
-        Started::Nowhere => Started::Nowhere,
-        // SAFETY: where there is a span, its context was written.
-        Started::Here(handle) => Started::Here(take(unsafe { context.assume_init() }, handle)),
-    }
-}
-
-#[inline(always)]
-fn start_at<const CALLER: u8, const ATTACHES: bool>(
-    desk: &mut Desk,
-    site: &'static Resolved,
-    gathering: Option<&mut Gathering>,
-    more: Option<&mut SpanStart>,
-    context: &mut MaybeUninit<Context>,
-) -> Started<Option<SpanHandle>> {
-    let Some(seat) = desk.first_seat() else {
+    let Some(seat) = desk.seat_of_installation(installation()) else {
         return Started::Elsewhere;
     };
     let hub = &*seat.hub;
-    // A closure as small as this is called in place.
-    let current = Context::map_current(std::ptr::from_ref);
-    // SAFETY: it is the top of the thread's own stack, and stays what it is until a context is attached or detached, which
-    // nobody does who is called from here.
-    let current = unsafe { &*current };
-    let active = Active::of(current);
+    // In closures as small as these, which are called in place.
+    let active = Context::map_current(Active::of);
     let Some(sampled) = active.decide(hub) else {
         return Started::Elsewhere;
     };
@@ -246,9 +240,15 @@ fn start_at<const CALLER: u8, const ATTACHES: bool>(
             trace_id: active.wants_trace_id(hub),
             span_id: hub.counted_span_id().filter(|_| !inherits),
         };
-        let ids = silent_ids(desk, &active, inherits, &counted);
-        context.write(current.with_remote_span_context(ids));
-        return Started::Here(None);
+        let ids = silent_ids(&mut desk, &active, inherits, &counted);
+        drop(desk);
+        // Written where it stays: what is moved just after it was written stalls the processor.
+        let mut context = MaybeUninit::uninit();
+        Context::map_current(|current| {
+            context.write(current.with_remote_span_context(ids));
+        });
+        // SAFETY: it was written above.
+        return Started::Here(take(unsafe { context.assume_init() }, None));
     }
     seat.count_started();
     let counted = Counted {
@@ -268,25 +268,19 @@ fn start_at<const CALLER: u8, const ATTACHES: bool>(
         (trace_id, SpanId::INVALID, false, TraceFlags::SAMPLED)
     };
     let span_id = counted.span_id.unwrap_or_else(|| desk.rng().span_id());
-    let (gathered, count) = match gathering {
-        Some(gathering) => {
-            let gathered = gathering.record.take();
-            let count = gathered.as_ref().map(|_| gathering.count);
-            (gathered, count)
-        }
-        None => (None, None),
+    let (mut record, count) = match gathering.and_then(Gathering::take) {
+        Some(gathered) => gathered,
+        None => (desk.vacant().unwrap_or_else(desk::one_vacant), 0),
     };
-    desk.expect(count.unwrap_or(0));
-    let mut record = match gathered.or_else(|| desk.vacant()) {
-        Some(record) => record,
-        None => desk::one_vacant(),
-    };
+    desk.expect(count);
     let handle = record.handle();
     // Well before it is needed: it takes as long as forty other instructions, and the processor goes on meanwhile.
     let now = desk.watch.now();
-    // Before the record is filled, so that what is read of the context next was written a while ago.
-    let ids = (trace_id, span_id, flags);
-    put_plain_in(context, current, handle, ids);
+    // What is dropped now need not be if one of the calls below should unwind.
+    drop(desk);
+    // Before the record is filled, so that what is read of the context next was written a while ago. It is written where
+    // it stays: what is moved just after it was written stalls the processor.
+    let context = current_with(handle, (trace_id, span_id, flags));
     let beginning = Beginning {
         hub,
         trace_id,
@@ -298,13 +292,13 @@ fn start_at<const CALLER: u8, const ATTACHES: bool>(
         kind: site.kind.clone(),
         scope: site.scope,
         rules,
-        is_told: true,
         is_dropped: false,
     };
     record.with(|contents| {
         contents.begin(beginning, now);
-        if let Some(count) = count {
-            contents.adopt_gathered(count);
+        if count > 0 {
+            // SAFETY: so many have been gathered.
+            unsafe { contents.adopt_gathered(count) };
         }
         if let Some(more) = more {
             super::backend::fill_more(contents, more);
@@ -316,8 +310,6 @@ fn start_at<const CALLER: u8, const ATTACHES: bool>(
     record.publish();
     #[cfg(feature = "ebpf")]
     if site.is_profiled {
-        // SAFETY: it was written above.
-        let context = unsafe { context.assume_init_ref() };
         crate::extensions::ebpf::mark(context.span().span_context());
     }
     #[cfg(feature = "ebpf")]
@@ -330,7 +322,7 @@ fn start_at<const CALLER: u8, const ATTACHES: bool>(
             ebpf::started(span_id, now);
         }
     }
-    Started::Here(Some(SpanHandle(handle)))
+    Started::Here(take(context, Some(SpanHandle(handle))))
 }
 
 /// All that a context needs of a span that does not record, which is nowhere on the heap.

@@ -51,29 +51,27 @@ pub(super) struct Producer<T: Send + 'static> {
 }
 
 impl<T: Send> Producer<T> {
-    /// Adds a record, or gives it back if the ring is full.
+    /// Adds a record, or gives it back if the ring is full. Says how many have ever been pushed.
     #[inline(always)]
-    pub(super) fn push(&mut self, record: Owned<T>) -> Result<(), Owned<T>> {
-        let capacity = self.shared.slots.len();
-        if self.tail.wrapping_sub(self.head) == capacity {
+    pub(super) fn push(&mut self, record: Owned<T>) -> Result<usize, Owned<T>> {
+        // What is read once is not read again after the slot is written, which might be any of it.
+        let (shared, tail) = (&*self.shared, self.tail);
+        let capacity = shared.slots.len();
+        if tail.wrapping_sub(self.head) == capacity {
             // Acquire: the consumer has read what it says it has taken.
-            self.head = self.shared.head.0.load(Ordering::Acquire);
-            if self.tail.wrapping_sub(self.head) == capacity {
+            self.head = shared.head.0.load(Ordering::Acquire);
+            if tail.wrapping_sub(self.head) == capacity {
                 return Err(record);
             }
         }
-        let slot = &self.shared.slots[self.tail & (capacity - 1)];
+        // SAFETY: the number of slots is a power of two, so there is a slot for each number below it.
+        let slot = unsafe { shared.slots.get_unchecked(tail & (capacity - 1)) };
+        let pushed = tail.wrapping_add(1);
+        self.tail = pushed;
         slot.store(record.into_raw(), Ordering::Relaxed);
-        self.tail = self.tail.wrapping_add(1);
         // Release: whoever sees the tail sees the pointer, and what it points to.
-        self.shared.tail.0.store(self.tail, Ordering::Release);
-        Ok(())
-    }
-
-    /// How many records have ever been pushed.
-    #[inline(always)]
-    pub(super) fn pushed(&self) -> usize {
-        self.tail
+        shared.tail.0.store(pushed, Ordering::Release);
+        Ok(pushed)
     }
 }
 

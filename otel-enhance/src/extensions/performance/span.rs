@@ -109,36 +109,50 @@ impl Drop for OnItsWay<'_> {
     }
 }
 
-/// `base` with a span that records.
+/// The current context with a span that records.
 #[inline(always)]
+pub(super) fn current_with(
+    handle: Handle<Contents>,
+    ids: (TraceId, SpanId, TraceFlags),
+) -> Context {
+    // Written where it stays: what is moved just after it was written stalls the processor.
+    let mut context = MaybeUninit::uninit();
+    // In closures as small as these, which are called in place.
+    match Number::take() {
+        Some(mut number) => {
+            number.stand_for(handle, ids);
+            Context::map_current(|current| {
+                number.put(current, &mut context);
+            });
+        }
+        None => {
+            context.write(current_with_boxed(handle, ids));
+        }
+    }
+    // SAFETY: it was written above.
+    unsafe { context.assume_init() }
+}
+
+#[cold]
+#[inline(never)]
+fn current_with_boxed(handle: Handle<Contents>, ids: (TraceId, SpanId, TraceFlags)) -> Context {
+    Context::map_current(|current| put_boxed(current, handle, ids))
+}
+
+/// `base` with a span that records.
 pub(super) fn put_plain(
     base: &Context,
     handle: Handle<Contents>,
     ids: (TraceId, SpanId, TraceFlags),
 ) -> Context {
+    let Some(mut number) = Number::take() else {
+        return put_boxed(base, handle, ids);
+    };
+    number.stand_for(handle, ids);
     let mut context = MaybeUninit::uninit();
-    put_plain_in(&mut context, base, handle, ids);
+    number.put(base, &mut context);
     // SAFETY: it was written just now.
     unsafe { context.assume_init() }
-}
-
-/// The same where it stays: what is moved just after it was written stalls the processor.
-#[inline(always)]
-pub(super) fn put_plain_in(
-    context: &mut MaybeUninit<Context>,
-    base: &Context,
-    handle: Handle<Contents>,
-    ids: (TraceId, SpanId, TraceFlags),
-) {
-    match Number::take() {
-        Some(mut number) => {
-            number.stand_for(handle, ids);
-            number.put(base, context);
-        }
-        None => {
-            context.write(put_boxed(base, handle, ids));
-        }
-    }
 }
 
 #[cold]

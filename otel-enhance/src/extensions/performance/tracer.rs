@@ -215,7 +215,7 @@ impl Tracer for FastTracer {
         };
         let (parent_span_id, parent_is_remote) = parent_of(parent);
         let beginning = Beginning {
-            hub: self.hub.id,
+            hub: self.hub.number_for(decided.flags),
             trace_id: decided.trace_id,
             span_id: decided.span_id,
             flags: decided.flags,
@@ -225,7 +225,6 @@ impl Tracer for FastTracer {
             kind,
             scope,
             rules: self.hub.rules,
-            is_told: self.hub.tells_of(decided.flags),
             is_dropped: decided.is_dropped,
         };
         let mut record = desk::take(&self.hub, decided.flags.is_sampled());

@@ -92,7 +92,6 @@ fn contents(data: &SpanData, life: &Life) -> Contents {
         kind: data.span_kind.clone(),
         scope: number.unwrap_or(Scope::NONE),
         rules: &RULES[life.rules],
-        is_told: true,
         is_dropped: false,
     };
     let now = Moment {
