@@ -567,11 +567,11 @@ impl Models {
     /// A difference of either sign.
     #[inline]
     pub(crate) fn signed<C: Coder>(&mut self, c: &mut C, at: Place, value: u64) -> Outcome<u64> {
-        let (mut high, mut low) = (0, 0);
+        let (mut high, mut low, mut rest) = (0, 0, 0);
         let sign = (value as i64 >> 63) as u64;
         let magnitude = (value ^ sign).wrapping_sub(sign);
         if C::ENCODES {
-            (high, low) = split_magnitude(magnitude);
+            (high, low, rest) = split_magnitude(magnitude);
             high |= (sign & 8) as usize;
         }
         let number = &mut self.differences[at as usize];
@@ -582,12 +582,15 @@ impl Models {
             low_at = self.new_class(at, class);
         }
         low = c.symbol(&mut self.symbols[low_at], low);
-        let (first, rest) = match (class, low) {
-            (0, _) => (low as u64, 0),
-            (FAR_CLASS, FARTHEST) => (0, 64),
-            (FAR_CLASS, _) => (1, low as u32 + FAR_BITS - 1),
-            _ => ((low as u64 & 3) | 4, (4 * class + low / 4) as u32 - 2),
-        };
+        let mut first = 0;
+        if !C::ENCODES {
+            (first, rest) = match (class, low) {
+                (0, _) => (low as u64, 0),
+                (FAR_CLASS, FARTHEST) => (0, 64),
+                (FAR_CLASS, _) => (1, low as u32 + FAR_BITS - 1),
+                _ => ((low as u64 & 3) | 4, (4 * class + low / 4) as u32 - 2),
+            };
+        }
         let bits = c.bits(magnitude, rest)?;
         if C::ENCODES {
             return Ok(value);
@@ -644,18 +647,23 @@ const FAR_BITS: u32 = 29;
 /// The symbol below it of those that are longer still.
 const FARTHEST: usize = 15;
 
-/// The class of a magnitude, and the symbol below it.
+/// The class of a magnitude, the symbol below it, and how many bits follow.
 #[inline]
-fn split_magnitude(magnitude: u64) -> (usize, usize) {
+fn split_magnitude(magnitude: u64) -> (usize, usize, u32) {
     if magnitude < 16 {
-        return (0, magnitude as usize);
+        return (0, magnitude as usize, 0);
     }
     let len = 64 - magnitude.leading_zeros();
     if len < FAR_BITS {
         let token = 4 * (len as usize - 1) + ((magnitude >> (len - 3)) & 3) as usize;
-        return (token >> 4, token & 15);
+        return (token >> 4, token & 15, len - 3);
     }
-    (FAR_CLASS, ((len - FAR_BITS) as usize).min(FARTHEST))
+    let low = (len - FAR_BITS) as usize;
+    if low < FARTHEST {
+        (FAR_CLASS, low, len - 1)
+    } else {
+        (FAR_CLASS, FARTHEST, 64)
+    }
 }
 
 impl Models {

@@ -378,6 +378,8 @@ impl<B: Book> Session<'_, B> {
     ) -> Outcome<usize> {
         let chosen = if self.buffers.groups.is_one() {
             0
+        } else if C::ENCODES && symbol != group::OTHER {
+            group
         } else {
             match symbol {
                 group::EXPECTED => {
