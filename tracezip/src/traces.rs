@@ -153,6 +153,8 @@ pub(crate) struct Traces {
     used: usize,
     /// The latest last. One that was far away may be in it twice.
     order: Vec<u32>,
+    /// The last of them; the first trace if there is none.
+    latest: usize,
     pub(crate) relatives: Relatives,
 }
 
@@ -166,6 +168,7 @@ impl Traces {
         self.order.clear();
         self.add(0);
         self.order.clear();
+        self.latest = 0;
     }
 
     pub(crate) fn get(&mut self, index: usize) -> &mut Trace {
@@ -191,15 +194,15 @@ impl Traces {
         }
         self.list[self.used].reset(id);
         self.order.push(self.used as u32);
+        self.latest = self.used;
         self.used += 1;
-        self.used - 1
+        self.latest
     }
 
     /// Whether the trace that came up last has this id.
     #[inline]
     pub(crate) fn is_latest(&self, id: u128) -> bool {
-        let latest = self.order.last().map(|&at| &self.list[at as usize]);
-        latest.is_some_and(|latest| latest.id == id)
+        self.latest > 0 && self.list[self.latest].id == id
     }
 
     /// How many other traces came up since the trace did.
@@ -214,15 +217,17 @@ impl Traces {
 
     /// The trace of a rank, which it now loses.
     pub(crate) fn take_rank(&mut self, rank: usize) -> Option<usize> {
-        let at = self.order.len().checked_sub(rank + 1)?;
         if rank > 0 {
+            let at = self.order.len().checked_sub(rank + 1)?;
             self.order[at..].rotate_left(1);
+            self.latest = *self.order.last()? as usize;
         }
-        self.order.last().map(|&index| index as usize)
+        (self.latest > 0).then_some(self.latest)
     }
 
     /// A trace comes up that was far away.
     pub(crate) fn touch(&mut self, index: usize) {
         self.order.push(index as u32);
+        self.latest = index;
     }
 }

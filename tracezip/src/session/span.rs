@@ -91,8 +91,8 @@ impl<B: Book> Session<'_, B> {
         let models = self.models.leaf(leaf_id);
         let group = self.group(c, models, tie.group(), group)?;
         self.before = models;
-        self.buffers.traces.get(trace).leaf = leaf_id;
         if leaf_id == NO_LEAF {
+            self.buffers.traces.get(trace).leaf = leaf_id;
             c.at(Column::Odd);
             let text = self.long_text(c, odd)?;
             return Ok(Coded {
@@ -135,6 +135,7 @@ impl<B: Book> Session<'_, B> {
             relative.end = end;
         }
         let (state, relatives) = traces.parts(trace);
+        state.leaf = leaf_id;
         state.start = start;
         state.end = end;
         if leaf.span_id.is_some() {
