@@ -215,6 +215,7 @@ impl<'a, B: Book> Session<'a, B> {
     }
 
     /// An entry, by the recent ones of a place, by its id, or by its definition.
+    #[inline]
     pub(crate) fn entry<C: Coder>(
         &mut self,
         c: &mut C,
@@ -229,6 +230,18 @@ impl<'a, B: Book> Session<'a, B> {
             let known = recent.get(symbol);
             return Ok(known.ok_or(DecodeError::Corrupt("an entry that was not there"))?);
         }
+        self.new_entry(c, place, kind, id)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn new_entry<C: Coder>(
+        &mut self,
+        c: &mut C,
+        place: Place,
+        kind: Kind,
+        id: u16,
+    ) -> Outcome<u16> {
         let ids = self
             .models
             .number_place(self.models.common.ids[kind as usize]);

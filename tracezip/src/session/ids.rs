@@ -38,7 +38,21 @@ impl<B: Book> Session<'_, B> {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn new_span_id<C: Coder>(
+        &mut self,
+        c: &mut C,
+        whose: usize,
+        trace: usize,
+        id: u64,
+    ) -> Outcome<u64> {
+        if self.keys.is_empty() {
+            return c.bits(id, 64);
+        }
+        self.span_id_by_key(c, whose, trace, id)
+    }
+
+    fn span_id_by_key<C: Coder>(
         &mut self,
         c: &mut C,
         whose: usize,

@@ -152,6 +152,7 @@ impl<B: Book> Session<'_, B> {
     }
 
     /// Encoders: how a span stands to those before it.
+    #[inline]
     fn standing(
         &self,
         trace: usize,
