@@ -63,6 +63,9 @@ pub(crate) struct Trace {
     pub(crate) identifiers: [u128; IDENTIFIERS],
 }
 
+/// Traces, and relatives of all, that room is kept for from message to message.
+const MOST_KEPT: usize = 16 * 1024;
+
 /// Relatives of a kind that a trace remembers.
 const MOST_RELATIVES: usize = 128;
 
@@ -84,6 +87,9 @@ pub(crate) struct Relatives {
 
 impl Relatives {
     fn reset(&mut self) {
+        if self.list.len() > MOST_KEPT {
+            *self = Self::default();
+        }
         self.free.clear();
         self.list.clear();
         self.list.push(Relative::default());
@@ -164,6 +170,8 @@ pub(crate) const FARTHEST: usize = 64;
 impl Traces {
     pub(crate) fn reset(&mut self) {
         self.used = 0;
+        self.list.truncate(MOST_KEPT);
+        self.list.shrink_to(MOST_KEPT);
         self.relatives.reset();
         self.order.clear();
         self.add(0);
