@@ -12,18 +12,20 @@ use rustix::time::{ClockId, clock_gettime};
 pub(crate) struct Truth {
     pub(crate) name: &'static str,
     pub(crate) wall: Duration,
+    /// On a CPU by the thread's own clock.
     pub(crate) cpu: Duration,
     pub(crate) run_queue: Duration,
-    /// Its threads are many: only CPU time and the whole are known.
+    /// Within what may sleep.
+    pub(crate) blocked: Duration,
+    /// Nor was it asleep or waiting for a CPU: it had one, which did something else meanwhile.
+    pub(crate) stolen: Duration,
+    /// Its threads are many: of the rest only CPU time and the whole are known.
     pub(crate) is_async: bool,
     pub(crate) note: &'static str,
 }
 
-impl Truth {
-    fn blocked(&self) -> Duration {
-        self.wall.saturating_sub(self.cpu + self.run_queue)
-    }
-}
+/// Less may be that clocks were not read at once.
+const NOTEWORTHY: Duration = Duration::from_micros(100);
 
 /// CPU time of this thread.
 pub(crate) fn cpu() -> Duration {
@@ -39,16 +41,44 @@ fn run_queue() -> Duration {
     Duration::from_nanos(waited.unwrap_or_default())
 }
 
-/// Runs `work` on this thread and says what it did.
-pub(crate) fn of_thread(name: &'static str, work: impl FnOnce()) -> Truth {
-    let (queued, computed, begin) = (run_queue(), cpu(), Instant::now());
+/// What a thread did while `work` ran on it: wall time, CPU time, and how long it waited for a CPU.
+fn measure(work: impl FnOnce()) -> [Duration; 3] {
+    let (begin, computed) = (Instant::now(), cpu());
+    // A file: what it takes to read it is measured with the rest.
+    let queued = run_queue();
     work();
-    let wall = begin.elapsed();
+    let queued = run_queue().saturating_sub(queued);
+    let computed = cpu().saturating_sub(computed);
+    [begin.elapsed(), computed, queued]
+}
+
+/// How long a thread was asleep.
+#[derive(Debug, Default)]
+pub(crate) struct Sleeps(Duration);
+
+impl Sleeps {
+    /// Runs what sleeps, and does little else.
+    pub(crate) fn during(&mut self, work: impl FnOnce()) {
+        let [wall, cpu, run_queue] = measure(work);
+        self.0 += wall.saturating_sub(cpu + run_queue);
+    }
+}
+
+/// Runs `work` on this thread and says what it did. What does not tell [`Sleeps`] never sleeps.
+///
+/// A virtual machine's CPU is taken away now and then to run something else. The clock of a thread that has it does not
+/// count that where the kernel is told of it, nor does any other account of the thread: it is what is left.
+pub(crate) fn of_thread(name: &'static str, work: impl FnOnce(&mut Sleeps)) -> Truth {
+    let mut sleeps = Sleeps::default();
+    let [wall, cpu, run_queue] = measure(|| work(&mut sleeps));
+    let blocked = sleeps.0;
     Truth {
         name,
         wall,
-        cpu: cpu().saturating_sub(computed),
-        run_queue: run_queue().saturating_sub(queued),
+        cpu,
+        run_queue,
+        blocked,
+        stolen: wall.saturating_sub(cpu + run_queue + blocked),
         is_async: false,
         note: "",
     }
@@ -74,8 +104,9 @@ pub(crate) fn table(truths: &[Truth], spans: &[SpanData]) -> String {
         let _ = write!(text, "{:<18}", truth.name);
         let known = !truth.is_async;
         for (attribute, truth) in [
-            ("otel_enhance.cpu.time", Some(truth.cpu)),
-            ("otel_enhance.blocked.time", known.then(|| truth.blocked())),
+            // Of a thread that has a CPU nobody asks what that does.
+            ("otel_enhance.cpu.time", Some(truth.cpu + truth.stolen)),
+            ("otel_enhance.blocked.time", known.then_some(truth.blocked)),
             (
                 "otel_enhance.run_queue.time",
                 known.then_some(truth.run_queue),
@@ -101,6 +132,12 @@ fn notes(truth: &Truth, span: &SpanData) -> String {
     let mut notes = Vec::new();
     if !truth.note.is_empty() {
         notes.push(truth.note.to_owned());
+    }
+    if truth.stolen > NOTEWORTHY {
+        notes.push(format!(
+            "{:.2} ms of the CPU's stolen, by the thread's clock",
+            ms(truth.stolen)
+        ));
     }
     if let Some(waiting) = nanoseconds(span, "otel_enhance.waiting.time") {
         notes.push(format!("{:.1} ms blocked or in a run queue", ms(waiting)));

@@ -33,20 +33,22 @@ fn on_a_thread(name: &str, work: fn() -> Truth) -> Truth {
 
 #[enhanced_trace(name = "cpu-bound")]
 fn cpu_bound() -> Truth {
-    of_thread("cpu-bound", || burn(800 * MS))
+    of_thread("cpu-bound", |_| burn(800 * MS))
 }
 
 #[enhanced_trace(name = "sleeping")]
 fn sleeping() -> Truth {
-    of_thread("sleeping", || {
-        take_a_nap(350 * MS);
-        take_a_nap(250 * MS);
+    of_thread("sleeping", |sleeps| {
+        sleeps.during(|| {
+            take_a_nap(350 * MS);
+            take_a_nap(250 * MS);
+        });
     })
 }
 
 #[enhanced_trace(name = "lock-contended")]
 fn lock_contended() -> Truth {
-    of_thread("lock-contended", || {
+    of_thread("lock-contended", |sleeps| {
         let lock = Arc::new(Mutex::new(0_u64));
         let (held, is_held) = mpsc::channel();
         let holder = {
@@ -58,10 +60,12 @@ fn lock_contended() -> Truth {
                 thread::sleep(500 * MS);
             })
         };
-        // An error would be a holder that is gone, and then the lock is free.
-        let _ = is_held.recv();
-        wait_for(&lock);
-        let _ = holder.join();
+        sleeps.during(|| {
+            // An error would be a holder that is gone, and then the lock is free.
+            let _ = is_held.recv();
+            wait_for(&lock);
+            let _ = holder.join();
+        });
     })
 }
 
@@ -69,7 +73,7 @@ fn lock_contended() -> Truth {
 #[enhanced_trace(name = "run-queue-starved")]
 fn run_queue_starved() -> Truth {
     let mut pinned = false;
-    let mut truth = of_thread("run-queue-starved", || {
+    let mut truth = of_thread("run-queue-starved", |sleeps| {
         pinned = pin_to_one_cpu();
         let (sender, done) = mpsc::channel::<()>();
         let rival = thread::spawn(move || {
@@ -80,7 +84,9 @@ fn run_queue_starved() -> Truth {
         });
         burn(400 * MS);
         drop(sender);
-        let _ = rival.join();
+        sleeps.during(|| {
+            let _ = rival.join();
+        });
     });
     if !pinned {
         truth.note = "not pinned to one CPU: little to wait for";
@@ -106,17 +112,18 @@ fn asynchronous() -> Truth {
 /// A span whose work is spread over polls, and perhaps over threads.
 #[enhanced_trace(name = "async")]
 async fn polled() -> Truth {
-    let (mut computed, begin) = (Duration::ZERO, Instant::now());
+    let (mut computed, mut stolen, begin) = (Duration::ZERO, Duration::ZERO, Instant::now());
     for _ in 0..5 {
-        let before = cpu();
-        burn(60 * MS);
-        computed += cpu() - before;
+        let part = of_thread("part", |_| burn(60 * MS));
+        computed += part.cpu;
+        stolen += part.stolen;
         tokio::time::sleep(40 * MS).await;
     }
     Truth {
         name: "async",
         wall: begin.elapsed(),
         cpu: computed,
+        stolen,
         is_async: true,
         ..Truth::default()
     }

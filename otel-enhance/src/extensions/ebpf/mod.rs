@@ -24,7 +24,8 @@
 //!
 //! CPU time, blocked and run queue add up to the time that the span was active. That is on all threads: of a future,
 //! all its polls. What a span started elsewhere (a spawned task, another thread) counts for the span that is active
-//! there. Spans that are not sampled count for those around them. The counts wrap at 2^32.
+//! there. Spans that are not sampled count for those around them. The counts wrap at 2^32. On a virtual machine what the
+//! hypervisor takes of a CPU counts as time on it for the thread that has it, which a thread's own CPU clock leaves out.
 //!
 //! These attributes are added where spans are exported, beyond the limit of attributes per span, and other processors
 //! do not see them. Of spans that are ended while another thread still has them active, what that thread does is not
