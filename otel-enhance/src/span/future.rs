@@ -24,7 +24,8 @@ use crate::extensions::performance::SpanHandle;
 #[derive(Debug)]
 #[must_use = "the span ends when it is dropped"]
 pub struct OpenSpan {
-    context: Context,
+    /// Nothing to be dropped where there is no span.
+    context: ManuallyDrop<Context>,
     state: State,
     /// How it is ended without the context, where the backend has a way.
     #[cfg(feature = "performance")]
@@ -48,8 +49,7 @@ impl OpenSpan {
     #[inline(always)]
     pub(crate) fn start(&mut self, context: impl FnOnce() -> (Context, bool)) {
         let (context, is_recording) = context();
-        // What it was is empty, and needs no destructor.
-        mem::forget(mem::replace(&mut self.context, context));
+        self.context = ManuallyDrop::new(context);
         self.state = if is_recording {
             State::Recording
         } else {
@@ -61,7 +61,7 @@ impl OpenSpan {
     #[cfg(feature = "performance")]
     #[inline(always)]
     pub(crate) fn set(&mut self, context: Context, handle: Option<SpanHandle>) {
-        mem::forget(mem::replace(&mut self.context, context));
+        self.context = ManuallyDrop::new(context);
         self.state = if handle.is_some() {
             State::Recording
         } else {
@@ -80,7 +80,7 @@ impl OpenSpan {
     #[inline(always)]
     pub fn none() -> Self {
         Self {
-            context: Context::new(),
+            context: ManuallyDrop::new(Context::new()),
             state: State::Off,
             #[cfg(feature = "performance")]
             handle: None,
@@ -145,7 +145,7 @@ impl OpenSpan {
 
     fn make<F>(&self, make: impl FnOnce() -> F) -> F {
         let is_on = self.state != State::Off;
-        let _active = is_on.then(|| self.context.clone().attach());
+        let _active = is_on.then(|| Context::clone(&self.context).attach());
         make()
     }
 
@@ -166,11 +166,10 @@ impl OpenSpan {
 }
 
 impl Drop for OpenSpan {
-    /// The function did not get as far as its future, because it unwinds.
     #[inline(always)]
     fn drop(&mut self) {
-        if self.state == State::Recording {
-            unwinds(&self.context);
+        if self.is_on() {
+            drop_unfinished(self);
         }
     }
 }
@@ -274,6 +273,17 @@ fn poll_under_span<F: Future>(
 
 // What follows is not generic and not inlined: users' futures hold calls, and no code of ours.
 
+/// Of a span that is dropped, and there is none afterwards.
+#[inline(never)]
+fn drop_unfinished(span: &mut OpenSpan) {
+    // The function did not get as far as its future, because it unwinds.
+    if mem::replace(&mut span.state, State::Off) == State::Recording {
+        unwinds(&span.context);
+    }
+    // SAFETY: there was a span, and there is none any more.
+    unsafe { ManuallyDrop::drop(&mut span.context) };
+}
+
 #[cfg_attr(
     not(feature = "performance"),
     expect(unused_variables, reason = "every span is ended through its context")
@@ -343,7 +353,7 @@ fn lend<'a>(span: &mut OpenSpan, between: &'a mut Between) -> Lent<'a> {
     if Context::map_current(address) == own {
         // It could not be told from the one below it.
         return Lent {
-            guard: place.while_attaching(|| span.context.clone().attach()),
+            guard: place.while_attaching(|| Context::clone(&span.context).attach()),
             place,
             is_own: false,
         };
@@ -351,15 +361,15 @@ fn lend<'a>(span: &mut OpenSpan, between: &'a mut Between) -> Lent<'a> {
     // SAFETY: a `Context` is what its clones share, and no clone is distinguished, so it may be looked at through
     // either of two copies while one of them lives. The stack drops its copy when `guard` is dropped, which only `finish`
     // and `take_back` do; or now, if it is full. From then on nobody uses or drops the other: it was cloned before, and
-    // the clone, which is equal to the last bit, forgotten; or it is written over.
+    // the clone, which is equal to the last bit, forgotten; or there is no span any more.
     let copy = unsafe { ptr::read(&raw const span.context) };
     let unwinding = LentForGood(span);
-    let guard = place.while_attaching(|| copy.attach());
+    let guard = place.while_attaching(|| ManuallyDrop::into_inner(copy).attach());
     let span = unwinding.succeeded();
     if Context::map_current(address) != own {
-        // A full stack (65,534 contexts deep) drops what it is given, which ends its span.
-        // SAFETY: what is written over is what has been dropped.
-        unsafe { ptr::write(&raw mut span.context, Context::new()) };
+        // A full stack (65,534 contexts deep) drops what it is given, which ends its span: what is written over has been
+        // dropped.
+        span.context = ManuallyDrop::new(Context::new());
         return Lent {
             guard,
             place,
@@ -389,8 +399,8 @@ impl<'a> LentForGood<'a> {
 impl Drop for LentForGood<'_> {
     #[cold]
     fn drop(&mut self) {
-        // SAFETY: what is written over is the stack's.
-        unsafe { ptr::write(&raw mut self.0.context, Context::new()) };
+        // What is written over is the stack's.
+        self.0.context = ManuallyDrop::new(Context::new());
     }
 }
 
@@ -403,20 +413,21 @@ fn address(context: &Context) -> *const SpanContext {
 /// Ends the span of a future that is done, and detaches it.
 #[inline(never)]
 fn finish(span: &mut OpenSpan, active: Lent<'_>) {
-    // SAFETY: what is written over is the stack's, which drops it, or else read here, and dropped below. If a processor
-    // panics before, it is the stack's all the same, or leaked.
-    let own = unsafe {
-        let own = ManuallyDrop::new(ptr::read(&raw const span.context));
-        ptr::write(&raw mut span.context, Context::new());
-        own
-    };
-    // Before it is detached: what a span does until its end counts for it.
+    // Before it is detached: what a span does until its end counts for it. If a processor panics, the context is the
+    // stack's all the same, or leaked.
     if mem::replace(&mut span.state, State::Off) == State::Recording {
-        end(span, &own, &active.place);
+        end(span, &span.context, &active.place);
     }
+    leave(span, active);
+}
+
+/// Detaches a span that has ended.
+#[inline(always)]
+fn leave(span: &mut OpenSpan, active: Lent<'_>) {
     drop(active.guard);
     if !active.is_own {
-        drop(ManuallyDrop::into_inner(own));
+        // SAFETY: there is no span any more, so nobody else does this; and the stack had a clone.
+        unsafe { ManuallyDrop::drop(&mut span.context) };
     }
 }
 
@@ -425,7 +436,7 @@ fn finish(span: &mut OpenSpan, active: Lent<'_>) {
 fn take_back(span: &OpenSpan, active: Lent<'_>) {
     if active.is_own {
         // In place of the one that the stack will drop.
-        mem::forget(span.context.clone());
+        mem::forget(Context::clone(&span.context));
     }
     drop(active.guard);
 }
@@ -453,5 +464,5 @@ fn abandon(open: &mut OpenSpan, active: Lent<'_>) {
         record_cancelled(&open.context.span());
         end(open, &open.context, &active.place);
     }
-    take_back(open, active);
+    leave(open, active);
 }

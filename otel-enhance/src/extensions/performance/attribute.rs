@@ -8,7 +8,7 @@
 )]
 
 use std::fmt;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::MaybeUninit;
 use std::ptr;
 
 use opentelemetry::{Key, KeyValue, Value};
@@ -171,18 +171,29 @@ impl Attribute {
     }
 }
 
-impl From<Attribute> for KeyValue {
-    fn from(attribute: Attribute) -> Self {
-        let value = match attribute.seen() {
-            Seen::Text(text) => Value::String(text.to_owned().into()),
-            // SAFETY: it is not read again, because the attribute is forgotten.
-            Seen::Value(value) => unsafe { ptr::read(value) },
-        };
-        let attribute = ManuallyDrop::new(attribute);
-        // SAFETY: the same.
-        KeyValue::new(unsafe { ptr::read(&raw const attribute.key) }, value)
+impl Attribute {
+    /// Moves the attribute to where it stays: to move it to the stack first would be to read it in other pieces than it
+    /// is written in.
+    ///
+    /// # Safety
+    ///
+    /// `slot` is valid for writes; the attribute is not used or dropped again.
+    #[inline(always)]
+    pub(super) unsafe fn move_to(&self, slot: *mut KeyValue) {
+        // SAFETY: the caller says that the slot may be written, and that nobody reads key and value again. There is
+        // nothing else in the slot, says the assertion below.
+        unsafe {
+            ptr::copy_nonoverlapping(&raw const self.key, &raw mut (*slot).key, 1);
+            let place = &raw mut (*slot).value;
+            match self.seen() {
+                Seen::Text(text) => place.write(Value::String(text.to_owned().into())),
+                Seen::Value(value) => ptr::copy_nonoverlapping(value, place, 1),
+            }
+        }
     }
 }
+
+const _: () = assert!(size_of::<KeyValue>() == size_of::<Key>() + size_of::<Value>());
 
 impl Drop for Held {
     #[inline(always)]
@@ -205,6 +216,7 @@ impl fmt::Debug for Attribute {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::ManuallyDrop;
     use std::sync::Arc;
 
     use super::*;
@@ -228,6 +240,16 @@ mod tests {
         }
     }
 
+    fn moved(attribute: Attribute) -> KeyValue {
+        let attribute = ManuallyDrop::new(attribute);
+        let mut slot = MaybeUninit::uninit();
+        // SAFETY: the slot may be written, and is initialised then; the attribute is forgotten.
+        unsafe {
+            attribute.move_to(slot.as_mut_ptr());
+            slot.assume_init()
+        }
+    }
+
     #[test]
     fn text_of_every_length_that_has_room_is_what_was_copied() {
         let long: String = ('a'..='z').chain('ä'..='ü').collect();
@@ -238,7 +260,7 @@ mod tests {
                 assert_eq!(attribute.key(), "key");
                 assert_eq!(attribute.seen(), Seen::Text(copied));
                 let expected = KeyValue::new("key", copied.to_owned());
-                assert_eq!(KeyValue::from(attribute), expected);
+                assert_eq!(moved(attribute), expected);
             }
         }
     }
@@ -265,7 +287,7 @@ mod tests {
 
         let attribute = value(Arc::clone(&shared));
         assert!(matches!(attribute.seen(), Seen::Value(Value::String(_))));
-        let back = KeyValue::from(attribute);
+        let back = moved(attribute);
         assert_eq!(back, KeyValue::new("key", Arc::clone(&shared)));
         assert_eq!(Arc::strong_count(&shared), 2);
         drop(back);

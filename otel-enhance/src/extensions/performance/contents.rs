@@ -2,7 +2,7 @@
 //! box for whatever else happens to a span.
 #![expect(
     unsafe_code,
-    reason = "an attribute that is moved right after it was built stalls the processor"
+    reason = "an attribute, or the data of a span, that is moved right after it was built stalls the processor"
 )]
 
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
@@ -12,7 +12,7 @@ mod figures;
 mod rules;
 
 use std::borrow::Cow;
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::time::SystemTime;
 
 use opentelemetry::trace::{
@@ -447,8 +447,10 @@ impl Contents {
     pub(super) unsafe fn take_gathered(&mut self, count: u32) -> Vec<KeyValue> {
         let mut gathered = Vec::new();
         // SAFETY: as the caller says.
-        unsafe { self.inline.set_len(count) };
-        self.inline.move_to(&mut gathered);
+        unsafe {
+            self.inline.set_len(count);
+            self.inline.move_to(&mut gathered, Attribute::move_to);
+        }
         gathered
     }
 
@@ -579,81 +581,158 @@ impl Contents {
         &mut self,
         scope_of: impl FnOnce(Scope) -> InstrumentationScope,
     ) -> SpanData {
+        let mut slot = MaybeUninit::uninit();
         #[cfg(feature = "ebpf")]
         {
             let did = self.did();
-            let mut span = self.take_with_room(did.attributes(), scope_of);
-            did.push_to(&mut span);
-            span
+            let span = self.take_into(&mut slot, did.attributes(), scope_of);
+            did.push_to(span);
         }
         #[cfg(not(feature = "ebpf"))]
-        self.take_with_room(0, scope_of)
+        self.take_into(&mut slot, 0, scope_of);
+        // SAFETY: it was written.
+        unsafe { slot.assume_init() }
     }
 
-    /// The same without what it did, with room for so many more attributes.
+    /// The same without what it did, with room for so many more attributes. It is written where it stays: moved, it would
+    /// be read back in other pieces before it has left for the cache, and its length is more than that of a record.
     #[inline(always)]
-    pub(super) fn take_with_room(
+    pub(super) fn take_into<'a>(
         &mut self,
+        slot: &'a mut MaybeUninit<SpanData>,
         room: usize,
         scope_of: impl FnOnce(Scope) -> InstrumentationScope,
-    ) -> SpanData {
-        let Cold {
-            attributes: more,
-            dropped_attributes,
-            events,
-            dropped_events,
-            links,
-            dropped_links,
-            error,
-            trace_state,
-            scope,
-            start,
-            end,
-        } = self.cold.take().map_or_else(Cold::default, |cold| *cold);
+    ) -> &'a mut SpanData {
+        let cold = self.cold.take();
         let mut attributes = Vec::with_capacity(self.attributes as usize + room);
-        self.inline.move_to(&mut attributes);
-        attributes.extend(more);
+        // SAFETY: that is what the function does.
+        unsafe { self.inline.move_to(&mut attributes, Attribute::move_to) };
+        let cold = match cold {
+            None => None,
+            Some(mut cold) => {
+                attributes.append(&mut cold.attributes);
+                Some(cold)
+            }
+        };
         if let Some(code) = self.code {
             let mut of_code = Vec::with_capacity(Code::ATTRIBUTES);
             code.push_to(&mut of_code);
             let at = usize::from(self.code_at);
             attributes.splice(at..at, of_code);
         }
-        SpanData {
-            span_context: SpanContext::new(
-                TraceId::from_bytes(self.trace_id),
-                SpanId::from_bytes(self.span_id),
-                self.flags,
-                false,
-                trace_state,
-            ),
-            parent_span_id: SpanId::from_bytes(self.parent_span_id),
-            parent_span_is_remote: self.marks.has(Marks::PARENT_IS_REMOTE),
-            span_kind: self.kind.clone(),
-            name: std::mem::replace(&mut self.name, Cow::Borrowed("")),
-            start_time: start.unwrap_or_else(|| system_time(self.start)),
-            end_time: end.unwrap_or_else(|| system_time(self.time)),
-            attributes,
-            dropped_attributes_count: dropped_attributes,
-            events: {
-                let mut list = SpanEvents::default();
-                (list.events, list.dropped_count) = (events, dropped_events);
-                list
-            },
-            links: {
-                let mut list = SpanLinks::default();
-                (list.links, list.dropped_count) = (links, dropped_links);
-                list
-            },
-            status: if self.marks.has(Marks::IS_OK) {
-                Status::Ok
-            } else {
-                error
-            },
-            instrumentation_scope: scope.unwrap_or_else(|| scope_of(self.scope)),
+        let span = slot.as_mut_ptr();
+        // SAFETY: each is a field of the slot, which is valid for writes. The assertion below knows all of them.
+        unsafe {
+            (&raw mut (*span).parent_span_id).write(SpanId::from_bytes(self.parent_span_id));
+            let is_remote = self.marks.has(Marks::PARENT_IS_REMOTE);
+            (&raw mut (*span).parent_span_is_remote).write(is_remote);
+            (&raw mut (*span).span_kind).write(self.kind.clone());
+            let name = mem::replace(&mut self.name, Cow::Borrowed(""));
+            (&raw mut (*span).name).write(name);
+            (&raw mut (*span).attributes).write(attributes);
+            match cold {
+                None => self.write_plain(span, scope_of),
+                Some(cold) => self.write_cold(span, *cold, scope_of),
+            }
+            slot.assume_init_mut()
+        }
+    }
+
+    /// What is left of a span of which most have nothing.
+    ///
+    /// # Safety
+    ///
+    /// `span` is valid for writes.
+    #[inline(always)]
+    unsafe fn write_plain(
+        &self,
+        span: *mut SpanData,
+        scope_of: impl FnOnce(Scope) -> InstrumentationScope,
+    ) {
+        // SAFETY: as the caller says.
+        unsafe {
+            (&raw mut (*span).span_context).write(self.span_context(TraceState::NONE));
+            (&raw mut (*span).start_time).write(system_time(self.start));
+            (&raw mut (*span).end_time).write(system_time(self.time));
+            (&raw mut (*span).dropped_attributes_count).write(0);
+            (&raw mut (*span).events).write(SpanEvents::default());
+            (&raw mut (*span).links).write(SpanLinks::default());
+            (&raw mut (*span).status).write(self.status(Status::Unset));
+            (&raw mut (*span).instrumentation_scope).write(scope_of(self.scope));
+        }
+    }
+
+    /// The same of one that has some of it.
+    ///
+    /// # Safety
+    ///
+    /// As above.
+    #[inline(never)]
+    unsafe fn write_cold(
+        &self,
+        span: *mut SpanData,
+        cold: Cold,
+        scope_of: impl FnOnce(Scope) -> InstrumentationScope,
+    ) {
+        let mut events = SpanEvents::default();
+        (events.events, events.dropped_count) = (cold.events, cold.dropped_events);
+        let mut links = SpanLinks::default();
+        (links.links, links.dropped_count) = (cold.links, cold.dropped_links);
+        let start = cold.start.unwrap_or_else(|| system_time(self.start));
+        let end = cold.end.unwrap_or_else(|| system_time(self.time));
+        let scope = cold.scope.unwrap_or_else(|| scope_of(self.scope));
+        // SAFETY: as the caller says.
+        unsafe {
+            (&raw mut (*span).span_context).write(self.span_context(cold.trace_state));
+            (&raw mut (*span).start_time).write(start);
+            (&raw mut (*span).end_time).write(end);
+            (&raw mut (*span).dropped_attributes_count).write(cold.dropped_attributes);
+            (&raw mut (*span).events).write(events);
+            (&raw mut (*span).links).write(links);
+            (&raw mut (*span).status).write(self.status(cold.error));
+            (&raw mut (*span).instrumentation_scope).write(scope);
+        }
+    }
+
+    #[inline(always)]
+    fn span_context(&self, trace_state: TraceState) -> SpanContext {
+        SpanContext::new(
+            TraceId::from_bytes(self.trace_id),
+            SpanId::from_bytes(self.span_id),
+            self.flags,
+            false,
+            trace_state,
+        )
+    }
+
+    #[inline(always)]
+    fn status(&self, error: Status) -> Status {
+        if self.marks.has(Marks::IS_OK) {
+            Status::Ok
+        } else {
+            error
         }
     }
 }
+
+/// A span with other fields than those that [`Contents::take_into`] writes does not compile.
+const _: fn(SpanData) = |every_field| {
+    let SpanData {
+        span_context: _,
+        parent_span_id: _,
+        parent_span_is_remote: _,
+        span_kind: _,
+        name: _,
+        start_time: _,
+        end_time: _,
+        attributes: _,
+        dropped_attributes_count: _,
+        events: _,
+        links: _,
+        status: _,
+        instrumentation_scope: _,
+    } = every_field;
+};
 
 /// Leaves `limit` items, and returns how many it drops.
 fn cut<T>(items: &mut Vec<T>, limit: u32) -> u32 {

@@ -1,4 +1,8 @@
 //! A span that has ended, on its way out.
+#![expect(
+    unsafe_code,
+    reason = "the data of a span is built where it stays: `Vec::push` would copy it from the stack"
+)]
 
 use std::cell::Cell;
 use std::fmt;
@@ -88,13 +92,17 @@ impl Ended {
             let room = did.attributes();
             #[cfg(not(feature = "ebpf"))]
             let room = 0;
-            batch.push(contents.take_with_room(room, official));
-            let Some(span) = batch.last_mut() else {
+            batch.reserve(1);
+            let Some(slot) = batch.spare_capacity_mut().first_mut() else {
                 return;
             };
+            let span = contents.take_into(slot, room, official);
             prepare(span);
             #[cfg(feature = "ebpf")]
             did.push_to(span);
+            let written = batch.len() + 1;
+            // SAFETY: there is room for one more, and it was written. (If `prepare` should unwind, it is leaked.)
+            unsafe { batch.set_len(written) };
         });
     }
 }

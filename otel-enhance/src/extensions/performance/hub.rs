@@ -387,7 +387,15 @@ impl Hub {
         if started > 0 {
             self.config.sink.started(started);
         }
-        let records: Vec<_> = batches.into_iter().flatten().collect();
+        let mut records = Vec::new();
+        for mut batch in batches {
+            // As a rule there is one.
+            if records.is_empty() {
+                records = batch;
+            } else {
+                records.append(&mut batch);
+            }
+        }
         let mut left = records.len();
         let mut records = records.into_iter();
         while left > 0 {

@@ -79,14 +79,23 @@ impl<T, const N: usize> Inline<T, N> {
         unsafe { &*(std::ptr::from_ref(initialised) as *const [T]) }
     }
 
-    /// Moves the values to the end of `list`.
-    pub(super) fn move_to<U: From<T>>(&mut self, list: &mut Vec<U>) {
+    /// Moves the values to the end of `list`, each by `write`.
+    ///
+    /// # Safety
+    ///
+    /// `write` moves what its first argument points to, and initialises what the second does.
+    #[inline(always)]
+    pub(super) unsafe fn move_to<U>(&mut self, list: &mut Vec<U>, write: unsafe fn(&T, *mut U)) {
         let len = std::mem::take(&mut self.len) as usize;
-        list.extend(self.slots[..len].iter().map(|slot| {
-            // SAFETY: the slot was initialised, and with a length of 0 nobody reads it again. (If
-            // `extend` should unwind, the rest is leaked.)
-            unsafe { slot.assume_init_read() }.into()
-        }));
+        list.reserve(len);
+        let places = list.spare_capacity_mut().iter_mut();
+        for (slot, place) in self.slots[..len].iter().zip(places) {
+            // SAFETY: the slot was initialised, and with a length of 0 nobody reads it again. (If this should unwind,
+            // the values are leaked.)
+            unsafe { write(slot.assume_init_ref(), place.as_mut_ptr()) };
+        }
+        // SAFETY: there was room for so many, which have been initialised.
+        unsafe { list.set_len(list.len() + len) };
     }
 
     /// Drops the values.
@@ -126,7 +135,8 @@ mod tests {
         assert_eq!(Rc::strong_count(&counted), 3);
 
         let mut list: Vec<(i32, Rc<()>)> = Vec::new();
-        inline.move_to(&mut list);
+        // SAFETY: it is moved.
+        unsafe { inline.move_to(&mut list, |from, to| std::ptr::copy(from, to, 1)) };
         assert!(inline.as_slice().is_empty());
         assert_eq!(list.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2]);
         drop(list);

@@ -97,9 +97,10 @@ impl<T: Send> Consumer<T> {
         self.shared.head.0.store(self.head, Ordering::Release);
     }
 
-    #[cfg(all(test, not(otel_enhance_loom)))]
-    pub(super) fn is_empty(&self) -> bool {
-        self.head == self.shared.tail.0.load(Ordering::Acquire)
+    /// How many records are there now.
+    pub(super) fn len(&self) -> usize {
+        let tail = self.shared.tail.0.load(Ordering::Relaxed);
+        tail.wrapping_sub(self.head)
     }
 }
 

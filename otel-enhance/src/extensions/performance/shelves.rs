@@ -216,7 +216,7 @@ impl<T: Send> Shelf<T> {
 impl<T: Send> Shelved<T> {
     /// What is in the ring, oldest first.
     fn take_all(&mut self) -> Vec<Owned<T>> {
-        let mut records = Vec::new();
+        let mut records = Vec::with_capacity(self.consumer.len());
         self.consumer.drain(|record| records.push(record));
         records
     }

@@ -49,7 +49,8 @@ impl Deliver<VecDeque<Waiting>> for RecordDelivery {
             (is_sampled && engine.account.admit()).then_some(Waiting { weight, span })
         });
         // All are looked at before the queue is locked.
-        let waiting: Vec<_> = sampled.collect();
+        let mut waiting = Vec::with_capacity(sampled.size_hint().1.unwrap_or_default());
+        waiting.extend(sampled);
         engine.push_all(waiting);
     }
 

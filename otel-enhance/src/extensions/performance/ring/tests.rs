@@ -14,9 +14,9 @@ fn ring_full_gives_back_and_takes_again_after_a_drain() {
     let mut taken = Vec::new();
     consumer.drain(|mut record| taken.push(record.with(|number| *number)));
     assert_eq!(taken, [0, 1, 2, 3]);
-    assert!(consumer.is_empty());
+    assert_eq!(consumer.len(), 0);
     assert_eq!(producer.push(refused).unwrap(), 5);
-    assert!(!consumer.is_empty());
+    assert_eq!(consumer.len(), 1);
 }
 
 #[test]
