@@ -80,6 +80,23 @@ fn item_in_a_macro_rules_group_is_seen_through() {
 }
 
 #[test]
+fn attributes_are_evaluated_where_somebody_may_see_them() {
+    let expand = |arguments| {
+        expanded(
+            arguments,
+            quote!(
+                fn f(a: u8) {}
+            ),
+        )
+    };
+    let wanted = "if start . is_wanted () { start . set (\"a\"";
+    assert!(expand(quote!(capture(a))).contains(wanted));
+    let sampled = format!("if start . sample (0.1) {{ {wanted}");
+    assert!(expand(quote!(capture(a), sample = 0.1)).contains(&sampled));
+    assert!(!expand(quote!(sample = 0.1)).contains("is_wanted"));
+}
+
+#[test]
 fn profile_asks_the_facade_for_the_extension() {
     assert!(
         expanded(

@@ -181,6 +181,34 @@ fn spans_that_are_not_recorded_have_new_ids_or_inherit_them() {
 }
 
 #[test]
+fn attributes_of_a_span_that_will_not_record_are_not_wanted() {
+    let _alone = alone();
+    for records in [false, true] {
+        let told = Told::default();
+        let (provider, registration) = installed(
+            &told,
+            HubConfig {
+                sampling: Sampling::Always(records),
+                ..config(&told, Some(BATCHES))
+            },
+        );
+        // From now on the thread knows of the provider.
+        drop(callsite().enter());
+        let mut start = callsite().begin(1);
+        assert_eq!(start.is_wanted(), records);
+        // Of another parent's child nothing is known.
+        start.root();
+        assert!(start.is_wanted());
+        start.set("text", "text");
+        drop(start.enter());
+        collect(&provider);
+        assert_eq!(told.len(), if records { 2 } else { 0 });
+        registration.uninstall();
+        close(&provider);
+    }
+}
+
+#[test]
 fn span_that_ended_early_is_left_alone_by_its_guard() {
     let _alone = alone();
     let told = Told::default();
