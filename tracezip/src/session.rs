@@ -3,6 +3,7 @@
 mod column;
 mod ids;
 mod span;
+mod step;
 mod times;
 
 use std::sync::Arc;
