@@ -19,6 +19,8 @@ pub(super) struct Program {
     pub(super) bytes: Vec<u8>,
     pub(super) mask: Vec<u8>,
     pub(super) parts: Vec<Part>,
+    /// The steps that most spans are read by, and how many pieces each is of.
+    usual: Vec<(Step, usize)>,
     /// The run that is being made, and which of its bytes every span has.
     run: Vec<u8>,
     is_fixed: Vec<u8>,
@@ -33,28 +35,38 @@ impl Program {
         self.bytes.clear();
         self.mask.clear();
         self.parts.clear();
+        // Runs that most spans are read by come before those that stand for chains, so that they lie together.
         let mut at = 0;
         while at < pieces.len() {
-            let first = self.forwards.len();
             at = match chain(&pieces[at..]) {
                 Some(len) if self.parts.len() < MOST_PARTS => {
-                    let chain = &pieces[at..at + len];
-                    let step = self.chain(chain, bytes);
-                    self.forwards.push(step);
-                    self.generic(chain, bytes);
-                    let steps = self.forwards.len() - first - 1;
-                    if let Step::Chain { steps: number, .. } = &mut self.forwards[first] {
-                        *number = steps as u8;
-                    }
+                    let step = self.chain(&pieces[at..at + len], bytes);
+                    self.usual.push((step, len));
                     at + len
                 }
                 _ => {
                     let fixed = run_len(&pieces[at..]).max(1);
-                    self.generic(&pieces[at..at + fixed], bytes);
+                    let step = self.step(&pieces[at..at + fixed], bytes);
+                    self.usual.push((step, fixed));
                     at + fixed
                 }
             };
         }
+        at = 0;
+        let mut steps = core::mem::take(&mut self.usual);
+        for (step, len) in steps.drain(..) {
+            let first = self.forwards.len();
+            self.forwards.push(step);
+            if let Step::Chain { .. } = step {
+                self.generic(&pieces[at..at + len], bytes);
+            }
+            let generic = self.forwards.len() - first - 1;
+            if let Step::Chain { steps, .. } = &mut self.forwards[first] {
+                *steps = generic as u8;
+            }
+            at += len;
+        }
+        self.usual = steps;
         self.turn();
     }
 }
@@ -131,24 +143,27 @@ impl Program {
     fn generic(&mut self, pieces: &[Piece], bytes: &[u8]) {
         let mut at = 0;
         while at < pieces.len() {
-            let fixed = run_len(&pieces[at..]);
-            if fixed > 0 {
+            let len = run_len(&pieces[at..]).max(1);
+            let step = self.step(&pieces[at..at + len], bytes);
+            self.forwards.push(step);
+            at += len;
+        }
+    }
+
+    /// The step of pieces that are of fixed size, or of one that is not.
+    fn step(&mut self, pieces: &[Piece], bytes: &[u8]) -> Step {
+        match pieces[0] {
+            Piece::Open(width) => Step::Open(width),
+            Piece::Slot(Slot::Varint(width), own) => Step::Varint(width, own),
+            Piece::Slot(Slot::Bytes(width), own) => Step::Bytes(width, own),
+            Piece::Close => Step::Close,
+            _ => {
                 let first = self.parts.len();
-                for piece in &pieces[at..at + fixed] {
+                for piece in pieces {
                     self.part(piece, bytes);
                 }
-                let run = self.end_run(first, &[]);
-                self.forwards.push(Step::Run(run));
-                at += fixed;
-                continue;
+                Step::Run(self.end_run(first, &[]))
             }
-            self.forwards.push(match pieces[at] {
-                Piece::Open(width) => Step::Open(width),
-                Piece::Slot(Slot::Varint(width), own) => Step::Varint(width, own),
-                Piece::Slot(Slot::Bytes(width), own) => Step::Bytes(width, own),
-                _ => Step::Close,
-            });
-            at += 1;
         }
     }
 
