@@ -1,8 +1,14 @@
 #!/usr/bin/env python3
 """Makes v1.bin, the text that every compressed text may refer to, from what OpenTelemetry's semantic conventions,
 SDKs and instrumentations call things. v1.bin is part of the format: once version 1 is released it never changes.
-What is likely comes last, where references to it are the shortest."""
+What is likely comes last, where references to it are the shortest.
+
+In front of it is statistics.bin: the head of a dictionary of zstd's, with the tables that short text is coded by unless it
+brings its own. `ZDICT_finalizeDictionary` made it for level 1 and the id 0x7ace0001, from the texts of up to 4 KiB of frames of five
+corpora: 316 of them, 9 to 111 of each."""
 import pathlib
+
+HERE = pathlib.Path(__file__).parent
 
 SCOPES = """
 io.opentelemetry.spring-webmvc-6.0 io.opentelemetry.spring-webflux-5.3 io.opentelemetry.servlet-5.0
@@ -107,7 +113,8 @@ def value(text):
 
 
 def make():
-    out = b"".join(attribute(scope) for scope in SCOPES)
+    out = (HERE / "statistics.bin").read_bytes()
+    out += b"".join(attribute(scope) for scope in SCOPES)
     out += b"".join(attribute(name) for name in RESOURCE)
     out += b"".join(value(text) for text in VALUES)
     out += b"".join(key(name) for name in KEYS)
@@ -118,6 +125,5 @@ def make():
 
 
 if __name__ == "__main__":
-    here = pathlib.Path(__file__).parent
-    (here / "v1.bin").write_bytes(make())
+    (HERE / "v1.bin").write_bytes(make())
     print(len(make()), "bytes")

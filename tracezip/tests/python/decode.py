@@ -18,7 +18,7 @@ from primitives import self_test, xxh3
 SELF_CONTAINED, RETAINED, COMPRESSED, STORED = 1, 2, 4, 8
 HERE = pathlib.Path(__file__).parent
 DICTIONARY = zstandard.ZstdCompressionDict(
-    (HERE / "../../dictionary/v1.bin").read_bytes(), dict_type=zstandard.DICT_TYPE_RAWCONTENT
+    (HERE / "../../dictionary/v1.bin").read_bytes(), dict_type=zstandard.DICT_TYPE_FULLDICT
 )
 
 
