@@ -227,6 +227,25 @@ impl Between {
         [Sums::only_active(all), Sums::only_active(of_own)]
     }
 
+    /// The span ends after a slice that was nothing but time on a CPU: that and what is here are its figures.
+    #[inline(always)]
+    pub(super) const fn give_after(&mut self, active: u64, own: u64, figures: &mut Figures) {
+        *figures = Figures::on_cpu(active, own);
+        if self.activations != 0 && !self.is_simple {
+            return self.give(figures);
+        }
+        if self.activations != 0 {
+            let sums = self.sums.as_ptr().cast::<Sums>();
+            // SAFETY: two of them are there, whose times the first slice has written.
+            let (all, of_own) = unsafe { ((*sums).active, (*sums.add(1)).active) };
+            figures.total.active = active.wrapping_add(all);
+            figures.own.active = own.wrapping_add(of_own);
+            figures.activations = self.activations.wrapping_add(1);
+        }
+        self.activations = 0;
+        self.is_elsewhere = false;
+    }
+
     /// The span ends: what is here goes to `figures`.
     #[inline(always)]
     pub(super) const fn give(&mut self, figures: &mut Figures) {

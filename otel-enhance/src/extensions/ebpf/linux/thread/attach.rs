@@ -36,7 +36,7 @@ impl Thread {
         {
             self.begin_plainly(lines, ids, time, ptr::null_mut());
             self.next = Next::Enters;
-        } else {
+        } else if epoch != 0 {
             self.set_started(ids.1, time);
         }
     }

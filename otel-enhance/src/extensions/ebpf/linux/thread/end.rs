@@ -115,8 +115,12 @@ impl Thread {
             // Nothing is left to be done when the context is detached.
             self.next = Next::Leaves;
         }
-        if frame.entry == 0 && frame.again == 0 && frame.had_one_slice() && !is_any_waiting() {
-            return Found::OnCpu { active, own };
+        if frame.entry == 0 && frame.again == 0 && !is_any_waiting() {
+            if frame.had_one_slice() {
+                return Found::OnCpu { active, own };
+            }
+            frame.give_up_place_after(active, own, figures);
+            return Found::Figures;
         }
         self.end_with_more(at, active, own, figures)
     }

@@ -268,6 +268,21 @@ impl Frame {
         !has_more
     }
 
+    /// The span ends after a slice that was nothing but time on a CPU: puts that and what its future kept, which has its
+    /// place back, into `figures`.
+    #[inline(always)]
+    pub(super) fn give_up_place_after(&mut self, active: u64, own: u64, figures: &mut Figures) {
+        let place = std::mem::replace(&mut self.place, ptr::null_mut());
+        // SAFETY: null, or lent by a poll that goes on.
+        match unsafe { place.as_mut() } {
+            Some(between) => {
+                between.is_lent = false;
+                between.give_after(active, own, figures);
+            }
+            None => *figures = Figures::on_cpu(active, own),
+        }
+    }
+
     /// The span ends: puts what its future kept into `figures`, if there is something, and says so.
     ///
     /// A poll whose span was active already has no frame of its own, and lends its place when the span ends.
