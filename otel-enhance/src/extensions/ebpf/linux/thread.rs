@@ -8,6 +8,8 @@
     reason = "what belongs to a thread is reached without asking whether it is destroyed"
 )]
 
+#[cfg(feature = "performance")]
+mod announced;
 mod attach;
 mod detach;
 mod end;
@@ -25,6 +27,8 @@ use opentelemetry::trace::SpanContext;
 use otel_enhance_ebpf::abi::UserLine;
 use otel_enhance_ebpf::loader::{Lines, PinnedContexts};
 
+#[cfg(feature = "performance")]
+pub(crate) use self::announced::{announce, as_announced};
 use self::frame::{DEPTH, Frame};
 use self::told::NO_SPAN;
 use super::parked::parked;
@@ -149,41 +153,6 @@ fn with<R>(f: impl FnOnce(&mut Thread) -> R) -> R {
 pub(crate) fn started(span_id: [u8; 8], time: u64) {
     if EPOCH.load(Ordering::Relaxed) != 0 {
         with(|thread| thread.set_started(u64::from_le_bytes(span_id), time));
-    }
-}
-
-/// The same, and the next thing that happens on this thread is that its context is attached, by [`as_announced`].
-///
-/// As a rule everything is known by now, so that the observer, which contexts have to tell, need not ask them.
-#[cfg(feature = "performance")]
-#[inline(always)]
-pub(crate) fn announce(trace_id: [u8; 16], span_id: [u8; 8], trace_flags: u8, time: u64) {
-    let epoch = EPOCH.load(Ordering::Relaxed);
-    let span_id = u64::from_le_bytes(span_id);
-    with(|thread| thread.announce(epoch, (number_of(trace_id), span_id, trace_flags), time));
-}
-
-/// Calls `attach`, which attaches a context, and before that nothing: the one that was announced, if one was.
-#[cfg(feature = "performance")]
-#[inline(always)]
-pub(crate) fn as_announced<R>(attach: impl FnOnce() -> R) -> R {
-    let _announced = Announced;
-    attach()
-}
-
-/// Until this is dropped the observer takes the next context for the one that was announced.
-#[cfg(feature = "performance")]
-struct Announced;
-
-#[cfg(feature = "performance")]
-impl Drop for Announced {
-    #[inline(always)]
-    fn drop(&mut self) {
-        with(|thread| {
-            if thread.next != Next::Unknown {
-                thread.call_off();
-            }
-        });
     }
 }
 
