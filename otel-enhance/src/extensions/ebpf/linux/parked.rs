@@ -22,15 +22,21 @@ const FAR: usize = 2_048;
 const NEAR: usize = 64;
 const WAYS: usize = 8;
 
-/// What is kept of a span. Most spans are told by the first of its cache lines: the others are seldom touched.
-#[derive(Clone, Copy, Debug)]
+/// Where an entry is. Most spans are told by the first of its cache lines: the others are seldom touched.
 #[repr(C, align(64))]
+struct Place {
+    /// When the entry was put here, by the clock of spans: beside it, for it is looked at without holding that.
+    since: AtomicU64,
+    entry: UnsafeCell<Entry>,
+}
+
+/// What is kept of a span.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(super) struct Entry {
     span_id: u64,
     /// As two numbers, so that nothing is aligned to more than the line.
     trace: [u64; 2],
-    /// When it was put here, by the clock of spans.
-    pub(super) since: u64,
     /// Nanoseconds on a CPU, of slices that were nothing else: in all, and of its own.
     plain: [u64; 2],
     /// Slices of any kind; of none the rest says nothing.
@@ -41,22 +47,21 @@ pub(super) struct Entry {
     own: Sums,
 }
 
-const _: () = assert!(std::mem::offset_of!(Entry, total) <= 64);
+const _: () =
+    assert!(std::mem::offset_of!(Place, entry) + std::mem::offset_of!(Entry, total) <= 64);
 
 impl Entry {
     /// Nothing of this span is here so far. What the rest says does not matter then, and is not touched.
     const fn begin(&mut self, span_id: u64, trace: u128) {
         self.span_id = span_id;
         self.trace = halves(trace);
-        self.since = 0;
         self.plain = [0; 2];
         self.activations = 0;
         self.others = 0;
     }
 
     /// A slice is over.
-    pub(super) fn add(&mut self, total: Sums, own: Sums, since: u64) {
-        self.since = since;
+    pub(super) fn add(&mut self, total: Sums, own: Sums) {
         self.activations = self.activations.wrapping_add(1);
         if self.others == 0 {
             (self.total, self.own) = (total, own);
@@ -68,8 +73,7 @@ impl Entry {
 
     /// The same of one that was nothing but time on a CPU.
     #[inline(always)]
-    pub(super) const fn add_time(&mut self, total: u64, own: u64, since: u64) {
-        self.since = since;
+    pub(super) const fn add_time(&mut self, total: u64, own: u64) {
         self.activations = self.activations.wrapping_add(1);
         let [all, of_own] = self.plain;
         self.plain = [all.wrapping_add(total), of_own.wrapping_add(own)];
@@ -115,7 +119,7 @@ struct Line([AtomicU64; WAYS]);
 /// See the module.
 pub(super) struct Parked {
     tags: Box<[Line]>,
-    entries: Box<[UnsafeCell<Entry>]>,
+    places: Box<[Place]>,
     lost: AtomicU64,
     /// Whether anything was ever put there: where only annotated functions make spans, nothing is.
     is_used: AtomicBool,
@@ -148,6 +152,16 @@ impl Held {
 }
 
 const HELD: u64 = 1;
+/// Who holds the entry moves it to another line.
+const MOVING: u64 = 1 << 63;
+/// Looks at a far line for an entry that is on its way there.
+const LOOKS: usize = 256;
+
+/// What the tag of a span's entry is while nobody holds it.
+#[inline(always)]
+const fn free_tag(span_id: u64) -> u64 {
+    span_id & !(HELD | MOVING)
+}
 
 /// The table of the process, once a session was opened.
 pub(super) fn parked() -> Option<&'static Parked> {
@@ -172,7 +186,7 @@ impl Parked {
         let line = || Line([const { AtomicU64::new(0) }; WAYS]);
         Self {
             tags: (0..NEAR + FAR).map(|_| line()).collect(),
-            entries: zeroed((NEAR + FAR) * WAYS),
+            places: zeroed((NEAR + FAR) * WAYS),
             lost: AtomicU64::new(0),
             is_used: AtomicBool::new(false),
             is_far_used: AtomicBool::new(false),
@@ -197,7 +211,7 @@ impl Parked {
             let (first, line) = self.near(span_id);
             fetch::to_write(line);
             // Of most lines the first is free.
-            fetch::to_write(self.entries[first].get());
+            fetch::to_write(&raw const self.places[first]);
         }
     }
 
@@ -211,7 +225,24 @@ impl Parked {
         if near.is_some() || !self.is_far_used.load(Ordering::Relaxed) {
             return near;
         }
-        self.take_from(self.far(span_id), span_id, trace)
+        self.take_far(span_id, trace)
+    }
+
+    /// The same of a span that is not in its near line, or was not yet in its far one a moment ago.
+    fn take_far(&self, span_id: u64, trace: u128) -> Option<Held> {
+        let far = || self.take_from(self.far(span_id), span_id, trace);
+        let (_, line) = self.near(span_id);
+        let moving = free_tag(span_id) | HELD | MOVING;
+        // Whoever moves an entry is done with it after a few dozen instructions.
+        for _ in 0..LOOKS {
+            let is_moving = line.iter().any(|tag| tag.load(Ordering::Acquire) == moving);
+            let found = far();
+            if found.is_some() || !is_moving {
+                return found;
+            }
+            std::hint::spin_loop();
+        }
+        None
     }
 
     #[inline]
@@ -221,7 +252,7 @@ impl Parked {
         span_id: u64,
         trace: u128,
     ) -> Option<Held> {
-        let free = span_id & !HELD;
+        let free = free_tag(span_id);
         for (way, tag) in line.iter().enumerate() {
             if tag.load(Ordering::Relaxed) != free || free == 0 {
                 continue;
@@ -250,60 +281,58 @@ impl Parked {
         }
         let held = free_in(self.near(span_id), span_id).or_else(|| self.make_room(span_id))?;
         self.with(held, |entry| entry.begin(span_id, trace));
+        self.since(held).store(0, Ordering::Relaxed);
         Some(held)
     }
 
     /// The place of what waits longest in the near line, for which there is one in a far line.
     #[cold]
     fn make_room(&self, span_id: u64) -> Option<Held> {
-        let Some(held) = self.hold_oldest(self.near(span_id)) else {
+        // Before anything is on its way there.
+        self.is_far_used.store(true, Ordering::Relaxed);
+        let Some(held) = self.hold_oldest(self.near(span_id), HELD | MOVING) else {
             return self.claim_far(span_id);
         };
         let moved = self.with(held, |entry| *entry);
         if let Some(far) = self.claim_far(moved.span_id) {
             self.with(far, |entry| *entry = moved);
-            self.put_back(far);
+            self.put_back_since(far, self.since(held).load(Ordering::Relaxed));
         }
         self.rename(held, span_id);
         Some(held)
     }
 
     fn claim_far(&self, span_id: u64) -> Option<Held> {
-        self.is_far_used.store(true, Ordering::Relaxed);
         let far = self.far(span_id);
         free_in(far, span_id).or_else(|| {
             self.lost.fetch_add(1, Ordering::Relaxed);
-            let held = self.hold_oldest(far)?;
+            let held = self.hold_oldest(far, HELD)?;
             self.rename(held, span_id);
             Some(held)
         })
     }
 
-    /// Holds what waits longest in a line, which is seen by holding each for a moment.
-    fn hold_oldest(&self, (first, line): (usize, &[AtomicU64; WAYS])) -> Option<Held> {
-        let hold = |way: usize, old: u64| {
-            line[way]
-                .compare_exchange(old, old | HELD, Ordering::Acquire, Ordering::Relaxed)
-                .ok()?;
-            Some(Held((first + way) as u32))
-        };
-        let oldest = (0..WAYS).filter_map(|way| {
-            let old = line[way].load(Ordering::Relaxed);
-            if old & HELD != 0 || old == 0 {
-                return None;
-            }
-            let held = hold(way, old)?;
-            let since = self.with(held, |entry| entry.since);
-            self.put_back(held);
-            Some((since, way, old))
+    /// Holds what waits longest in a line; others are not held for that, for whoever looks for them just then would not
+    /// find them.
+    fn hold_oldest(&self, (first, line): (usize, &[AtomicU64; WAYS]), bits: u64) -> Option<Held> {
+        let waiting = line.iter().enumerate().filter_map(|(way, tag)| {
+            let old = tag.load(Ordering::Acquire);
+            let held = Held((first + way) as u32);
+            let is_waiting = old & HELD == 0 && old != 0;
+            is_waiting.then(|| (self.since(held).load(Ordering::Relaxed), way, old))
         });
-        let (_, way, old) = oldest.min()?;
-        hold(way, old)
+        let (_, way, old) = waiting.min()?;
+        line[way]
+            .compare_exchange(old, old | bits, Ordering::AcqRel, Ordering::Relaxed)
+            .ok()?;
+        Some(Held((first + way) as u32))
     }
 
     /// An entry that the caller holds is another span's.
     fn rename(&self, held: Held, span_id: u64) {
-        self.tag(held).store(span_id | HELD, Ordering::Relaxed);
+        // Release: the entry that was here is found elsewhere by who sees that it is no more here.
+        self.tag(held)
+            .store(free_tag(span_id) | HELD, Ordering::Release);
     }
 
     /// Calls `f` with an entry that the caller holds.
@@ -311,7 +340,12 @@ impl Parked {
     pub(super) fn with<R>(&self, held: Held, f: impl FnOnce(&mut Entry) -> R) -> R {
         // SAFETY: the tag's lowest bit is set by the caller, who was given `held` for that and gives it up by
         // `put_back` or `free`; `f` knows neither.
-        f(unsafe { &mut *self.entries[held.0 as usize].get() })
+        f(unsafe { &mut *self.places[held.0 as usize].entry.get() })
+    }
+
+    #[inline]
+    fn since(&self, held: Held) -> &AtomicU64 {
+        &self.places[held.0 as usize].since
     }
 
     #[inline]
@@ -320,12 +354,19 @@ impl Parked {
         &self.tags[at / WAYS].0[at % WAYS]
     }
 
+    /// Others may have it, which waits from now on.
+    #[inline]
+    pub(super) fn put_back_since(&self, held: Held, since: u64) {
+        self.since(held).store(since, Ordering::Relaxed);
+        self.put_back(held);
+    }
+
     /// Others may have it.
     #[inline]
     pub(super) fn put_back(&self, held: Held) {
         let tag = self.tag(held);
         // Nobody else writes it while the bit is set.
-        tag.store(tag.load(Ordering::Relaxed) & !HELD, Ordering::Release);
+        tag.store(free_tag(tag.load(Ordering::Relaxed)), Ordering::Release);
     }
 
     /// There is no such entry any more.
@@ -363,7 +404,12 @@ fn free_in((first, line): (usize, &[AtomicU64; WAYS]), span_id: u64) -> Option<H
     let win = |tag: &AtomicU64| {
         tag.load(Ordering::Relaxed) == 0
             && tag
-                .compare_exchange(0, span_id | HELD, Ordering::Acquire, Ordering::Relaxed)
+                .compare_exchange(
+                    0,
+                    free_tag(span_id) | HELD,
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                )
                 .is_ok()
     };
     let way = line.iter().position(win)?;
@@ -371,17 +417,17 @@ fn free_in((first, line): (usize, &[AtomicU64; WAYS]), span_id: u64) -> Option<H
 }
 
 /// So many entries of zeroes, in memory that is not touched yet.
-fn zeroed(entries: usize) -> Box<[UnsafeCell<Entry>]> {
-    let Ok(layout) = Layout::array::<UnsafeCell<Entry>>(entries) else {
+fn zeroed(places: usize) -> Box<[Place]> {
+    let Ok(layout) = Layout::array::<Place>(places) else {
         return Box::default();
     };
-    // SAFETY: the layout is not empty; it is that of the slice, and zeroes are an entry.
+    // SAFETY: the layout is not empty; it is that of the slice, and zeroes are a place.
     unsafe {
-        let place = alloc::alloc_zeroed(layout).cast::<UnsafeCell<Entry>>();
+        let place = alloc::alloc_zeroed(layout).cast::<Place>();
         if place.is_null() {
             alloc::handle_alloc_error(layout);
         }
-        Box::from_raw(std::ptr::slice_from_raw_parts_mut(place, entries))
+        Box::from_raw(std::ptr::slice_from_raw_parts_mut(place, places))
     }
 }
 

@@ -190,8 +190,7 @@ pub(crate) fn mark(span: &SpanContext) {
         && let Some(held) = table.claim(span_id, number_of(span.trace_id().to_bytes()))
     {
         // Whoever has waited longest makes room first: it has not waited yet.
-        table.with(held, |entry| entry.since = u64::MAX);
-        table.put_back(held);
+        table.put_back_since(held, u64::MAX);
     }
 }
 

@@ -31,8 +31,8 @@ fn spans_that_wait_longer_than_the_near_line_has_room_for_are_found_in_the_far_o
     for (age, id) in same.iter().enumerate() {
         let held = table.claim(*id, TRACE).unwrap();
         assert!(held.0 < (NEAR * WAYS) as u32, "it is near");
-        table.with(held, |entry| entry.add_time(*id, 1, age as u64));
-        table.put_back(held);
+        table.with(held, |entry| entry.add_time(*id, 1));
+        table.put_back_since(held, age as u64);
     }
     for id in &same {
         let held = table.take(*id, TRACE).expect("it is there");
@@ -48,8 +48,7 @@ fn full_line_gives_up_what_waits_longest() {
     let same = same_lines(&table, 2 * WAYS + 1);
     for (age, id) in same.iter().enumerate() {
         let held = table.claim(*id, TRACE).unwrap();
-        table.with(held, |entry| entry.since = 100 + age as u64);
-        table.put_back(held);
+        table.put_back_since(held, 100 + age as u64);
     }
     assert_eq!(table.lost(), 1);
     let oldest = same[0];
@@ -84,4 +83,36 @@ fn threads_that_take_and_give_lose_no_count() {
     });
     let held = table.take(42, TRACE).unwrap();
     assert_eq!(table.with(held, |entry| entry.activations), 40_000);
+}
+
+#[test]
+fn span_that_waits_is_found_while_others_make_room_in_its_line() {
+    let table = Parked::new();
+    let same = same_lines(&table, 2 * WAYS);
+    let (ours, others) = same.split_first().unwrap();
+    table.put_back_since(table.claim(*ours, TRACE).unwrap(), u64::MAX);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for since in 0.. {
+                // The oldest of the line makes room for each.
+                let other = others[since as usize % others.len()];
+                if let Some(held) = table.claim(other, TRACE) {
+                    table.put_back_since(held, since);
+                }
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let found = (0..500_000).take_while(|_| {
+            let held = table.take(*ours, TRACE);
+            held.inspect(|held| table.put_back_since(*held, u64::MAX))
+                .is_some()
+        });
+        let found = found.count();
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(found, 500_000, "nobody else takes it");
+    });
+    assert!(table.is_far_used.load(Ordering::Relaxed));
 }

@@ -43,7 +43,7 @@ pub(super) fn keep(frame: &Frame, all: Sums, now: u64) {
             between.is_lent = false;
             between.add(all, own);
         }
-        None => park(frame, |entry| entry.add(all, own, now)),
+        None => park(frame, now, |entry| entry.add(all, own)),
     }
 }
 
@@ -63,14 +63,14 @@ pub(super) fn keep_time(frame: &Frame, active: u64) {
 
 #[inline(never)]
 fn park_time(frame: &Frame, active: u64, own: u64) {
-    park(frame, |entry| {
-        entry.add_time(active, own, frame.time + active);
+    park(frame, frame.time + active, |entry| {
+        entry.add_time(active, own);
     });
 }
 
 /// The same in the table.
 #[inline(always)]
-fn park(frame: &Frame, add: impl FnOnce(&mut Entry)) {
+fn park(frame: &Frame, now: u64, add: impl FnOnce(&mut Entry)) {
     let Some(table) = parked() else {
         return;
     };
@@ -79,5 +79,5 @@ fn park(frame: &Frame, add: impl FnOnce(&mut Entry)) {
         return;
     };
     table.with(held, add);
-    table.put_back(held);
+    table.put_back_since(held, now);
 }
