@@ -264,10 +264,16 @@ pub(crate) fn read(pattern: &[u8]) -> Option<Vec<Part>> {
     let mut literal = Vec::new();
     let mut bytes = pattern.iter();
     let mut parameters = 0;
-    while let Some(&byte) = bytes.next() {
-        if byte != 0 {
-            literal.push(byte);
-            continue;
+    loop {
+        let rest = bytes.as_slice();
+        let len = rest.iter().position(|byte| *byte == 0);
+        let plain = &rest[..len.unwrap_or(rest.len())];
+        // As much as it takes, for a literal hardly ever goes on behind a zero byte.
+        literal.reserve_exact(plain.len());
+        literal.extend_from_slice(plain);
+        bytes = rest[plain.len()..].iter();
+        if bytes.next().is_none() {
+            break;
         }
         let kind = match *bytes.next()? {
             marker::ZERO => {
