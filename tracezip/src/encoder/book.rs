@@ -58,8 +58,8 @@ struct Uses {
 #[derive(Debug, Default)]
 pub(super) struct EncoderBook {
     pub(super) dict: Dict,
-    /// Ids by the hash of kind and bytes.
-    index: HashTable<(Kind, u16)>,
+    /// Ids by the hash of kind and bytes, which is kept so that a table that grows asks for none again.
+    index: HashTable<(u32, Kind, u16)>,
     held: [Vec<Held>; KINDS],
     /// What the message defines.
     pub(super) defined: Vec<(Kind, u16)>,
@@ -161,6 +161,11 @@ fn fold(value: u64) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
+/// Tables look at the lowest bits and at the highest.
+fn widened(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
+}
+
 impl EncoderBook {
     pub(super) fn new(seed: u64) -> Self {
         let mut book = Self {
@@ -211,8 +216,8 @@ impl EncoderBook {
         }
     }
 
-    fn hash(&self, kind: Kind, bytes: &[u8]) -> u64 {
-        xxh3_with_seed(bytes, self.seed ^ kind as u64)
+    fn hash(&self, kind: Kind, bytes: &[u8]) -> u32 {
+        xxh3_with_seed(bytes, self.seed ^ kind as u64) as u32
     }
 
     /// The id of an entry, which is made if there is none and there is room.
@@ -227,13 +232,14 @@ impl EncoderBook {
         self.find(self.hash(kind, bytes), kind, bytes)
     }
 
-    fn find(&self, hash: u64, kind: Kind, bytes: &[u8]) -> Option<u16> {
-        let same =
-            |held: &(Kind, u16)| held.0 == kind && self.dict.bytes(kind, held.1) == Some(bytes);
-        self.index.find(hash, same).map(|held| held.1)
+    fn find(&self, hash: u32, kind: Kind, bytes: &[u8]) -> Option<u16> {
+        let same = |&(other, its_kind, id): &(u32, Kind, u16)| {
+            other == hash && its_kind == kind && self.dict.bytes(kind, id) == Some(bytes)
+        };
+        self.index.find(widened(hash), same).map(|held| held.2)
     }
 
-    fn add(&mut self, hash: u64, kind: Kind, bytes: &[u8]) -> Option<u16> {
+    fn add(&mut self, hash: u32, kind: Kind, bytes: &[u8]) -> Option<u16> {
         let held = &mut self.held[kind as usize];
         if self.dict.size() + charge(kind, bytes.len(), 0) > ENTRIES
             || bytes.len() > LONGEST[kind as usize]
@@ -243,13 +249,8 @@ impl EncoderBook {
         let id = u16::try_from(held.len()).ok().filter(|id| *id < u16::MAX)?;
         self.dict.define(kind, id, bytes, ENTRIES).ok()?;
         held.push(Held::default());
-        let (dict, seed) = (&self.dict, self.seed);
-        self.index.insert_unique(hash, (kind, id), |(kind, id)| {
-            xxh3_with_seed(
-                dict.bytes(*kind, *id).unwrap_or_default(),
-                seed ^ *kind as u64,
-            )
-        });
+        self.index
+            .insert_unique(widened(hash), (hash, kind, id), |held| widened(held.0));
         Some(id)
     }
 }
