@@ -142,6 +142,9 @@ trait Charged: Copy {
     const CHARGE: usize;
 }
 
+/// Bytes that an array gets at least when it grows.
+const ROOM: usize = 2048;
+
 /// An entry of a table that leads from ids to places.
 type Listed = (Place, u16);
 
@@ -184,8 +187,21 @@ fn add<T: Charged>(array: &mut Vec<T>, left: &mut usize, new: &T) -> Place {
         return 0;
     }
     *left -= T::CHARGE;
+    if array.len() == array.capacity() {
+        // Not step by step from one on: aligned arrays are copied each time.
+        array.reserve(array.len().max(ROOM / size_of::<T>()));
+    }
     array.push(*new);
     (array.len() - 1) as Place
+}
+
+/// Makes `to` the same as `from`, with room for what will be added.
+fn copy<T: Copy>(to: &mut Vec<T>, from: &Vec<T>) {
+    to.clear();
+    if to.capacity() < from.len() {
+        *to = Vec::with_capacity(from.capacity());
+    }
+    to.extend_from_slice(from);
 }
 
 /// The index of the model that a place in the models names, which gets one if it has none.
@@ -202,18 +218,18 @@ pub(crate) use ensure_model;
 impl Models {
     /// Copies `from` without allocating where there is room.
     pub(crate) fn copy_from(&mut self, from: &Self) {
-        self.symbols.clone_from(&from.symbols);
-        self.numbers.clone_from(&from.numbers);
-        self.differences.clone_from(&from.differences);
-        self.steps.clone_from(&from.steps);
-        self.recents.clone_from(&from.recents);
-        self.integers.clone_from(&from.integers);
-        self.identifiers.clone_from(&from.identifiers);
-        self.leaves.clone_from(&from.leaves);
-        self.slots.clone_from(&from.slots);
-        self.templates.clone_from(&from.templates);
-        self.texts.clone_from(&from.texts);
-        self.parameters.clone_from(&from.parameters);
+        copy(&mut self.symbols, &from.symbols);
+        copy(&mut self.numbers, &from.numbers);
+        copy(&mut self.differences, &from.differences);
+        copy(&mut self.steps, &from.steps);
+        copy(&mut self.recents, &from.recents);
+        copy(&mut self.integers, &from.integers);
+        copy(&mut self.identifiers, &from.identifiers);
+        copy(&mut self.leaves, &from.leaves);
+        copy(&mut self.slots, &from.slots);
+        copy(&mut self.templates, &from.templates);
+        copy(&mut self.texts, &from.texts);
+        copy(&mut self.parameters, &from.parameters);
         self.common = from.common;
         self.blocks = from.blocks;
         self.nonces = from.nonces;
