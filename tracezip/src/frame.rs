@@ -65,6 +65,8 @@ pub(crate) fn put(
     hash: u64,
     out: &mut Vec<u8>,
 ) {
+    // With the head, and a hash.
+    out.reserve(streams.symbols.len() + streams.bits.len() + streams.text.len() + 96);
     out.push(MAGIC);
     out.push(VERSION | head.flags);
     if !head.has(SELF_CONTAINED) {

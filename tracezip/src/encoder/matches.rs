@@ -11,6 +11,9 @@ use crate::shape::peek_end;
 /// Values that are kept for the next request.
 const MOST_KEPT: usize = 128 * 1024;
 
+/// Bytes that many spans have, for the room they get at first.
+const LIKELY_LEN: usize = 256;
+
 /// Bytes of the request that are asked for before they are needed: a span takes less time than memory takes to answer.
 const AHEAD: usize = 4096;
 
@@ -63,6 +66,8 @@ impl Encoder {
         let mut envelope = core::mem::take(&mut self.envelope);
         let (mut before, mut is_odd) = (NO_LEAF, false);
         let mut fetched = 0;
+        self.matches.spans.reserve(request.len() / LIKELY_LEN);
+        envelope.spans.reserve(request.len() / LIKELY_LEN);
         envelope.scan(request, &mut |spans, of_scope, start, end| {
             // Without those of a resource that turned out to be damaged.
             self.matches.spans.truncate(spans);
