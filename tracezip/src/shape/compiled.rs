@@ -2,19 +2,20 @@
 
 use core::cell::Cell;
 use core::ops::Range;
+use std::sync::OnceLock;
 
 use super::Template;
 use super::fixed;
 use super::pieces::{Dissector, Piece};
-use super::program::Program;
+use super::program::{Program, turned};
 use crate::dict::Plan;
 
 /// What spans of a leaf are read and written by.
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    /// Forwards, for who reads, and backwards, for who writes.
     pub(super) forwards: Box<[Step]>,
-    pub(super) backwards: Box<[Step]>,
+    /// The same, for who writes: made when it is needed, for encoders do without.
+    backwards: OnceLock<Box<[Step]>>,
     pub(super) runs: Box<[Run]>,
     /// What the runs consist of, and a mask for the bytes of it that every span has.
     pub(super) bytes: Box<[u8]>,
@@ -102,7 +103,7 @@ impl Compiled {
             least: pieces.iter().map(Piece::least).sum(),
             is_fixed: pieces.iter().all(|piece| piece.fixed_len().is_some()),
             forwards: program.forwards[..].into(),
-            backwards: program.backwards[..].into(),
+            backwards: OnceLock::new(),
             runs: program.runs[..].into(),
             bytes: program.bytes[..].into(),
             mask: program.mask[..].into(),
@@ -113,6 +114,13 @@ impl Compiled {
             let _ = TOOLS.try_with(|kept| kept.set(tools));
         }
         compiled
+    }
+}
+
+impl Compiled {
+    #[inline]
+    pub(super) fn backwards(&self) -> &[Step] {
+        self.backwards.get_or_init(|| turned(&self.forwards))
     }
 }
 

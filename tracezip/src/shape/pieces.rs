@@ -43,10 +43,9 @@ pub(super) struct Dissector {
     bytes: Vec<u8>,
     /// Where the bytes begin that are no piece yet.
     from: usize,
-    /// Where the pieces of each open message begin, and its width.
-    open: Vec<(usize, u8)>,
-    joined: Vec<Piece>,
-    joined_bytes: Vec<u8>,
+    length: Vec<u8>,
+    /// Where the pieces of each open message begin, its width, and where the bytes for its length are.
+    open: Vec<(usize, u8, usize)>,
 }
 
 impl Dissector {
@@ -72,13 +71,16 @@ impl Dissector {
                 }
                 Op::Open(width) => {
                     self.end_literal();
-                    self.open.push((self.pieces.len(), width));
+                    // One byte is what most lengths take, should it turn out that all spans have the same.
+                    self.open.push((self.pieces.len(), width, self.bytes.len()));
                     self.pieces.push(Piece::Open(width));
+                    self.bytes.push(0);
+                    self.from = self.bytes.len();
                 }
                 Op::Close => {
                     self.end_literal();
-                    if let Some((pieces, width)) = self.open.pop() {
-                        self.close(pieces, width);
+                    if let Some((pieces, width, at)) = self.open.pop() {
+                        self.close(pieces, width, at);
                     }
                 }
                 Op::Slot(_) => match slots.next() {
@@ -93,37 +95,72 @@ impl Dissector {
             }
         }
         self.end_literal();
-        self.join();
-        (&self.joined, &self.joined_bytes)
+        (&self.pieces, &self.bytes)
     }
 
     fn literal(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Makes a piece of the bytes that are none yet.
+    /// Makes a piece of the bytes that are none yet, or more of the literal that they follow.
     fn end_literal(&mut self) {
-        if self.bytes.len() > self.from {
-            self.pieces.push(Piece::Literal {
-                at: self.from as u32,
-                len: (self.bytes.len() - self.from) as u32,
-            });
-            self.from = self.bytes.len();
+        let (from, end) = (self.from as u32, self.bytes.len() as u32);
+        if end == from {
+            return;
+        }
+        self.from = self.bytes.len();
+        match self.pieces.last_mut() {
+            Some(Piece::Literal { at, len }) if *at + *len == from => *len = end - *at,
+            _ => self.pieces.push(Piece::Literal {
+                at: from,
+                len: end - from,
+            }),
         }
     }
 
-    /// Ends a message that begins with the piece at `first`.
-    fn close(&mut self, first: usize, width: u8) {
+    /// Ends a message that begins with the piece at `first`, and the bytes for its length at `at`.
+    fn close(&mut self, first: usize, width: u8, at: usize) {
         let inner = self.pieces[first + 1..].iter();
         let Some(len) = inner.map(Piece::fixed_len).sum::<Option<usize>>() else {
             self.pieces.push(Piece::Close);
             return;
         };
-        put_wide_varint(len as u64, width, &mut self.bytes);
-        self.end_literal();
-        if let Some(length) = self.pieces.pop() {
-            self.pieces[first] = length;
+        let more = if width == 0 && len < 0x80 {
+            self.bytes[at] = len as u8;
+            0
+        } else {
+            self.length.clear();
+            put_wide_varint(len as u64, width, &mut self.length);
+            self.bytes.splice(at..=at, self.length.iter().copied());
+            self.length.len() - 1
+        };
+        // All that is fixed in it lies behind its length.
+        for piece in &mut self.pieces[first + 1..] {
+            if let Piece::Literal { at, .. } = piece {
+                *at += more as u32;
+            }
         }
+        self.from = self.bytes.len();
+        let mut length = 1 + more as u32;
+        let mut at = at as u32;
+        let mut kept = first + 1;
+        // The length becomes one with the literals next to it.
+        if let Some(&Piece::Literal { at: next, len }) = self.pieces.get(first + 1)
+            && next == at + length
+        {
+            length += len;
+            kept += 1;
+        }
+        let mut gone = first;
+        if let Some(&Piece::Literal { at: before, len }) = self.pieces[..first].last()
+            && before + len == at
+        {
+            length += len;
+            at = before;
+            gone -= 1;
+        }
+        self.pieces[gone] = Piece::Literal { at, len: length };
+        self.pieces.drain(gone + 1..kept);
     }
 
     fn value(&mut self, slot: Slot, plan: Plan, values: &[u8]) {
@@ -141,25 +178,6 @@ impl Dissector {
                 };
                 put_wide_varint(u64::from(len), width, &mut self.bytes);
                 self.literal(&values[at as usize..(at + len) as usize]);
-            }
-        }
-    }
-
-    /// Makes one of literals that follow each other.
-    fn join(&mut self) {
-        self.joined.clear();
-        self.joined_bytes.clear();
-        for piece in &self.pieces {
-            let Piece::Literal { at, len } = *piece else {
-                self.joined.push(*piece);
-                continue;
-            };
-            let start = self.joined_bytes.len() as u32;
-            let bytes = &self.bytes[at as usize..(at + len) as usize];
-            self.joined_bytes.extend_from_slice(bytes);
-            match self.joined.last_mut() {
-                Some(Piece::Literal { len: before, .. }) => *before += len,
-                _ => self.joined.push(Piece::Literal { at: start, len }),
             }
         }
     }

@@ -14,7 +14,6 @@ const MOST_LENGTHS: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Program {
     pub(super) forwards: Vec<Step>,
-    pub(super) backwards: Vec<Step>,
     pub(super) runs: Vec<Run>,
     pub(super) bytes: Vec<u8>,
     pub(super) mask: Vec<u8>,
@@ -30,7 +29,6 @@ impl Program {
     /// Makes the steps of a leaf with these pieces, whose literals are places in `bytes`.
     pub(super) fn make(&mut self, pieces: &[Piece], bytes: &[u8]) {
         self.forwards.clear();
-        self.backwards.clear();
         self.runs.clear();
         self.bytes.clear();
         self.mask.clear();
@@ -67,7 +65,6 @@ impl Program {
             at += len;
         }
         self.usual = steps;
-        self.turn();
     }
 }
 
@@ -226,21 +223,23 @@ impl Program {
         });
         (self.runs.len() - 1) as u16
     }
+}
 
-    /// The same steps from the last to the first; chains before what they stand for.
-    fn turn(&mut self) {
-        let mut at = 0;
-        while let Some(&step) = self.forwards.get(at) {
-            let (chain, steps) = match step {
-                Step::Chain { steps, .. } => (Some(step), usize::from(steps)),
-                _ => (None, 1),
-            };
-            at += usize::from(chain.is_some());
-            self.backwards
-                .extend_from_slice(&self.forwards[at..at + steps]);
-            self.backwards.extend(chain);
-            at += steps;
-        }
-        self.backwards.reverse();
+/// The same steps from the last to the first; chains before what they stand for.
+#[cold]
+pub(super) fn turned(forwards: &[Step]) -> Box<[Step]> {
+    let mut backwards = Vec::with_capacity(forwards.len());
+    let mut at = 0;
+    while let Some(&step) = forwards.get(at) {
+        let (chain, steps) = match step {
+            Step::Chain { steps, .. } => (Some(step), usize::from(steps)),
+            _ => (None, 1),
+        };
+        at += usize::from(chain.is_some());
+        backwards.extend_from_slice(&forwards[at..at + steps]);
+        backwards.extend(chain);
+        at += steps;
     }
+    backwards.reverse();
+    backwards.into()
 }

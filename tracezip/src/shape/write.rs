@@ -126,7 +126,8 @@ impl Backwards {
     ) -> Result<()> {
         let mut ends = [0; DEPTH];
         let (mut depth, mut next) = (0, 0);
-        while let Some(step) = leaf.backwards.get(next) {
+        let steps = leaf.backwards();
+        while let Some(step) = steps.get(next) {
             next += 1;
             match *step {
                 Step::Chain {
