@@ -37,8 +37,9 @@ fn find<'s>(spans: &'s [CollectedSpan], id: &str) -> &'s CollectedSpan {
         .unwrap()
 }
 
-/// Rust → Python → Rust → JavaScript, sampled or not as `flags` says.
-fn through_the_chain(collector: &Collector, flags: &str) -> Vec<Called> {
+/// Rust → Python → Rust → JavaScript, sampled or not as `flags` says. The services live on: an answer may be there before
+/// the span that it tells of was sent.
+fn through_the_chain(collector: &Collector, flags: &str) -> (Vec<Called>, [Service; 4]) {
     let endpoint = collector.http_endpoint();
     let first = Service::rust(RUST, &endpoint, "rust-1");
     let second = Service::python(&endpoint, "python-2");
@@ -68,13 +69,13 @@ fn through_the_chain(collector: &Collector, flags: &str) -> Vec<Called> {
             .collect();
         assert_eq!(baggage, [("tier", "gold"), ("user", "alice")]);
     }
-    answers
+    (answers, [first, second, third, fourth])
 }
 
 #[test]
 fn rust_python_rust_javascript_make_one_trace() {
     let collector = Collector::start();
-    let answers = through_the_chain(&collector, "01");
+    let (answers, _services) = through_the_chain(&collector, "01");
 
     // A server span for each service, a client span for each call between them.
     let spans = collector.wait_for_spans(7, TIMEOUT);
@@ -106,8 +107,9 @@ fn rust_python_rust_javascript_make_one_trace() {
 #[test]
 fn a_caller_that_does_not_sample_is_obeyed_by_all() {
     let mut collector = Collector::start();
-    let answers = through_the_chain(&collector, "00");
+    let (answers, services) = through_the_chain(&collector, "00");
     assert_eq!(answers[0].parent_span_id.as_deref(), Some(CALLER));
+    drop(services);
     collector.stop();
     assert_eq!(collector.spans(), []);
 }
