@@ -603,17 +603,13 @@ impl Contents {
         room: usize,
         scope_of: impl FnOnce(Scope) -> InstrumentationScope,
     ) -> &'a mut SpanData {
-        let cold = self.cold.take();
+        let mut cold = self.cold.take();
         let mut attributes = Vec::with_capacity(self.attributes as usize + room);
         // SAFETY: that is what the function does.
         unsafe { self.inline.move_to(&mut attributes, Attribute::move_to) };
-        let cold = match cold {
-            None => None,
-            Some(mut cold) => {
-                attributes.append(&mut cold.attributes);
-                Some(cold)
-            }
-        };
+        if let Some(cold) = &mut cold {
+            attributes.append(&mut cold.attributes);
+        }
         if let Some(code) = self.code {
             let mut of_code = Vec::with_capacity(Code::ATTRIBUTES);
             code.push_to(&mut of_code);
