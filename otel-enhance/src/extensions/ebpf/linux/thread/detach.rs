@@ -55,7 +55,7 @@ impl Thread {
             return false;
         };
         self.depth = at;
-        self.add_time_below(time);
+        self.add_time_below(self.depth, time);
         self.leave_for_below(lines, to);
         true
     }
@@ -126,7 +126,7 @@ impl Thread {
             return self.leave();
         }
         match frame.gone() {
-            Ok(time) => self.add_time_below(time),
+            Ok(time) => self.add_time_below(self.depth, time),
             Err(sums) => self.add_below(sums),
         }
     }
@@ -138,9 +138,10 @@ impl Thread {
         }
     }
 
+    /// The same of what was at `at`, and was nothing but time on a CPU.
     #[inline(always)]
-    fn add_time_below(&mut self, nested: u64) {
-        if let Some(below) = self.frames[..self.depth].last_mut() {
+    pub(super) fn add_time_below(&mut self, at: usize, nested: u64) {
+        if let Some(below) = self.frames[..at].last_mut() {
             below.add_nested_time(nested);
         }
     }
@@ -150,7 +151,7 @@ impl Thread {
         if self.frames[self.depth].kind == Kind::Tracked
             && let Some(active) = self.leave_quickly(self.depth)
         {
-            return self.add_time_below(active);
+            return self.add_time_below(self.depth, active);
         }
         self.leave_slowly();
     }
@@ -160,7 +161,7 @@ impl Thread {
     fn leave_slowly(&mut self) {
         let Some(now) = self.look(None) else {
             self.give_back(self.frames[self.depth].entry);
-            return self.add_time_below(0);
+            return;
         };
         let frame = &self.frames[self.depth];
         let nested = if frame.kind == Kind::Tracked {

@@ -48,9 +48,7 @@ impl Thread {
     #[inline(always)]
     fn end_top(&mut self, at: usize, active: u64) {
         self.frames[at].end_simply();
-        if let Some(below) = self.frames[..at].last_mut() {
-            below.add_nested_time(active);
-        }
+        self.add_time_below(at, active);
     }
 
     /// The span ends on this thread: all that it did, if it is active here.
