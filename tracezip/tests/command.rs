@@ -182,6 +182,27 @@ fn arguments_that_are_wrong_say_so() {
     }
 }
 
+/// A file that is to get other ids is taken apart before it is measured.
+#[test]
+fn files_that_are_cut_off_or_absurd_are_named_before_they_get_other_ids() {
+    let folder = Folder::new("reassigned");
+    let good = requests();
+    for len in [good.len() - 1, good.len() - 40, good.len() - 300] {
+        folder.write("cut.pbld", &good[..len]);
+        for command in ["stat", "inspect"] {
+            let said = folder.fails(&[command, "--reassign-ids", "process", "cut.pbld"]);
+            assert!(said.contains("entry 19"), "{said}");
+        }
+    }
+    // A length that leads back to where it stands.
+    folder.write(
+        "back.pbld",
+        &[0xf6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+    );
+    let said = folder.fails(&["stat", "--reassign-ids", "fleet", "back.pbld"]);
+    assert!(said.contains("entry 0"), "{said}");
+}
+
 /// Scripts read these names.
 #[test]
 fn figures_have_the_names_that_scripts_know() {

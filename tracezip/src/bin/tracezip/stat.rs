@@ -165,6 +165,10 @@ pub(crate) fn read_all(options: &Options) -> Result<Vec<Vec<u8>>, Error> {
     let files = options.files.iter().map(|path| corpus::read(path));
     let mut files = files.collect::<Result<Vec<_>, _>>()?;
     if let Some(ids) = options.ids {
+        // It takes the lengths in them for granted.
+        for (path, bytes) in options.files.iter().zip(&files) {
+            corpus::requests(path, bytes)?;
+        }
         reassign::reassign(&mut files, ids);
     }
     Ok(files)
