@@ -170,6 +170,18 @@ fn arguments_that_are_wrong_say_so() {
         (&["stat", "--jsn", "a"], "--jsn"),
         (&["stat", "--rounds", "many", "a"], "many"),
         (&["stat", "--reassign-ids", "mine", "a"], "process or fleet"),
+        // So many that there is no memory for them, and none.
+        (&["stat", "--receivers", "100000000000", "a"], "1 to 1024"),
+        (&["stat", "--receivers", "0", "a"], "1 to 1024"),
+        // What would be without effect.
+        (&["stat", "--out", "b", "a"], "`stat` has no option --out"),
+        (&["inspect", "--json", "a"], "no option --json"),
+        (&["inspect", "a", "--receivers=2"], "no option --receivers"),
+        (
+            &["compress", "--reassign-ids", "fleet", "a"],
+            "--reassign-ids",
+        ),
+        (&["decompress", "--self-contained", "a"], "--self-contained"),
     ] {
         let said = folder.fails(arguments);
         assert!(
@@ -201,6 +213,47 @@ fn files_that_are_cut_off_or_absurd_are_named_before_they_get_other_ids() {
     );
     let said = folder.fails(&["stat", "--reassign-ids", "fleet", "back.pbld"]);
     assert!(said.contains("entry 0"), "{said}");
+}
+
+#[test]
+fn files_with_lengths_longer_than_need_be_are_not_compressed_to_others() {
+    let folder = Folder::new("lengths");
+    folder.write("long.pbld", &[1, b'a', 0x81, 0, b'b']);
+    let said = folder.fails(&["compress", "long.pbld"]);
+    assert!(said.contains("entry 1, at byte 2"), "{said}");
+    // They can be measured.
+    assert!(folder.run(&["stat", "long.pbld"]).status.success());
+}
+
+#[test]
+fn files_that_zstd_has_packed_lose_both_endings() {
+    let folder = Folder::new("endings");
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 3).expect("memory");
+    folder.write("a.pbld.zst", &zstd(&requests()));
+    assert!(folder.run(&["compress", "a.pbld.zst"]).status.success());
+    folder.write("b.tzip.zst", &zstd(&folder.read("a.tzip")));
+    assert!(folder.run(&["decompress", "b.tzip.zst"]).status.success());
+    assert_eq!(folder.read("b.pbld"), requests());
+}
+
+/// `/dev/full` is a disk that is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn figures_that_cannot_be_written_are_a_failure() {
+    let folder = Folder::new("full");
+    folder.write("a.pbld", &requests());
+    for arguments in [&["stat", "--json", "a.pbld"][..], &["--help"]] {
+        let full = fs::File::options().write(true).open("/dev/full");
+        let output = Command::new(env!("CARGO_BIN_EXE_tracezip"))
+            .args(arguments)
+            .current_dir(&folder.0)
+            .stdout(full.expect("a device"))
+            .output()
+            .expect("the command runs");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("No space left"), "{said}");
+    }
 }
 
 /// Scripts read these names.

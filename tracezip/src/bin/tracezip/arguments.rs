@@ -24,6 +24,15 @@ pub(crate) enum Error {
         number: usize,
         at: usize,
     },
+    #[error(
+        "{}: the length before entry {number}, at byte {at}, takes more bytes than it needs, which would not come back",
+        path.display()
+    )]
+    Long {
+        path: PathBuf,
+        number: usize,
+        at: usize,
+    },
     #[error("{}: request {request} did not come back: {why}", path.display())]
     Lost {
         path: PathBuf,
@@ -48,6 +57,9 @@ pub(crate) enum Command {
     Decompress(stat::Options),
 }
 
+/// Each holds what it was sent.
+const MOST_RECEIVERS: u64 = 1024;
+
 const HELP: &str = "\
 Lossless compression of OTLP traces. Files hold requests, each preceded by its length as a varint;
 those that end in .zst are decompressed first.
@@ -59,12 +71,14 @@ tracezip stat FILE...         bytes a span beside OTLP, gzip and zstd, and CPU t
     --self-contained          every frame stands for itself
     --reassign-ids WHOSE      ids as our generator makes them, `process` or `fleet`
     --rounds N                the fastest of so many (default 3)
-tracezip inspect FILE...      where the bytes go, column by column; options as above
+tracezip inspect FILE...      where the bytes go, column by column
+    --in-flight, --self-contained, --reassign-ids    as above
 tracezip compress FILE...     to .tzip beside the file
-tracezip decompress FILE...   and back to .pbld
     --out FOLDER              or there
     --self-contained          as above
-    --max-request BYTES       of which `decompress` takes none larger (default 268435456)
+tracezip decompress FILE...   and back to .pbld
+    --out FOLDER              or there
+    --max-request BYTES       of which it takes none larger (default 268435456)
 tracezip --version
 ";
 
@@ -73,7 +87,11 @@ pub(crate) fn parse() -> Result<Command, Error> {
     let mut parser = lexopt::Parser::from_env();
     let mut command = None;
     let mut options = stat::Options::default();
+    let mut given = Vec::new();
     while let Some(argument) = parser.next()? {
+        if let Long(option) = &argument {
+            given.push((*option).to_owned());
+        }
         match argument {
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("version") | Short('V') => return Ok(Command::Version),
@@ -86,7 +104,12 @@ pub(crate) fn parse() -> Result<Command, Error> {
                     _ => return Err(Error::Usage("--reassign-ids process or fleet?".into())),
                 });
             }
-            Long("receivers") => options.receivers = parser.value()?.parse()?,
+            Long("receivers") => {
+                options.receivers = parser.value()?.parse()?;
+                if !(1..=MOST_RECEIVERS).contains(&options.receivers) {
+                    return Err(Error::Usage(format!("--receivers 1 to {MOST_RECEIVERS}?")));
+                }
+            }
             Long("out") => options.out = Some(parser.value()?.into()),
             Long("max-request") => options.max_request = parser.value()?.parse()?,
             Long("in-flight") => options.in_flight = parser.value()?.parse()?,
@@ -96,7 +119,32 @@ pub(crate) fn parse() -> Result<Command, Error> {
             other => return Err(other.unexpected().into()),
         }
     }
-    match command.as_deref().and_then(|command| command.to_str()) {
+    let command = command.as_deref().map(|command| command.to_string_lossy());
+    let taken: &[&str] = match command.as_deref() {
+        Some("stat") => &[
+            "json",
+            "in-flight",
+            "receivers",
+            "self-contained",
+            "reassign-ids",
+            "rounds",
+        ],
+        Some("inspect") => &["in-flight", "self-contained", "reassign-ids"],
+        Some("compress") => &["out", "self-contained"],
+        Some("decompress") => &["out", "max-request"],
+        // It is no command.
+        _ => &[],
+    };
+    // An option without effect would be believed to have one.
+    if let Some(command) = command.as_deref().filter(|_| !taken.is_empty())
+        && let Some(option) = given
+            .iter()
+            .find(|option| !taken.contains(&option.as_str()))
+    {
+        let message = format!("`{command}` has no option --{option}");
+        return Err(Error::Usage(message));
+    }
+    match command.as_deref() {
         Some("stat") => Ok(Command::Stat(options)),
         Some("inspect") => Ok(Command::Inspect(options)),
         Some("compress") => Ok(Command::Compress(options)),
@@ -110,11 +158,11 @@ impl Command {
     pub(crate) fn run(self) -> Result<(), Error> {
         match self {
             Self::Help => {
-                print!("{HELP}");
+                say!("{}", HELP.trim_end());
                 Ok(())
             }
             Self::Version => {
-                println!("tracezip {}", env!("CARGO_PKG_VERSION"));
+                say!("tracezip {}", env!("CARGO_PKG_VERSION"));
                 Ok(())
             }
             // To do nothing, successfully, is never what was meant.

@@ -63,6 +63,23 @@ pub(crate) fn requests<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>
     Ok(requests)
 }
 
+/// Refuses a file whose lengths are written as [`put`] would not write them: what is put together again would be another.
+pub(crate) fn come_back(path: &Path, bytes: &[u8], requests: &[&[u8]]) -> Result<(), Error> {
+    let mut at = 0;
+    for (number, request) in requests.iter().enumerate() {
+        let length = varint(&bytes[at..]).map_or(0, |(_, after)| bytes.len() - at - after.len());
+        if length > 1 && bytes[at + length - 1] == 0 {
+            return Err(Error::Long {
+                path: path.to_path_buf(),
+                number,
+                at,
+            });
+        }
+        at += length + request.len();
+    }
+    Ok(())
+}
+
 /// Limits within which these requests come back: only those that a receiver gets from others are bounded.
 pub(crate) fn limits(requests: &[&[u8]]) -> Limits {
     let largest = requests.iter().map(|request| request.len()).max();

@@ -16,6 +16,7 @@ pub(crate) fn compress(options: &Options) -> Result<(), Error> {
     for path in &options.files {
         let bytes = corpus::read(path)?;
         let requests = corpus::requests(path, &bytes)?;
+        corpus::come_back(path, &bytes, &requests)?;
         let mut progress = Progress::new("compressing", path, requests.len());
         // Within a file, one stream is told from another by its place.
         let mut encoder = Encoder::new([0; 16]).with_self_contained(options.self_contained);
@@ -43,16 +44,7 @@ pub(crate) fn compress(options: &Options) -> Result<(), Error> {
             corpus::put(&frame, &mut out);
             progress.step();
         }
-        let stem = path.file_stem().map(Path::new).unwrap_or(path);
-        let name = if stem
-            .extension()
-            .is_some_and(|extension| extension == "pbld")
-        {
-            stem.with_extension("tzip")
-        } else {
-            path.with_extension("tzip")
-        };
-        write(options, path, &name, &out)?;
+        write(options, path, &renamed(path, "pbld", "tzip"), &out)?;
     }
     Ok(())
 }
@@ -79,9 +71,19 @@ pub(crate) fn decompress(options: &Options) -> Result<(), Error> {
             corpus::put(&request, &mut out);
             progress.step();
         }
-        write(options, path, &path.with_extension("pbld"), &out)?;
+        write(options, path, &renamed(path, "tzip", "pbld"), &out)?;
     }
     Ok(())
+}
+
+/// The path with another extension, instead of both where `.zst` follows the one that it should have.
+fn renamed(path: &Path, from: &str, to: &str) -> PathBuf {
+    let stem = path.file_stem().map(Path::new).unwrap_or(path);
+    if stem.extension().is_some_and(|extension| extension == from) {
+        stem.with_extension(to)
+    } else {
+        path.with_extension(to)
+    }
 }
 
 /// To the folder that is asked for, or beside the source; never over a file that is there.
@@ -95,5 +97,9 @@ fn write(options: &Options, source: &Path, name: &Path, bytes: &[u8]) -> Result<
         source,
     };
     let mut file = fs::File::create_new(&target).map_err(failed)?;
-    std::io::Write::write_all(&mut file, bytes).map_err(failed)
+    std::io::Write::write_all(&mut file, bytes).map_err(|error| {
+        // Half a file looks like a whole one, and stands in the way of the next try.
+        fs::remove_file(&target).ok();
+        failed(error)
+    })
 }
