@@ -2,6 +2,7 @@
 
 mod files;
 mod outputs;
+mod place;
 mod text;
 mod together;
 pub mod value;

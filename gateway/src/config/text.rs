@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Config;
+use super::{Config, place};
 
 /// What is wrong with a configuration, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,14 +76,9 @@ impl ConfigError {
         }
     }
 
-    /// With the first line that names the field, if one does: what goes together with a default is in no line.
+    /// With the place of the field, if the text has it: what goes together with a default is in no line.
     fn found_in(mut self, text: &str) -> Self {
-        let name = self.field.rsplit('.').next().unwrap_or_default();
-        let name = format!("{}:", name.split('[').next().unwrap_or_default());
-        let found = (1_u64..)
-            .zip(text.lines())
-            .find_map(|(number, line)| Some((number, line.find(&name)? as u64 + 1)));
-        if let Some((line, column)) = found {
+        if let Some((line, column)) = place::of(text, &self.field) {
             (self.line, self.column) = (Some(line), Some(column));
             self.snippet = snippet(text, &self.field, line, column);
         }

@@ -124,13 +124,13 @@ fn what_does_not_go_together_names_line_and_field() {
         ("auth:\n  tokens: []\n", Some(2), "auth.tokens", "nobody"),
         (
             "auth:\n  tokens:\n  - { token: a, tenant: x }\n  - { token: a, tenant: y }\n",
-            Some(2),
+            Some(4),
             "auth.tokens[1]",
             "whose",
         ),
         (
             "outputs:\n- file: { path: a }\n- file: { path: a }\n",
-            Some(2),
+            Some(3),
             "outputs[1].file.path",
             "another output",
         ),
@@ -151,6 +151,18 @@ fn what_does_not_go_together_names_line_and_field() {
             Some(3),
             "outputs[0].tracezip.endpoint",
             "is this gateway itself",
+        ),
+        (
+            "outputs:\n- otlp:\n    endpoint: http://a\n- otlp:\n    endpoint: http://localhost:4318\n",
+            Some(5),
+            "outputs[1].otlp.endpoint",
+            "is this gateway itself",
+        ),
+        (
+            "# memory: what there is\nreceivers: { max_body: 1GiB }\nlimits:\n  memory: 1MiB\n",
+            Some(4),
+            "limits.memory",
+            "receivers.max_body",
         ),
         (
             "outputs:\n- otlp: { endpoint: http://a, timeout: 0s }\n",
