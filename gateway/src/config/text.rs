@@ -138,7 +138,13 @@ fn in_plain_words(message: String) -> String {
 }
 
 /// What a line holds whose text is nobody else's business: what is printed may end in a log.
-const SECRET: [&str; 4] = ["token", "password", "headers", "@"];
+const SECRET: [&str; 5] = ["token", "password", "sasl", "headers", "@"];
+
+/// By what it holds, or by the field that it belongs to. Of text that is no YAML no field is known.
+fn may_hold_secret(text: &str, content: &str, field: &str) -> bool {
+    let any = |text: &str| SECRET.iter().any(|word| text.contains(word));
+    any(content) || any(field) || (field.ends_with(['?', '.']) && any(text))
+}
 
 /// The line, the one that it belongs to, and a mark. A line that may hold a secret is not shown.
 fn snippet(text: &str, field: &str, line: u64, column: u64) -> String {
@@ -149,8 +155,7 @@ fn snippet(text: &str, field: &str, line: u64, column: u64) -> String {
             out += &format!("{number:>5} | {content}\n");
         }
         if number == line {
-            let is_secret = SECRET.iter().any(|word| content.contains(word));
-            if is_secret || field.contains("headers") {
+            if may_hold_secret(text, content, field) {
                 return out + &format!("{number:>5} | (not shown: it may hold a secret)");
             }
             out += &format!("{number:>5} | {content}\n");

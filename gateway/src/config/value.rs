@@ -268,9 +268,14 @@ impl std::str::FromStr for Endpoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // A password may be in it.
+        let shown = match text.contains('@') {
+            true => "this",
+            false => &format!("`{text}`"),
+        };
         let wrong = || {
             format!(
-                "`{text}` is no endpoint: write http://HOST:PORT or https://… for OTLP over HTTP, \
+                "{shown} is no endpoint: write http://HOST:PORT or https://… for OTLP over HTTP, \
                  grpc://HOST:PORT or grpcs://… for gRPC"
             )
         };
@@ -285,7 +290,6 @@ impl std::str::FromStr for Endpoint {
         let given: http::Uri = format!("{scheme}://{rest}").parse().map_err(|_| wrong())?;
         let authority = given.authority().ok_or_else(wrong)?;
         if given.query().is_some() || authority.as_str().contains('@') {
-            // Not with the text, in which a password may be.
             return Err(
                 "an endpoint has no query and no password; credentials go into `headers`"
                     .to_owned(),
@@ -293,12 +297,12 @@ impl std::str::FromStr for Endpoint {
         }
         let has_port = authority.as_str().len() > authority.host().len();
         if has_port && authority.port_u16().is_none_or(|port| port == 0) {
-            return Err(format!("`{text}`: a port is a number from 1 to 65535"));
+            return Err(format!("{shown}: a port is a number from 1 to 65535"));
         }
         let base = given.path().trim_end_matches('/');
         let path = match (grpc, base) {
             (true, "") => "/".to_owned(),
-            (true, _) => return Err(format!("`{text}`: a gRPC endpoint has no path")),
+            (true, _) => return Err(format!("{shown}: a gRPC endpoint has no path")),
             (false, base) if base.ends_with("/v1/traces") => base.to_owned(),
             (false, base) => format!("{base}/v1/traces"),
         };
