@@ -95,11 +95,19 @@ impl TryFrom<RawOtlp> for OtlpOutput {
             }
             headers.push((name, value.0));
         }
+        let tenant_header = raw.tenant_header.map(|name| name.0);
+        if let Some(name) = &tenant_header
+            && RESERVED.contains(&name.as_str())
+        {
+            return Err(format!(
+                "`{name}` as `tenant_header` is set by the gateway itself"
+            ));
+        }
         let default = Self::to(raw.endpoint);
         Ok(Self {
             compression: raw.compression.unwrap_or_default(),
             headers,
-            tenant_header: raw.tenant_header.map(|name| name.0),
+            tenant_header,
             tls: raw.tls.unwrap_or_default(),
             timeout: raw.timeout.map_or(default.timeout, |time| time.0),
             concurrency: raw.concurrency.map_or(default.concurrency, |count| count.0),
@@ -108,7 +116,8 @@ impl TryFrom<RawOtlp> for OtlpOutput {
     }
 }
 
-const RESERVED: [&str; 8] = [
+/// What messages are, and what is of a connection rather than of a request: HTTP/2 has no place for the latter.
+const RESERVED: [&str; 15] = [
     "content-type",
     "content-encoding",
     "content-length",
@@ -117,6 +126,13 @@ const RESERVED: [&str; 8] = [
     "host",
     "grpc-encoding",
     "grpc-accept-encoding",
+    "grpc-timeout",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "upgrade",
+    "trailer",
+    "expect",
 ];
 
 /// Tracezip to a server.

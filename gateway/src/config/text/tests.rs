@@ -70,6 +70,18 @@ fn errors_name_line_and_field_and_what_would_be_right() {
             "set by the gateway itself",
         ),
         (
+            "outputs:\n- otlp: { endpoint: 'grpc://a', headers: { Connection: close } }\n",
+            2,
+            "outputs[0].otlp",
+            "set by the gateway itself",
+        ),
+        (
+            "outputs:\n- tracezip: { endpoint: http://a, tenant_header: content-encoding }\n",
+            2,
+            "outputs[0].tracezip",
+            "set by the gateway itself",
+        ),
+        (
             "auth:\n  tokens:\n  - { tenant: a }\n",
             3,
             "auth.tokens[0]",
