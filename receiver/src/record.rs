@@ -15,6 +15,7 @@ use prost::Message;
 
 use crate::handler::Handler;
 use crate::outcome::Outcome;
+use crate::outline;
 use crate::request::{ContentType, Request};
 
 /// How long a sender is asked to wait when the file cannot be written, the disk being full perhaps.
@@ -119,7 +120,13 @@ impl FileStore {
         }
         // Before anything is cut off, which may be what another one is writing.
         lock(&file).map_err(io_error)?;
-        let length = scan(path, &file, |_| ())?;
+        // Not more than what a receiver that leaves requests undecoded looks at before it acknowledges them: what it
+        // let in must not keep its successor from starting.
+        let length = scan(path, &file, |record| {
+            outline::spans(&record)
+                .map(|_| ())
+                .map_err(|refusal| refusal.message)
+        })?;
         file.set_len(length).map_err(io_error)?;
         file.seek(SeekFrom::Start(length)).map_err(io_error)?;
         Ok(Self {
@@ -257,15 +264,20 @@ pub fn read_records(path: impl AsRef<Path>) -> Result<Vec<ExportTraceServiceRequ
         source,
     })?;
     let mut requests = Vec::new();
-    scan(path, &file, |request| requests.push(request))?;
+    scan(path, &file, |record| {
+        let request =
+            ExportTraceServiceRequest::decode(record).map_err(|error| error.to_string())?;
+        requests.push(request);
+        Ok(())
+    })?;
     Ok(requests)
 }
 
-/// Calls `each` for every whole record and returns where the last one ends.
+/// Calls `each` for every whole record, which tells what is wrong with it, and returns where the last one ends.
 fn scan(
     path: &Path,
     file: &File,
-    mut each: impl FnMut(ExportTraceServiceRequest),
+    mut each: impl FnMut(Bytes) -> Result<(), String>,
 ) -> Result<u64, RecordError> {
     let mut reader = BufReader::new(file);
     let mut offset = 0;
@@ -276,14 +288,17 @@ fn scan(
             reason,
         };
         match read_record(&mut reader) {
-            Ok(Some((record, size))) => {
-                each(
-                    ExportTraceServiceRequest::decode(record)
-                        .map_err(|error| malformed(error.to_string()))?,
-                );
+            Ok(Next::Whole(record, size)) => {
+                each(record).map_err(malformed)?;
                 offset += size;
             }
-            Ok(None) => return Ok(offset),
+            // Behind no whole record it may be anything, somebody's short letter for one, and must not be cut off.
+            Ok(Next::Torn(Some(first))) if offset == 0 && first != FIRST_TAG => {
+                return Err(malformed(
+                    "what there is, is no beginning of one".to_owned(),
+                ));
+            }
+            Ok(Next::Torn(_) | Next::End) => return Ok(offset),
             Err(error) if error.kind() == ErrorKind::InvalidData => {
                 return Err(malformed(error.to_string()));
             }
@@ -297,14 +312,26 @@ fn scan(
     }
 }
 
-/// The next record and its size with its length prefix; `None` at the end, be it a torn one.
-fn read_record(reader: &mut impl Read) -> io::Result<Option<(Bytes, u64)>> {
+/// What comes next in a file.
+enum Next {
+    /// A record, and its size with its length prefix.
+    Whole(Bytes, u64),
+    /// The beginning of one, with its first byte if it got so far.
+    Torn(Option<u8>),
+    End,
+}
+
+/// The tag of `resource_spans`, which requests begin with.
+const FIRST_TAG: u8 = 0x0a;
+
+fn read_record(reader: &mut impl Read) -> io::Result<Next> {
     let mut length = 0_u64;
     let mut prefix = 0_u64;
     loop {
         let mut byte = [0];
         match reader.read(&mut byte) {
-            Ok(0) => return Ok(None),
+            Ok(0) if prefix == 0 => return Ok(Next::End),
+            Ok(0) => return Ok(Next::Torn(None)),
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
@@ -330,7 +357,7 @@ fn read_record(reader: &mut impl Read) -> io::Result<Option<(Bytes, u64)>> {
     let mut record = Vec::new();
     reader.take(length).read_to_end(&mut record)?;
     if (record.len() as u64) < length {
-        return Ok(None);
+        return Ok(Next::Torn(record.first().copied()));
     }
-    Ok(Some((record.into(), prefix + length)))
+    Ok(Next::Whole(record.into(), prefix + length))
 }

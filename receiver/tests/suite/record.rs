@@ -119,15 +119,34 @@ fn torn_record_is_passed_over_by_readers_and_cut_off_by_the_next_writer() {
 fn file_that_holds_no_records_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("letter");
-    let letter = b"\x05Dear Sir or Madam, this is no telemetry at all.";
-    std::fs::write(&path, letter).unwrap();
-    let error = FileStore::open(&path, Durability::Process).unwrap_err();
-    assert!(
-        matches!(error, RecordError::Malformed { offset: 0, .. }),
-        "{error}"
-    );
-    assert!(error.to_string().contains("letter"));
-    assert_eq!(std::fs::read(&path).unwrap(), letter);
+    for letter in [
+        &b"\x05Dear Sir or Madam, this is no telemetry at all."[..],
+        // Shorter than what would be its first length.
+        b"hello",
+    ] {
+        std::fs::write(&path, letter).unwrap();
+        let error = FileStore::open(&path, Durability::Process).unwrap_err();
+        assert!(
+            matches!(error, RecordError::Malformed { offset: 0, .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains("letter"));
+        assert_eq!(std::fs::read(&path).unwrap(), letter);
+    }
+}
+
+/// Whoever leaves requests undecoded acknowledges, and records, what others would not decode.
+#[test]
+fn file_with_a_record_that_does_not_decode_is_appended_to_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spans");
+    // A resource, a scope, and a span whose name is no UTF-8.
+    let record = b"\x09\x0a\x07\x12\x05\x12\x03\x2a\x01\xff";
+    std::fs::write(&path, record).unwrap();
+    let store = FileStore::open(&path, Durability::Process).unwrap();
+    assert_eq!(store.length(), record.len() as u64);
+    let error = read_records(&path).unwrap_err();
+    assert!(matches!(error, RecordError::Malformed { .. }), "{error}");
 }
 
 #[test]
