@@ -40,6 +40,14 @@ impl Delivery {
         )
     }
 
+    /// What it can be of a batch with so many spans: no destination rejects more, whatever it says.
+    pub(crate) fn of(mut self, spans: usize) -> Self {
+        if let Self::Partial { rejected, .. } = &mut self {
+            *rejected = (*rejected).min(spans as u64);
+        }
+        self
+    }
+
     /// The label of metrics.
     pub(crate) fn label(&self) -> &'static str {
         match self {

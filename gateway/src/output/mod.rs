@@ -155,6 +155,7 @@ impl Output {
         if !doubtful && !delivery.is_ambiguous() {
             doubt.settle();
         }
+        let delivery = delivery.of(batch.spans);
         self.metrics.bytes.add(batch.body.len() as u64);
         self.metrics.wire_bytes.add(wire_bytes as u64);
         self.metrics.delivered(&delivery, batch.spans);

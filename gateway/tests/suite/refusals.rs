@@ -115,6 +115,23 @@ async fn partial_success_is_passed_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_more_spans_are_counted_as_rejected_than_there_were() {
+    let partial = Outcome::PartialSuccess {
+        rejected_spans: i64::MAX as u64,
+        message: "all and more".to_owned(),
+    };
+    for grpc in [false, true] {
+        let (_receiver, gateway) = answering(partial.clone(), grpc).await;
+        for number in 0..3 {
+            let reply = post(&http_url(&gateway), PROTOBUF, &[], &encoded(number, 5)).await;
+            assert_eq!(reply.status, 200);
+        }
+        let dropped = metric(&gateway, "dropped_spans_total{reason=\"partial").await;
+        assert_eq!(dropped, 15);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn destination_that_is_away_is_503_and_nothing_is_ambiguous() {
     let gateway = gateway("outputs: [{ otlp: { endpoint: 'http://127.0.0.1:1' } }]").await;
     let reply = post(&http_url(&gateway), PROTOBUF, &[], &encoded(1, 1)).await;
