@@ -9,7 +9,7 @@ use otel_enhance_receiver::{BoxFuture, GrpcCode, Hook, Refusal, RequestHead, Ver
 use crate::config::Config;
 use crate::metrics::Metrics;
 
-/// Longer names of tenants are cut.
+/// Longer names of tenants are refused.
 const MAX_TENANT_BYTES: usize = 128;
 
 /// Tells tenants apart.
@@ -54,12 +54,22 @@ impl Tenancy {
             .header
             .as_ref()
             .and_then(|name| head.header(name.as_str()))
-            .filter(|name| !name.is_empty() && name.len() <= MAX_TENANT_BYTES);
+            .filter(|name| !name.is_empty());
         Some(named.map_or_else(|| Arc::clone(&self.nobody), Into::into))
     }
-}
 
-impl Tenancy {
+    /// Whether the header names a tenant in a way that cannot be told on: one that is not known must not become
+    /// nobody, whom others would be, too.
+    fn is_misnamed(&self, head: &RequestHead) -> bool {
+        let Some(name) = self.header.as_ref().filter(|_| self.tokens.is_none()) else {
+            return false;
+        };
+        let mut values = head.headers.get_all(name).iter();
+        let is_name =
+            |value: &http::HeaderValue| value.len() <= MAX_TENANT_BYTES && value.to_str().is_ok();
+        values.next().is_some_and(|value| !is_name(value)) || values.next().is_some()
+    }
+
     /// A number that stands for the tenant of a request.
     fn principal(&self, head: &RequestHead) -> u64 {
         self.hash.hash_one(self.of(head))
@@ -89,6 +99,20 @@ pub(crate) struct Doorkeeper {
 
 impl Hook for Doorkeeper {
     fn inspect<'a>(&'a self, head: &'a RequestHead) -> BoxFuture<'a, Verdict> {
+        if self.tenancy.is_misnamed(head) {
+            let name = self
+                .tenancy
+                .header
+                .as_ref()
+                .map_or("", |name| name.as_str());
+            return Box::pin(std::future::ready(Verdict::Refuse(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                GrpcCode::InvalidArgument,
+                format!(
+                    "`{name}` names one tenant, by at most {MAX_TENANT_BYTES} bytes of printable ASCII"
+                ),
+            ))));
+        }
         let known = self.tenancy.of(head).is_some();
         if !known {
             self.metrics.unauthorized.add(1);

@@ -117,3 +117,30 @@ outputs: [{{ tracezip: {{ endpoint: '{}', max_streams: 4 }} }}]",
     assert_eq!(metric(&first, "tracezip_streams").await, 4);
     assert_eq!(metric(&first, "tracezip_evicted_streams_total").await, 16);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_whose_name_cannot_be_told_on_are_refused_and_not_made_nobody() {
+    let (receiver, store) = destination().await;
+    let gateway = gateway(&format!(
+        "tenant_header: X-Org
+outputs: [{{ otlp: {{ endpoint: '{}', tenant_header: X-Org }} }}]",
+        endpoint(&receiver, false)
+    ))
+    .await;
+    let client = client();
+    let (long, longest) = ("x".repeat(129), "x".repeat(128));
+    for (names, status) in [
+        (&[][..], 200),
+        (&["shop"], 200),
+        (&[&longest], 200),
+        (&[&long], 400),
+        (&["caf\u{e9}"], 400),
+        (&["shop", "bank"], 400),
+    ] {
+        let headers: Vec<_> = names.iter().map(|name| ("x-org", &**name)).collect();
+        let body = request("shop", 1, 1).encode_to_vec().into();
+        let reply = try_post(&client, &http_url(&gateway), PROTOBUF, &headers, &body).await;
+        assert_eq!(reply.unwrap().status, status, "{names:?}");
+    }
+    assert_eq!(store.requests().len(), 3);
+}
