@@ -23,6 +23,8 @@ pub struct Decoded {
 struct Held {
     principal: u64,
     id: StreamId,
+    /// What its principal calls it.
+    handle: u32,
     stream: Stream,
     /// When it was used last, in frames.
     used: u64,
@@ -77,6 +79,35 @@ impl Seen {
     }
 }
 
+/// What a principal calls its streams. Handles are each principal's own: how long they are, which is how long frames
+/// are, must not tell how many streams others have.
+#[derive(Debug, Default)]
+struct Handles {
+    /// Places in `held`, by handle.
+    places: Vec<Option<u32>>,
+    free: Vec<u32>,
+}
+
+impl Handles {
+    fn name(&mut self, place: u32) -> u32 {
+        if let Some(handle) = self.free.pop() {
+            self.places[handle as usize] = Some(place);
+            return handle;
+        }
+        self.places.push(Some(place));
+        (self.places.len() - 1) as u32
+    }
+
+    fn forget(&mut self, handle: u32) {
+        self.places[handle as usize] = None;
+        self.free.push(handle);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.places.len() == self.free.len()
+    }
+}
+
 /// Decodes the frames of many senders.
 ///
 /// ```
@@ -99,6 +130,8 @@ pub struct Decoder {
     limits: Limits,
     /// Places in `held`.
     streams: HashMap<(u64, StreamId), u32, RandomState>,
+    /// By principal.
+    handles: HashMap<u64, Handles, RandomState>,
     held: Vec<Option<Held>>,
     free: Vec<u32>,
     frames: u64,
@@ -114,6 +147,7 @@ impl Decoder {
             instance,
             limits,
             streams: HashMap::default(),
+            handles: HashMap::default(),
             held: Vec::new(),
             free: Vec::new(),
             frames: 0,
@@ -154,7 +188,7 @@ impl Decoder {
         self.frames += 1;
         let (id, place) = self.find(principal, &head)?;
         let mut repeated = false;
-        let handle = match place {
+        let place = match place {
             Some(place) => {
                 let Some(held) = &mut self.held[place as usize] else {
                     return Err(DecodeError::StateLost);
@@ -182,11 +216,13 @@ impl Decoder {
                 self.hold(principal, id, stream, head.sequence)
             }
         };
-        self.charge(handle);
+        self.charge(place);
+        let held = self.held[place as usize].as_ref();
         Ok(Decoded {
             answer: Some(Acknowledgement {
                 instance: self.instance,
-                handle,
+                // What was used just now is not dropped.
+                handle: held.map_or(0, |held| held.handle),
                 epoch: head.epoch,
                 sequence: head.sequence,
                 state_lost: false,
@@ -203,12 +239,12 @@ impl Decoder {
         if head.has(frame::SELF_CONTAINED) {
             return None;
         }
-        let handle = self.find(principal, &head).ok()?.1?;
-        let held = self.held.get(handle as usize)?.as_ref()?;
+        let place = self.find(principal, &head).ok()?.1?;
+        let held = self.held.get(place as usize)?.as_ref()?;
         let is_seen = head.epoch == held.stream.epoch() && held.seen.has(head.sequence);
         is_seen.then_some(Acknowledgement {
             instance: self.instance,
-            handle,
+            handle: held.handle,
             epoch: head.epoch,
             sequence: head.sequence,
             state_lost: false,
@@ -245,13 +281,15 @@ impl Decoder {
     fn find(&self, principal: u64, head: &Head) -> Result<(StreamId, Option<u32>)> {
         match head.stream {
             StreamName::Id(id) => Ok((id, self.streams.get(&(principal, id)).copied())),
-            StreamName::Handle(handle, check) => self
-                .held
-                .get(handle as usize)
-                .and_then(Option::as_ref)
-                .filter(|held| held.principal == principal && frame::check(&held.id) == check)
-                .map(|held| (held.id, Some(handle)))
-                .ok_or(DecodeError::StateLost),
+            StreamName::Handle(handle, check) => {
+                let handles = self.handles.get(&principal);
+                handles
+                    .and_then(|handles| *handles.places.get(handle as usize)?)
+                    .and_then(|place| Some((place, self.held.get(place as usize)?.as_ref()?)))
+                    .filter(|(_, held)| frame::check(&held.id) == check)
+                    .map(|(place, held)| (held.id, Some(place)))
+                    .ok_or(DecodeError::StateLost)
+            }
         }
     }
 
@@ -265,24 +303,19 @@ impl Decoder {
     fn hold(&mut self, principal: u64, id: StreamId, stream: Stream, sequence: u64) -> u32 {
         let mut seen = Seen::default();
         seen.insert(sequence);
-        let held = Some(Held {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.held.push(None);
+            (self.held.len() - 1) as u32
+        });
+        self.held[place as usize] = Some(Held {
             principal,
             id,
+            handle: self.handles.entry(principal).or_default().name(place),
             stream,
             used: self.frames,
             size: 0,
             seen,
         });
-        let place = match self.free.pop() {
-            Some(place) => {
-                self.held[place as usize] = held;
-                place
-            }
-            None => {
-                self.held.push(held);
-                (self.held.len() - 1) as u32
-            }
-        };
         self.streams.insert((principal, id), place);
         place
     }
@@ -292,6 +325,12 @@ impl Decoder {
             self.size -= held.size;
             self.streams.remove(&(held.principal, held.id));
             self.free.push(place);
+            if let Some(handles) = self.handles.get_mut(&held.principal) {
+                handles.forget(held.handle);
+                if handles.is_empty() {
+                    self.handles.remove(&held.principal);
+                }
+            }
         }
     }
 
@@ -299,7 +338,7 @@ impl Decoder {
     /// over the limit.
     fn charge(&mut self, place: u32) {
         if let Some(held) = &mut self.held[place as usize] {
-            let size = held.stream.size() + size_of::<Held>();
+            let size = held.stream.size() + size_of::<Held>() + size_of::<Handles>();
             self.size = self.size - held.size + size;
             held.size = size;
         }

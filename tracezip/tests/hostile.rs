@@ -76,6 +76,65 @@ fn decoder_given_the_stream_of_another_principal_has_lost_its_state() {
     assert!(refusal.state_lost);
 }
 
+/// Frame by frame, the sizes of a stream whose principal is one of so many.
+fn sizes_among(others: u64) -> Vec<usize> {
+    let mut decoder = Decoder::new(1, Limits::default());
+    for other in 1..=others {
+        let (mut id, mut frame) = ([0; 16], Vec::new());
+        id[..8].copy_from_slice(&other.to_le_bytes());
+        Encoder::new(id).encode(b"any", &mut frame);
+        decoder
+            .decode(other, &frame, &mut Vec::new())
+            .expect("ours");
+    }
+    let mut encoder = Encoder::new([9; 16]);
+    let frames = (0..6).map(|number| {
+        let mut frame = Vec::new();
+        encoder.encode(&request(number), &mut frame);
+        let decoded = decoder.decode(0, &frame, &mut Vec::new()).expect("ours");
+        encoder.acknowledge(&decoded.answer.expect("an answer"));
+        frame.len()
+    });
+    frames.collect()
+}
+
+#[test]
+fn frames_are_as_long_however_many_streams_others_have() {
+    // A handle takes two bytes from the 127th stream on.
+    assert_eq!(sizes_among(0), sizes_among(200));
+}
+
+#[test]
+fn decoder_given_the_stream_of_a_principal_again_after_it_was_dropped_begins_it_anew() {
+    let mut decoder = Decoder::new(1, Limits::default());
+    let mut encoders = [[1; 16], [2; 16], [3; 16]].map(Encoder::new);
+    for round in 0..30 {
+        // Two are of one principal, and each is dropped now and then, so that handles are given anew.
+        for (at, encoder) in encoders.iter_mut().enumerate() {
+            if (round + at as u64).is_multiple_of(5) {
+                continue;
+            }
+            let principal = at as u64 / 2;
+            for attempt in 0..2 {
+                let (mut frame, mut out) = (Vec::new(), Vec::new());
+                encoder.encode(&request(round), &mut frame);
+                match decoder.decode(principal, &frame, &mut out) {
+                    Ok(decoded) => {
+                        assert_eq!(out, request(round));
+                        encoder.acknowledge(&decoded.answer.expect("an answer"));
+                        break;
+                    }
+                    Err(error) => {
+                        assert_eq!((error, attempt), (DecodeError::StateLost, 0));
+                        encoder.acknowledge(&decoder.refusal(&frame).expect("a frame"));
+                    }
+                }
+            }
+        }
+        decoder.expire(2);
+    }
+}
+
 #[test]
 fn decoder_given_a_size_over_the_limit_refuses_before_it_expands() {
     let mut frame = Vec::new();
