@@ -16,14 +16,14 @@ use otel_enhance::{Context, enhanced_trace, global, task};
 
 use crate::common::{BOTH, Path, Shares, alone, burn, install_full, install_with, number, spin};
 
-const STEP: Duration = Duration::from_millis(5);
-const STEP_NS: u64 = 5_000_000;
+pub(crate) const STEP: Duration = Duration::from_millis(5);
+pub(crate) const STEP_NS: u64 = 5_000_000;
 
-fn context(name: &'static str) -> Context {
+pub(crate) fn context(name: &'static str) -> Context {
     Context::current_with_span(global::tracer("attribution").start(name))
 }
 
-fn find<'a>(spans: &'a [SpanData], name: &str) -> &'a SpanData {
+pub(crate) fn find<'a>(spans: &'a [SpanData], name: &str) -> &'a SpanData {
     spans
         .iter()
         .find(|span| span.name == name || span.name.ends_with(&format!("::{name}")))
@@ -31,7 +31,7 @@ fn find<'a>(spans: &'a [SpanData], name: &str) -> &'a SpanData {
 }
 
 /// Computing for `steps` steps, as far as a busy machine can tell.
-fn assert_cpu(what: &str, shares: Shares, steps: u64) {
+pub(crate) fn assert_cpu(what: &str, shares: Shares, steps: u64) {
     let (least, most) = (steps * STEP_NS, steps * STEP_NS + 4_000_000);
     assert!(
         shares.cpu + 100_000 >= least && shares.cpu <= most,

@@ -11,6 +11,7 @@
 mod attribution;
 mod chaos;
 mod common;
+mod depth;
 mod futures;
 mod law;
 mod law_of_contexts;

@@ -27,6 +27,10 @@
 //! there. Spans that are not sampled count for those around them. The counts wrap at 2^32. On a virtual machine what the
 //! hypervisor takes of a CPU counts as time on it for the thread that has it, which a thread's own CPU clock leaves out.
 //!
+//! Of contexts that are attached on top of each other on one thread 64 are told apart: spans that are active beyond those
+//! alone have no figures, and count for the one below them. A context that is detached while others are still on top of it
+//! counts as active until they go, for nobody is told; its own time, `self`, is without them.
+//!
 //! These attributes are added where spans are exported, beyond the limit of attributes per span, and other processors
 //! do not see them. Of spans that are ended while another thread still has them active, what that thread does is not
 //! known yet, and is missing; of an annotated future's span that is ended by somebody else between two polls, what it did

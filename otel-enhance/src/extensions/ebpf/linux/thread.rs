@@ -87,8 +87,9 @@ struct Thread {
     started: Started,
     watch: Watch,
     source: Source,
-    /// Contexts beyond [`DEPTH`].
+    /// Contexts beyond [`DEPTH`], or more: those that were detached below others are not told of.
     too_deep: u32,
+    deep: Deep,
     /// What the kernel's clock is ahead of that of spans.
     ahead: u64,
     marked_only: bool,
@@ -102,6 +103,22 @@ struct Thread {
     /// What others see of the thread where it has no slot.
     record: UserLine,
     frames: [Frame; DEPTH],
+}
+
+/// What contexts beyond [`DEPTH`] have in common with those that are told apart.
+#[derive(Clone, Copy, Debug)]
+struct Deep {
+    /// One of them is of no span.
+    is_outside: bool,
+    /// One of them is of a span that has a frame.
+    is_again: bool,
+}
+
+impl Deep {
+    const NOTHING: Self = Self {
+        is_outside: false,
+        is_again: false,
+    };
 }
 
 /// What the observer is told next, where that is known beforehand.
@@ -126,6 +143,7 @@ thread_local! {
         watch: Watch::new(),
         source: Source::Nothing,
         too_deep: 0,
+        deep: Deep::NOTHING,
         ahead: 0,
         marked_only: false,
         is_published: false,

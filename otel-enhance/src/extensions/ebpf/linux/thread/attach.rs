@@ -121,8 +121,7 @@ impl Thread {
             0
         };
         if self.depth == DEPTH || self.too_deep > 0 {
-            self.too_deep += 1;
-            return self.find_lines();
+            return self.enter_too_deep(span_id);
         }
         if let Some(top) = self.frames[..self.depth].last_mut()
             && top.span_id == span_id
@@ -206,6 +205,18 @@ impl Thread {
         frame.kind = kind;
         frame.begin();
         self.depth += 1;
+    }
+
+    /// Is counted, and that is all. What it would be mistaken for when a context is active again is noted.
+    #[cold]
+    fn enter_too_deep(&mut self, span_id: u64) {
+        self.too_deep += 1;
+        if span_id == 0 {
+            self.deep.is_outside = true;
+        } else if !self.deep.is_again {
+            self.deep.is_again = self.frames.iter().any(|frame| frame.span_id == span_id);
+        }
+        self.find_lines();
     }
 
     /// What is known of a span that did not start just now.

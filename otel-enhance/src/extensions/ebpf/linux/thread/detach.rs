@@ -5,9 +5,9 @@ use opentelemetry::trace::TraceContextExt as _;
 use otel_enhance_ebpf::loader::Lines;
 
 use super::super::source::Snap;
-use super::Thread;
 use super::frame::{DEPTH, Frame, Kind};
 use super::kept::{keep, keep_time};
+use super::{Deep, Thread};
 use crate::extensions::ebpf::figures::Sums;
 
 impl Thread {
@@ -87,8 +87,7 @@ impl Thread {
     #[inline(never)]
     fn exit_slowly(&mut self, from: &Context, to: &Context) {
         if self.too_deep > 0 {
-            self.too_deep -= 1;
-            return self.find_lines();
+            return self.exit_too_deep(to);
         }
         let top = &mut self.frames[self.depth - 1];
         if top.again > 0 && top.span_id == id_of(to) && id_of(from) == top.span_id {
@@ -97,6 +96,27 @@ impl Thread {
         }
         self.pop();
         self.catch_up(to);
+    }
+
+    /// One of those that are only counted goes, and with it as many as were detached below it, which is not told of: what
+    /// is active again says whether all have.
+    #[cold]
+    fn exit_too_deep(&mut self, to: &Context) {
+        self.too_deep -= 1;
+        let span_id = id_of(to);
+        let is_back = if span_id == 0 {
+            !self.deep.is_outside
+        } else {
+            !self.deep.is_again && self.frames.iter().any(|frame| frame.span_id == span_id)
+        };
+        if is_back {
+            self.too_deep = 0;
+        }
+        self.find_lines();
+        if self.too_deep == 0 {
+            self.deep = Deep::NOTHING;
+            self.catch_up(to);
+        }
     }
 
     /// What was detached below the top is not told of: it goes now.

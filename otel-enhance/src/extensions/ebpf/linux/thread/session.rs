@@ -12,7 +12,7 @@ use super::super::running;
 use super::super::source::{Known, Source};
 use super::super::thread_context;
 use super::told::NO_SPAN;
-use super::{Next, Thread, with};
+use super::{Deep, Next, Thread, with};
 use crate::lifecycle::generation;
 
 /// The thread is being torn down.
@@ -125,6 +125,7 @@ impl Thread {
         }
         self.depth = 0;
         self.too_deep = 0;
+        self.deep = Deep::NOTHING;
         self.next = Next::Unknown;
     }
 
