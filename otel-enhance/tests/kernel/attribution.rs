@@ -230,6 +230,31 @@ fn span_active_on_two_threads_has_what_both_did() {
     }
 }
 
+#[test]
+fn span_that_a_thread_has_active_until_its_end_has_what_it_did() {
+    let _alone = alone();
+    for path in BOTH {
+        let (guard, kept) = install_full(path);
+        let (around, forgotten) = (context("around"), context("forgotten"));
+        let work = || {
+            std::mem::forget(around.clone().attach());
+            burn(STEP);
+            std::mem::forget(forgotten.clone().attach());
+            burn(STEP);
+        };
+        // Waits for the thread, and not for the work alone, as a scope does.
+        std::thread::scope(|scope| scope.spawn(work).join().unwrap());
+        around.span().end();
+        forgotten.span().end();
+        guard.shutdown().unwrap();
+        let spans = kept.take();
+        assert_cpu("around", Shares::total(find(&spans, "around")).unwrap(), 2);
+        assert_cpu("its own", Shares::own(find(&spans, "around")).unwrap(), 1);
+        let forgotten = Shares::total(find(&spans, "forgotten")).unwrap();
+        assert_cpu("forgotten", forgotten, 1);
+    }
+}
+
 #[enhanced_trace]
 fn works_on_another_thread() {
     let context = Context::current();

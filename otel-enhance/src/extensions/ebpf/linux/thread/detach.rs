@@ -129,6 +129,14 @@ impl Thread {
         self.tell_top();
     }
 
+    /// The thread ends, and with it whatever is active there.
+    #[cold]
+    pub(super) fn keep_all(&mut self) {
+        while self.depth > 0 {
+            self.pop();
+        }
+    }
+
     /// Says what the top is.
     pub(super) fn tell_top(&mut self) {
         match self.frames[..self.depth].last() {

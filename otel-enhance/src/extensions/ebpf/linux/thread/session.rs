@@ -4,11 +4,12 @@
 use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use otel_enhance_ebpf::loader::{PinnedContexts, ThreadSlot};
 
 use super::super::parked::{Held, parked};
-use super::super::running;
+use super::super::running::{self, EPOCH};
 use super::super::source::{Known, Source};
 use super::super::thread_context;
 use super::told::NO_SPAN;
@@ -33,7 +34,12 @@ struct Owner(RefCell<Owned>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        let epoch = EPOCH.load(Ordering::Relaxed);
         with(|thread| {
+            if thread.epoch == epoch {
+                // What is still attached stays so to the end, of which nobody is told.
+                thread.keep_all();
+            }
             thread.forget();
             thread.part();
             thread.epoch = LEAVING;
