@@ -54,7 +54,8 @@ impl ProfileSender {
         }
         let sender = Self { settings, log };
         // Whether the settings can be used is said now, not a minute later.
-        sender.carrier(&sender.shared()?)?;
+        let carrier = sender.carrier(&sender.shared()?);
+        carrier.map_err(|error| named(error, endpoint.is_some()))?;
         Ok(sender)
     }
 
@@ -118,6 +119,17 @@ impl ProfileSender {
     }
 }
 
+/// The same fault, of the argument that it is in: a carrier knows one endpoint, which is that of spans.
+fn named(mut error: InitError, has_own_endpoint: bool) -> InitError {
+    if let InitError::InvalidArgument { argument, .. } = &mut error
+        && has_own_endpoint
+        && *argument == "endpoint"
+    {
+        *argument = "profiles_endpoint";
+    }
+    error
+}
+
 /// The URL of profiles at the receiver whose URL of traces this is.
 fn beside_traces(endpoint: &str) -> Result<String, InitError> {
     match endpoint.strip_suffix(OF_TRACES) {
@@ -140,19 +152,23 @@ mod tests {
     use super::*;
     use crate::config::{Compression, TlsSettings};
 
-    /// Run by the test stage `profiles`, which starts a Collector.
-    #[test]
-    #[ignore = "needs a Collector: cargo xtask test --only profiles"]
-    fn the_collector_takes_profiles_over_grpc_and_answers() {
-        let endpoint = std::env::var("OTEL_ENHANCE_PROFILES_GRPC").unwrap();
-        let settings = OtlpSettings {
-            protocol: Protocol::Grpc,
+    fn settings(protocol: Protocol, endpoint: String) -> OtlpSettings {
+        OtlpSettings {
+            protocol,
             endpoint,
             headers: Vec::new(),
             compression: Compression::None,
             timeout: Duration::from_secs(10),
             tls: TlsSettings::default(),
-        };
+        }
+    }
+
+    /// Run by the test stage `profiles`, which starts a Collector.
+    #[test]
+    #[ignore = "needs a Collector: cargo xtask test --only profiles"]
+    fn the_collector_takes_profiles_over_grpc_and_answers() {
+        let endpoint = std::env::var("OTEL_ENHANCE_PROFILES_GRPC").unwrap();
+        let settings = settings(Protocol::Grpc, endpoint);
         let sender = ProfileSender::new(settings, None, Log::with_handler(None)).unwrap();
         // An empty group, in whose name no dictionary is needed.
         sender.send(vec![0x0a, 0x00]).unwrap();
@@ -168,5 +184,20 @@ mod tests {
         );
         let error = beside_traces("http://collector/ingest").unwrap_err();
         assert!(error.to_string().contains("profiles_endpoint"), "{error}");
+    }
+
+    #[cfg(feature = "otlp-http")]
+    #[test]
+    fn endpoint_that_is_none_is_refused_by_the_name_of_its_argument() {
+        let spans = "http://localhost:4318/v1/traces".to_owned();
+        let settings = settings(Protocol::HttpProtobuf, spans);
+        let log = Log::with_handler(None);
+        let error = ProfileSender::new(settings, Some("bogus"), log).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("`profiles_endpoint` is `bogus`"),
+            "{error}"
+        );
     }
 }

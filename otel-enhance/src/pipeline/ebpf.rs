@@ -1,6 +1,6 @@
 //! The extension `ebpf` in the builder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::builder::EnhancedPipeline;
@@ -155,8 +155,29 @@ pub(super) fn check(settings: Option<&EbpfSettings>) -> Result<(), InitError> {
             expected: "`sample_hz = 99` or `off_cpu` beside it".to_owned(),
         });
     }
+    if settings.profile_folder.as_deref() == Some(Path::new("")) {
+        return Err(InitError::InvalidArgument {
+            argument: "profile_folder",
+            value: String::new(),
+            expected: "a folder; `.` is the one that the process runs in".to_owned(),
+        });
+    }
     if !THREADS.contains(&settings.max_threads) {
         return invalid("max_threads", settings.max_threads, &THREADS);
     }
     Ok(())
+}
+
+#[cfg(all(test, feature = "ebpf"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_without_a_name_is_refused_by_the_name_of_its_argument() {
+        let settings = EbpfSettings::new().with_sample_hz(99);
+        let nameless = settings.clone().with_profile_folder("");
+        let error = check(Some(&nameless)).unwrap_err();
+        assert!(error.to_string().starts_with("`profile_folder`"), "{error}");
+        check(Some(&settings.with_profile_folder("."))).unwrap();
+    }
 }
