@@ -87,6 +87,10 @@ impl Refusal {
 }
 
 /// Why nothing could be loaded, and what is left to do without.
+///
+/// # Minimum kernel version
+///
+/// None: it tells what is missing.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("eBPF is not available ({tier:?} is): {}", list(refusals))]
 #[non_exhaustive]

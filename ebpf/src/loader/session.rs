@@ -35,6 +35,10 @@ const REGISTERS: [u32; 3] = [272, 32, 31];
 compile_error!("the loader knows the registers of x86-64 and AArch64 alone");
 
 /// What to load, and how much room to give it.
+///
+/// # Minimum kernel version
+///
+/// None; what is asked for takes what [`Session`] says.
 #[derive(Debug, Clone)]
 pub struct Options {
     slots: u32,

@@ -32,6 +32,10 @@ pub struct ThreadSlot {
 }
 
 /// What stays the same for as long as a thread is neither switched nor has a page fault: see [`ThreadSlot::mark`].
+///
+/// # Minimum kernel version
+///
+/// As for the figures of [`ThreadSlot`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     switches: u64,
@@ -53,6 +57,10 @@ impl Mark {
 ///
 /// Take differences of two by [`since`](Self::since): `on_cpu_ns`, `blocked_ns` and `run_queue_ns` together grow
 /// exactly as `since_ns`.
+///
+/// # Minimum kernel version
+///
+/// As for the figures of [`ThreadSlot`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Time on a CPU, in nanoseconds.

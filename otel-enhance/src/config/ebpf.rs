@@ -4,6 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Which spans the extension `ebpf` takes figures of.
+///
+/// # Minimum kernel version
+///
+/// As of [`EbpfSettings`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EbpfSpans {

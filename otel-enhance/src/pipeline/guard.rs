@@ -153,6 +153,8 @@ impl TelemetryGuard {
 
     /// What figures spans have, of the extension `ebpf`; `None` for a pipeline without it, and after its shutdown.
     /// See [`with_ebpf_profiling`](super::EnhancedPipeline::with_ebpf_profiling).
+    ///
+    /// **Minimum kernel:** none: it tells how much there is.
     #[cfg(feature = "ebpf")]
     #[must_use]
     pub fn ebpf(&self) -> Option<crate::extensions::ebpf::EbpfHandle> {

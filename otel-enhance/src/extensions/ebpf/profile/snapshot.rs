@@ -9,6 +9,10 @@ use super::modules::Module;
 use super::symbols::{Frame, Frames};
 
 /// What a thread did when a sample of it was taken.
+///
+/// # Minimum kernel version
+///
+/// None; samples of each take what [`Profile`] says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProfileKind {
@@ -37,6 +41,10 @@ pub struct Profile {
 }
 
 /// What became of the samples of a process since it was started.
+///
+/// # Minimum kernel version
+///
+/// As of [`Profile`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ProfileAccount {
@@ -121,6 +129,10 @@ fn get<T>(table: &[T], entry: Entry) -> Option<&T> {
 }
 
 /// One stack of one span on one thread, with how often and how long it was there.
+///
+/// # Minimum kernel version
+///
+/// As of [`Profile`].
 #[derive(Debug, Clone, Copy)]
 pub struct ProfileSample<'p> {
     profile: &'p Profile,

@@ -13,6 +13,10 @@ use super::stack;
 const MAX_KNOWN: usize = 1 << 17;
 
 /// A function on a stack.
+///
+/// # Minimum kernel version
+///
+/// As of [`Profile`](super::Profile).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Frame {
     /// Its name, demangled; the address or a mark in brackets where there is none.
