@@ -47,6 +47,8 @@ fn without_capabilities_outermost_spans_have_the_kernels_own_accounts() {
         let said = said.lock().unwrap();
         let of_us = said.iter().filter(|text| text.starts_with("ebpf:"));
         assert_eq!(of_us.count(), 1, "{said:?}");
+        let names_them = |text: &String| text.contains("CAP_BPF and CAP_PERFMON");
+        assert!(said.iter().any(names_them), "{said:?}");
         drop(said);
         outer();
         guard.shutdown().unwrap();

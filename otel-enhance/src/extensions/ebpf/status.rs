@@ -53,7 +53,8 @@ impl fmt::Display for Tier {
 pub struct EbpfStatus {
     /// How much there is.
     pub tier: Tier,
-    /// What the kernel refused, each with what was tried and the kernel's reason, from the highest tier downward.
+    /// What the kernel refused, each with what was tried and the kernel's reason, from the highest tier downward; and the
+    /// capabilities that it takes, where the reason was that.
     pub refusals: Vec<String>,
 }
 

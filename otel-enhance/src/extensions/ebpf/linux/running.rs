@@ -69,7 +69,14 @@ impl Running {
             }
             Err(error) => (None, Tier::OwnThreads, error.refusals),
         };
+        // Of what a tier takes, the kernel says no more than that it is not permitted.
+        let is_forbidden = refusals
+            .iter()
+            .any(|refusal| matches!(refusal.errno, Some(libc::EPERM | libc::EACCES)));
         let mut refusals: Vec<_> = refusals.iter().map(ToString::to_string).collect();
+        if is_forbidden {
+            refusals.push("it takes CAP_BPF and CAP_PERFMON at the start".to_owned());
+        }
         let profiler = session.as_mut().and_then(|session| {
             profile::start(session, settings).unwrap_or_else(|error| {
                 refusals.push(error);
