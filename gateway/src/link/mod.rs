@@ -58,6 +58,10 @@ pub(crate) enum Coding {
     Unsaid,
     /// There was no answer, for the connection broke after the message had been begun.
     Broken,
+    /// There was no answer in the time that there was.
+    Silent,
+    /// The server was not reached.
+    NotReached,
     /// It does not know the coding, or the method: 415, 404, `UNIMPLEMENTED`.
     Unknown,
     /// The message is broken: 400, `INVALID_ARGUMENT`.
@@ -97,6 +101,11 @@ impl Link {
             timeout: config.timeout,
             compressors: Compressors::new(config.compression),
         })
+    }
+
+    /// What a message may take, connecting included.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Whether JSON can be said as it is.
@@ -163,16 +172,19 @@ impl Link {
             coding: Coding::Unsaid,
         };
         match tokio::time::timeout(self.timeout, self.exchange(kind, request)).await {
-            Err(_) => answer(Delivery::Unavailable {
-                retry_after: None,
-                message: format!("no answer within {:?}", self.timeout),
-                ambiguous: true,
-            }),
+            Err(_) => Answer {
+                coding: Coding::Silent,
+                ..answer(Delivery::Unavailable {
+                    retry_after: None,
+                    message: format!("no answer within {:?}", self.timeout),
+                    ambiguous: true,
+                })
+            },
             Ok(Err(trouble)) => Answer {
                 coding: if trouble.is_ambiguous() {
                     Coding::Broken
                 } else {
-                    Coding::Unsaid
+                    Coding::NotReached
                 },
                 ..answer(trouble)
             },

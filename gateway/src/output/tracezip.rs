@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rand::TryRngCore;
@@ -14,7 +15,10 @@ use crate::delivery::Delivery;
 use crate::link::{Answer, Coding, Kind, Link, TlsError};
 use crate::log;
 use crate::metrics::TracezipMetrics;
-use crate::speaker::{Carrier, Heard, Negotiation, Route, Sent, Stream};
+use crate::speaker::{Carrier, Failure, Heard, Negotiation, Route, Sent, Stream};
+
+/// The longest wait for the answer to a probe, behind which nothing lies that takes time.
+const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Tracezip {
@@ -173,6 +177,10 @@ impl Carried<'_> {
 impl Carrier for Carried<'_> {
     type Delivery = Delivery;
 
+    fn patience(&self) -> Duration {
+        (self.link.timeout() / 4).min(PROBE_PATIENCE)
+    }
+
     async fn frame(&self, frame: Bytes) -> Heard<Delivery> {
         heard(self.send(Kind::Frame, &frame).await)
     }
@@ -198,10 +206,30 @@ fn heard(answer: Answer) -> Heard<Delivery> {
         (Delivery::Accepted | Delivery::Partial { .. }, _) => Heard::NotSpoken { taken: true },
         (_, Coding::Unknown) => Heard::NotSpoken { taken: false },
         (_, Coding::StateLost) => Heard::StateLost,
-        (_, Coding::Malformed) => Heard::Malformed,
+        (_, Coding::Malformed) => Heard::Refused { doubtful: false },
+        // Our kind says in an answer why it refuses a request for good: this is about the frame.
+        (Delivery::Rejected { status, .. }, _) => Heard::Refused {
+            doubtful: status.is_server_error(),
+        },
         _ => Heard::Failed {
-            unanswered: answer.coding == Coding::Broken,
+            how: failure(&delivery, answer.coding),
             delivery,
         },
+    }
+}
+
+fn failure(delivery: &Delivery, coding: Coding) -> Failure {
+    match (delivery, coding) {
+        (_, Coding::Broken) => Failure::Broken,
+        (_, Coding::NotReached)
+        | (Delivery::Busy { .. }, _)
+        | (
+            Delivery::Unavailable {
+                retry_after: Some(_),
+                ..
+            },
+            _,
+        ) => Failure::TurnedAway,
+        _ => Failure::Unclear,
     }
 }

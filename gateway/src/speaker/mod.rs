@@ -13,6 +13,7 @@ pub(crate) use negotiation::{Memory, Negotiation};
 pub(crate) use stream::{Route, Sent, Stream};
 
 use std::future::Future;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tracezip::Acknowledgement;
@@ -31,17 +32,31 @@ pub(crate) enum Heard<D> {
     NotSpoken { taken: bool },
     /// It lacks what the frame builds on, and its acknowledgement got lost on the way.
     StateLost,
-    /// It says that the frame is broken, be it because it does not speak tracezip.
-    Malformed,
-    /// It was refused before it was decoded, or nothing is known of it. `unanswered`: no answer came at all, so
-    /// that the same frame may be sent again, which is delivered once.
-    Failed { delivery: D, unanswered: bool },
+    /// It refuses the frame for good, be it because it does not speak tracezip. `doubtful`: it failed, and may have
+    /// got on with it nonetheless.
+    Refused { doubtful: bool },
+    /// It was refused before it was decoded, or nothing is known of it.
+    Failed { delivery: D, how: Failure },
+}
+
+/// How a frame failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Nobody was reached, or it is to come again later, as OTLP would have to.
+    TurnedAway,
+    /// Something else was answered, or nothing in time.
+    Unclear,
+    /// No answer came, for the connection broke: the same frame may be sent again, which is delivered once.
+    Broken,
 }
 
 /// Takes messages to the other side.
 pub(crate) trait Carrier: Sync {
     /// What became of a request.
     type Delivery: Send;
+
+    /// How long the answer to a probe is waited for: the request is to go as OTLP in the time that is left.
+    fn patience(&self) -> Duration;
 
     /// Sends a frame.
     fn frame(&self, frame: Bytes) -> impl Future<Output = Heard<Self::Delivery>> + Send;

@@ -20,9 +20,12 @@ pub(crate) enum Memory {
 pub(crate) struct Negotiation {
     memory: Mutex<Memory>,
     ask_again: Duration,
-    /// Frames in a row that the other side could not read.
+    /// Frames in a row that the other side could not read, or did not answer.
     unread: AtomicU32,
 }
+
+/// When it is asked again what was asked in vain.
+const ASK_SOON: Duration = Duration::from_secs(10);
 
 /// So many, and it is asked anew.
 const UNREAD: u32 = 3;
@@ -64,7 +67,7 @@ impl Negotiation {
         self.unread.store(0, Ordering::Relaxed);
     }
 
-    /// A frame could not be read: the request's fault, or somebody else sits there by now.
+    /// A frame could not be read, or got no answer: the request's fault, or somebody else sits there by now.
     pub(crate) fn could_not_read(&self) {
         if self.unread.fetch_add(1, Ordering::Relaxed) + 1 >= UNREAD {
             *self.lock() = Memory::Unknown;
@@ -79,6 +82,11 @@ impl Negotiation {
             std::mem::replace(&mut *self.lock(), until),
             Memory::NotUntil(_)
         )
+    }
+
+    /// What it said to the probe tells nothing, or it said nothing: OTLP until it is asked again, before long.
+    pub(crate) fn unclear(&self, now: Instant) {
+        *self.lock() = Memory::NotUntil(now + self.ask_again.min(ASK_SOON));
     }
 
     /// Whether it speaks, if that is known.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tracezip::{Acknowledgement, StreamId};
 
 use super::coder::{Coder, Number};
-use super::{Carrier, Heard, Memory, Negotiation};
+use super::{Carrier, Failure, Heard, Memory, Negotiation};
 
 /// How often a request is encoded anew because the other side lost the state that it built on.
 const ENCODINGS: usize = 3;
@@ -24,7 +24,7 @@ pub(crate) enum Route {
     NotSpoken,
     /// As OTLP, because the other side could make nothing of the frame.
     Refused,
-    /// Nowhere: the probe failed.
+    /// Nowhere: the probe was turned away.
     Nowhere,
 }
 
@@ -77,6 +77,33 @@ struct Pending<'a> {
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         self.stream.lock().give_up(self.number);
+    }
+}
+
+/// Waiting for an answer. Dropped before it has ended, it was cut off: the sender went away.
+struct Waiting<'a> {
+    negotiation: &'a Negotiation,
+    cut_off: Option<fn(&Negotiation)>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(negotiation: &'a Negotiation, cut_off: fn(&Negotiation)) -> Self {
+        Self {
+            negotiation,
+            cut_off: Some(cut_off),
+        }
+    }
+
+    fn ended(mut self) {
+        self.cut_off = None;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(cut_off) = self.cut_off {
+            cut_off(self.negotiation);
+        }
     }
 }
 
@@ -146,17 +173,28 @@ impl Stream {
         match negotiation.recall(Instant::now()) {
             Memory::Speaks => {}
             Memory::NotUntil(_) => return Err(Route::NotSpoken),
-            Memory::Unknown => match self.probe(carrier).await {
-                Heard::Answered { .. } => negotiation.speaks(),
-                Heard::NotSpoken { .. } | Heard::Malformed | Heard::StateLost => {
+            Memory::Unknown => match self.probe(negotiation, carrier).await {
+                Some(Heard::Answered { .. }) => negotiation.speaks(),
+                Some(Heard::NotSpoken { .. } | Heard::Refused { .. } | Heard::StateLost) => {
                     negotiation.does_not(Instant::now());
                     return Err(Route::NotSpoken);
                 }
-                Heard::Failed { delivery, .. } => return Ok((delivery, Route::Nowhere)),
+                Some(Heard::Failed {
+                    delivery,
+                    how: Failure::TurnedAway,
+                }) => return Ok((delivery, Route::Nowhere)),
+                // There are servers that break off, or never answer, what they do not understand.
+                Some(Heard::Failed { .. }) | None => {
+                    negotiation.unclear(Instant::now());
+                    return Err(Route::NotSpoken);
+                }
             },
         }
         for _ in 0..ENCODINGS {
-            match self.send(carrier, request, doubtful).await {
+            let waiting = Waiting::new(negotiation, Negotiation::could_not_read);
+            let heard = self.send(carrier, request, doubtful).await;
+            waiting.ended();
+            match heard {
                 Heard::Answered {
                     acknowledgement:
                         Some(Acknowledgement {
@@ -172,7 +210,12 @@ impl Stream {
                     negotiation.could_read();
                     return Ok((delivery, Route::Tracezip));
                 }
-                Heard::Failed { delivery, .. } => return Ok((delivery, Route::Tracezip)),
+                Heard::Failed { delivery, how } => {
+                    if how != Failure::TurnedAway {
+                        negotiation.could_not_read();
+                    }
+                    return Ok((delivery, Route::Tracezip));
+                }
                 Heard::NotSpoken { taken } => {
                     // Whoever said so may have understood it, and the answer was cut out on the way.
                     *doubtful |= taken;
@@ -183,7 +226,8 @@ impl Stream {
                     *doubtful = true;
                     add(&self.counts.state_losses, 1);
                 }
-                Heard::Malformed => {
+                Heard::Refused { doubtful: failed } => {
+                    *doubtful |= failed;
                     negotiation.could_not_read();
                     break;
                 }
@@ -192,11 +236,21 @@ impl Stream {
         Err(Route::Refused)
     }
 
-    async fn probe<C: Carrier>(&self, carrier: &C) -> Heard<C::Delivery> {
+    /// Nothing if no answer came in time.
+    async fn probe<C: Carrier>(
+        &self,
+        negotiation: &Negotiation,
+        carrier: &C,
+    ) -> Option<Heard<C::Delivery>> {
         let mut frame = Vec::new();
         tracezip::put_probe(&mut frame);
         add(&self.counts.probes, 1);
-        carrier.frame(frame.into()).await
+        let waiting = Waiting::new(negotiation, |negotiation| {
+            negotiation.unclear(Instant::now());
+        });
+        let heard = tokio::time::timeout(carrier.patience(), carrier.frame(frame.into())).await;
+        waiting.ended();
+        heard.ok()
     }
 
     /// Encodes the request and sends the frame, twice if no answer comes.
@@ -211,7 +265,8 @@ impl Stream {
         loop {
             match carrier.frame(frame.clone()).await {
                 Heard::Failed {
-                    unanswered: true, ..
+                    how: Failure::Broken,
+                    ..
                 } if sendings < SENDINGS => {
                     sendings += 1;
                     *doubtful = true;

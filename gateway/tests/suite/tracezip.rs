@@ -107,6 +107,113 @@ async fn server_that_answers_200_to_anything_gets_every_span_as_otlp() {
     assert_eq!(understood, expected(0..5));
 }
 
+/// How a server that takes OTLP meets frames.
+#[derive(Debug, Clone, Copy)]
+enum Meets {
+    Status(u16),
+    /// It never answers.
+    Silence,
+}
+
+/// A server that takes OTLP, and keeps it; what has the coding of frames it meets so from the beginning, or once it
+/// is told to.
+#[derive(Debug, Clone)]
+struct Stranger {
+    meets: Meets,
+    frames: Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl otel_enhance_receiver::Hook for Stranger {
+    fn inspect<'a>(
+        &'a self,
+        head: &'a otel_enhance_receiver::RequestHead,
+    ) -> otel_enhance_receiver::BoxFuture<'a, otel_enhance_receiver::Verdict> {
+        use otel_enhance_receiver::{Refusal, Verdict};
+        Box::pin(async move {
+            if head.header("content-encoding") != Some("tracezip1") {
+                return Verdict::Continue;
+            }
+            self.frames
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            match self.meets {
+                Meets::Silence => std::future::pending().await,
+                Meets::Status(status) => Verdict::Refuse(Refusal::from_http_status(
+                    status.try_into().unwrap(),
+                    "what is this?",
+                )),
+            }
+        })
+    }
+}
+
+const MEETINGS: [Meets; 9] = [
+    Meets::Status(302),
+    Meets::Status(403),
+    Meets::Status(406),
+    Meets::Status(413),
+    Meets::Status(422),
+    Meets::Status(500),
+    Meets::Status(502),
+    Meets::Status(503),
+    Meets::Silence,
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_refuses_the_probe_for_whatever_reason_gets_every_span_as_otlp() {
+    for meets in MEETINGS {
+        let store = Store::new();
+        let stranger = Stranger {
+            meets,
+            frames: Arc::default(),
+        };
+        let receiver = plain_destination()
+            .with_handler(store.clone())
+            .with_hook(stranger.clone())
+            .start()
+            .await
+            .unwrap();
+        let first = gateway(&format!(
+            "outputs: [{{ tracezip: {{ endpoint: '{}', timeout: 2s }} }}]",
+            endpoint(&receiver, false)
+        ))
+        .await;
+        send(&first, 0..4).await;
+        assert_eq!(bodies(&store), expected(0..4), "{meets:?}");
+        let frames = stranger.frames.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(frames, 1, "{meets:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_in_the_gateways_place_that_refuses_frames_for_whatever_reason_gets_what_follows() {
+    for meets in MEETINGS {
+        let (second, _receiver, store) = restoring().await;
+        let proxy = Proxy::new(&[http_url(&second)]).start().await;
+        let address = proxy.http_addr().unwrap();
+        let first = gateway(&format!(
+            "outputs: [{{ tracezip: {{ endpoint: 'http://{address}', timeout: 1s }} }}]"
+        ))
+        .await;
+        send(&first, 0..3).await;
+        proxy.shutdown(Duration::from_secs(5)).await.ok();
+        let follows = Store::new();
+        let stranger = Stranger {
+            meets,
+            frames: Arc::default(),
+        };
+        let _stranger = Receiver::builder()
+            .with_http(address.to_string())
+            .with_handler(follows.clone())
+            .with_hook(stranger)
+            .start()
+            .await
+            .unwrap();
+        insist(&http_url(&first), 3..8, 1).await;
+        assert_eq!(bodies(&store), expected(0..3), "{meets:?}");
+        assert_eq!(bodies(&follows), expected(3..8), "{meets:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn server_that_answers_200_to_anything_in_the_gateways_place_gets_what_follows() {
     // A proxy that changes its target in the middle.
