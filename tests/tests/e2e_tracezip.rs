@@ -272,6 +272,30 @@ fn server_that_answers_200_to_anything_in_the_receivers_place_gets_what_follows(
     assert_eq!(report.ambiguous_retries, 50);
 }
 
+/// Takes OTLP, and never answers what has the coding of frames.
+struct Swallowing;
+
+impl Hook for Swallowing {
+    fn inspect<'a>(&'a self, head: &'a RequestHead) -> BoxFuture<'a, Verdict> {
+        Box::pin(async {
+            if head.header("content-encoding") == Some("tracezip1") {
+                std::future::pending::<()>().await;
+            }
+            Verdict::Continue
+        })
+    }
+}
+
+#[test]
+fn server_that_never_answers_a_frame_gets_every_span_as_otlp() {
+    let loopback = Loopback::with_hook(Swallowing);
+    let exporter = exporter(&http(loopback.http()).with_timeout(Duration::from_secs(4)));
+    export_all(&exporter, 3);
+    assert_accounted(&[&loopback], &exporter, 150);
+    let stats = stats(&exporter);
+    assert_eq!((stats.frames, stats.otlp_requests, stats.probes), (0, 3, 1));
+}
+
 #[test]
 fn proxy_that_strips_the_header_is_found_out_by_the_probe() {
     let loopback = Loopback::with_tracezip();

@@ -7,6 +7,7 @@ mod way;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -23,9 +24,13 @@ use super::sink::{Failure, Outcome};
 use crate::InitError;
 use crate::config::{OtlpSettings, Protocol};
 use crate::extensions::tracezip::{
-    Batch, Counts, Said, Session, Told, TracezipIdGenerator, TracezipWatch,
+    Batch, Counts, Said, Session, Told, TracezipIdGenerator, TracezipWatch, is_probe,
 };
 pub(super) use way::Way;
+
+/// How long the answer to a probe is waited for at most, and no longer than a quarter of what an export may take.
+/// Nothing lies behind it that takes time.
+const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What came of sending a frame. `None` is a success whose message is no OTLP answer.
 pub(super) type FrameSaid = Said<Option<ExportTraceServiceResponse>, Trouble>;
@@ -115,6 +120,21 @@ impl FrameCarrier {
         }
     }
 
+    /// Sends what the session wants to say. A receiver that swallows the probe must leave time for OTLP.
+    async fn say(&self, frame: Bytes) -> FrameSaid {
+        if !is_probe(&frame) {
+            return self.way.frame(frame).await;
+        }
+        let patience = (self.settings.timeout / 4).min(PROBE_PATIENCE);
+        match tokio::time::timeout(patience, self.way.frame(frame)).await {
+            Ok(said) => said,
+            Err(_) => Said::Nothing {
+                may_have_arrived: true,
+                whole: Trouble::unreachable(format!("no answer within {patience:?}"), false),
+            },
+        }
+    }
+
     async fn send(&self, request: Bytes, spans: u64) -> Outcome {
         let parcel = Parcel {
             carrier: self,
@@ -200,7 +220,7 @@ impl Parcel<'_> {
         }
         let told = carrier
             .session
-            .send(&mut sending.batch, |frame| carrier.way.frame(frame))
+            .send(&mut sending.batch, |frame| carrier.say(frame))
             .await;
         match told {
             Told::Taken(response) => return Ok(response),

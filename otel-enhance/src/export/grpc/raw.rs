@@ -175,6 +175,7 @@ fn refusal(code: tonic::Code, trouble: &Trouble) -> Refusal {
         tonic::Code::FailedPrecondition => Refusal::StateLost,
         _ if matches!(trouble.again, Again::After(_)) => Refusal::Throttled,
         _ if trouble.again != Again::No => Refusal::Passing,
+        tonic::Code::Internal | tonic::Code::Unknown => Refusal::Broke,
         _ => Refusal::Other,
     }
 }

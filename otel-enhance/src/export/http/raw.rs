@@ -111,6 +111,7 @@ fn refusal(status: u16, trouble: &Trouble) -> Refusal {
         429 => Refusal::Throttled,
         _ if matches!(trouble.again, Again::After(_)) => Refusal::Throttled,
         _ if trouble.again != Again::No => Refusal::Passing,
+        500.. => Refusal::Broke,
         _ => Refusal::Other,
     }
 }

@@ -201,6 +201,7 @@ fn refusal(response: &Response<Bytes>) -> Refusal {
         429 => Refusal::Throttled,
         503 if response.headers().contains_key(http::header::RETRY_AFTER) => Refusal::Throttled,
         502..=504 => Refusal::Passing,
+        500.. => Refusal::Broke,
         _ => Refusal::Other,
     }
 }

@@ -36,7 +36,7 @@ pub use exporter::TracezipSpanExporter;
 pub(crate) use ids::RingGuard;
 pub use ids::{FleetKeyError, TracezipIdGenerator};
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
-pub(crate) use session::{Batch, Refusal, Said, Session, Told};
+pub(crate) use session::{Batch, Refusal, Said, Session, Told, is_probe};
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
 pub(crate) use watch::Counts;
 #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]

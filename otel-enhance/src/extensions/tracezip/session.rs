@@ -25,7 +25,7 @@ use crate::lifecycle::{self, generation};
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// One of which it is not known, because something went wrong.
 const ASK_SOON: Duration = Duration::from_secs(10);
-/// Frames in a row that a receiver could not read, after which it is asked anew.
+/// Frames in a row that a receiver could not read, or did not answer, after which it is asked anew.
 const REFUSED_IN_A_ROW: u32 = 3;
 /// Times that one request is encoded anew because state was lost.
 const ENCODINGS: u32 = 4;
@@ -59,6 +59,8 @@ pub(crate) enum Refusal {
     Passing,
     /// Something else is wrong for good.
     Other,
+    /// The receiver failed, for good, and may have got on with it nonetheless.
+    Broke,
 }
 
 /// What became of a request.
@@ -77,6 +79,43 @@ enum Knows {
     Nothing,
     Speaks,
     DoesNot { ask_again: Instant },
+}
+
+/// Something that was sent and not answered yet. Dropped before it has ended, it was cut off by somebody's deadline.
+struct UnderWay<'a> {
+    session: &'a Session,
+    cut_off: Option<fn(&Session)>,
+}
+
+impl<'a> UnderWay<'a> {
+    fn new(session: &'a Session, cut_off: fn(&Session)) -> Self {
+        Self {
+            session,
+            cut_off: Some(cut_off),
+        }
+    }
+
+    fn ended(mut self) {
+        self.cut_off = None;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if let Some(cut_off) = self.cut_off {
+            cut_off(self.session);
+        }
+    }
+}
+
+/// Whether bytes that a session has sent ask whether tracezip is spoken, and hold nothing else.
+pub(crate) fn is_probe(frame: &[u8]) -> bool {
+    const LONGER: usize = 64;
+    let mut probe = Vec::new();
+    if frame.len() < LONGER {
+        tracezip::put_probe(&mut probe);
+    }
+    frame == probe
 }
 
 /// One destination's talk. Requests may be under way at once.
@@ -173,7 +212,10 @@ impl Session {
         }
         for _ in 0..ENCODINGS {
             let frame = self.frame(batch);
-            match by(frame).await {
+            let under_way = UnderWay::new(self, Session::had_no_answer);
+            let said = by(frame).await;
+            under_way.ended();
+            match said {
                 Said::Taken { message, whole } => match answer(&message) {
                     Some(answer) => {
                         self.acknowledge(batch, answer);
@@ -216,7 +258,15 @@ impl Session {
                             self.start_over();
                             batch.forget_frame();
                         }
-                        Refusal::Throttled | Refusal::Passing | Refusal::Other => {
+                        // Of somebody who would have taken OTLP, perhaps: it will tell.
+                        Refusal::Other | Refusal::Broke => {
+                            self.could_not_read();
+                            return self.as_otlp(refusal == Refusal::Broke);
+                        }
+                        Refusal::Throttled | Refusal::Passing => {
+                            if refusal == Refusal::Passing {
+                                self.could_not_read();
+                            }
                             return Told::Failed {
                                 whole,
                                 is_certain: false,
@@ -224,7 +274,14 @@ impl Session {
                         }
                     },
                 },
-                Said::Nothing { whole, .. } => {
+                Said::Nothing {
+                    whole,
+                    may_have_arrived,
+                } => {
+                    // There are receivers that close the connection on what they do not understand.
+                    if may_have_arrived {
+                        self.could_not_read();
+                    }
                     return Told::Failed {
                         whole,
                         is_certain: false,
@@ -260,7 +317,11 @@ impl Session {
         add(&self.counts.probes, 1);
         let mut probe = Vec::new();
         tracezip::put_probe(&mut probe);
-        match by(probe.into()).await {
+        // There are receivers that never answer what they do not understand.
+        let under_way = UnderWay::new(self, |session| session.ask_later(ASK_SOON));
+        let said = by(probe.into()).await;
+        under_way.ended();
+        match said {
             Said::Taken { message, .. } => {
                 let speaks = answer(&message).is_some();
                 if speaks {
@@ -277,12 +338,16 @@ impl Session {
                     Ok(false)
                 }
                 // Whatever else it is, OTLP will tell.
-                Refusal::NotSpoken | Refusal::Malformed | Refusal::StateLost | Refusal::Other => {
+                Refusal::NotSpoken
+                | Refusal::Malformed
+                | Refusal::StateLost
+                | Refusal::Other
+                | Refusal::Broke => {
                     self.does_not_speak();
                     Ok(false)
                 }
             },
-            // There are receivers that close the connection on what they do not understand.
+            // Likewise.
             Said::Nothing {
                 may_have_arrived: true,
                 ..
@@ -330,6 +395,14 @@ impl Session {
         self.forget(Knows::DoesNot {
             ask_again: Instant::now() + jittered(wait),
         });
+    }
+
+    /// A frame was waited for in vain: who sits there by now may be somebody who swallows it, and is asked.
+    fn had_no_answer(&self) {
+        let knows = lock(&self.state).knows;
+        if matches!(knows, Knows::Speaks) {
+            self.forget(Knows::Nothing);
+        }
     }
 
     /// OTLP did not reach the receiver either: who comes back may be another, and is asked.

@@ -98,6 +98,7 @@ async fn refusals_of_the_probe_mean_otlp_unless_they_pass() {
         Refusal::Malformed,
         Refusal::StateLost,
         Refusal::Other,
+        Refusal::Broke,
         Refusal::Passing,
     ] {
         let (session, counts) = session();
@@ -149,6 +150,74 @@ async fn probe_that_nobody_answers_is_a_failure_and_one_that_broke_off_means_otl
             ),
             !may_have_arrived
         );
+    }
+}
+
+/// Sends a request until the deadline of whoever sends it, with `by` for an answer that never comes.
+async fn cut_off(session: &Session) {
+    let mut batch = Batch::new(Bytes::from_static(REQUEST));
+    let sent = session.send(&mut batch, |_| std::future::pending::<Said<S, F>>());
+    let cut_off = tokio::time::timeout(std::time::Duration::from_millis(1), sent).await;
+    assert!(cut_off.is_err());
+}
+
+#[tokio::test]
+async fn receiver_that_swallows_the_probe_gets_otlp_from_then_on() {
+    let (session, counts) = session();
+    cut_off(&session).await;
+    let told = send(&session, REQUEST, |_| unreachable!("no frame")).await;
+    assert!(matches!(told, Told::AsOtlp { .. }));
+    let stats = counts.read();
+    assert_eq!((stats.probes, stats.mode), (1, TracezipMode::Otlp));
+}
+
+#[tokio::test]
+async fn receiver_that_swallows_a_frame_is_asked_before_the_next() {
+    let (session, counts) = session();
+    let receiver = Receiver::new(1);
+    send(&session, REQUEST, |frame| receiver.take(&frame)).await;
+    cut_off(&session).await;
+    let told = send(&session, REQUEST, |_| refused(Refusal::NotSpoken)).await;
+    assert!(matches!(told, Told::AsOtlp { .. }));
+    assert_eq!(counts.read().probes, 2);
+}
+
+#[tokio::test]
+async fn somebody_in_the_receivers_place_who_refuses_frames_for_whatever_reason_gets_otlp() {
+    for refusal in [Refusal::Other, Refusal::Broke] {
+        let (session, counts) = session();
+        let receiver = Receiver::new(1);
+        send(&session, REQUEST, |frame| receiver.take(&frame)).await;
+        for _ in 0..5 {
+            let told = send(&session, REQUEST, |_| refused(refusal)).await;
+            let Told::AsOtlp { may_have_arrived } = told else {
+                panic!("{refusal:?}");
+            };
+            assert!(!may_have_arrived || refusal == Refusal::Broke);
+        }
+        let stats = counts.read();
+        assert_eq!((stats.probes, stats.mode), (2, TracezipMode::Otlp));
+    }
+}
+
+#[tokio::test]
+async fn somebody_in_the_receivers_place_who_breaks_off_gets_otlp_after_three_frames() {
+    let nothing = || Said::<S, F>::Nothing {
+        may_have_arrived: true,
+        whole: "nothing",
+    };
+    for said in [&nothing as &dyn Fn() -> Said<S, F>, &|| {
+        refused(Refusal::Passing)
+    }] {
+        let (session, _) = session();
+        let receiver = Receiver::new(1);
+        send(&session, REQUEST, |frame| receiver.take(&frame)).await;
+        for _ in 0..3 {
+            let told = send(&session, REQUEST, |_| said()).await;
+            assert!(matches!(told, Told::Failed { .. }));
+        }
+        let told = send(&session, REQUEST, |_| said()).await;
+        assert!(matches!(told, Told::AsOtlp { .. }));
     }
 }
 
