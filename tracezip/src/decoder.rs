@@ -1,6 +1,8 @@
 //! Frames of many streams to requests.
 
 use hashbrown::HashMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::hash::RandomState;
 
 use crate::ack::Acknowledgement;
@@ -134,6 +136,9 @@ pub struct Decoder {
     handles: HashMap<u64, Handles, RandomState>,
     held: Vec<Option<Held>>,
     free: Vec<u32>,
+    /// Places by when they were used, as far as is known: one for each stream, and put right when it comes up. To look
+    /// through all of them for each stream that is dropped would take a time that strangers decide.
+    oldest: BinaryHeap<Reverse<(u64, u32)>>,
     frames: u64,
     size: usize,
     shop: Workshop,
@@ -150,6 +155,7 @@ impl Decoder {
             handles: HashMap::default(),
             held: Vec::new(),
             free: Vec::new(),
+            oldest: BinaryHeap::new(),
             frames: 0,
             size: 0,
             shop: Workshop::default(),
@@ -275,6 +281,9 @@ impl Decoder {
                 self.drop(place as u32);
             }
         }
+        let held = &self.held;
+        self.oldest
+            .retain(|Reverse((_, place))| held[*place as usize].is_some());
     }
 
     /// The stream of a frame, and where it is held.
@@ -317,6 +326,7 @@ impl Decoder {
             seen,
         });
         self.streams.insert((principal, id), place);
+        self.oldest.push(Reverse((self.frames, place)));
         place
     }
 
@@ -343,15 +353,18 @@ impl Decoder {
             held.size = size;
         }
         while self.size > self.limits.total_state_bytes && self.streams.len() > 1 {
-            let places = self.held.iter().enumerate();
-            let oldest = places
-                .filter_map(|(at, held)| held.as_ref().map(|held| (held.used, at)))
-                .filter(|(_, at)| *at != place as usize)
-                .min();
-            let Some((_, at)) = oldest else {
+            let Some(Reverse((used, at))) = self.oldest.pop() else {
                 return;
             };
-            self.drop(at as u32);
+            match &self.held[at as usize] {
+                Some(held) if held.used != used => self.oldest.push(Reverse((held.used, at))),
+                // The stream at hand, which nobody was before: there is nothing else to drop.
+                _ if at == place => {
+                    self.oldest.push(Reverse((used, at)));
+                    return;
+                }
+                _ => self.drop(at),
+            }
         }
     }
 }
@@ -359,6 +372,41 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn streams_that_were_not_used_for_the_longest_time_are_dropped() {
+        let mut decoder = Decoder::new(1, Limits::default().with_total_state_bytes(8_000));
+        let mut used: Vec<u64> = Vec::new();
+        let (mut number, mut most) = (1_u64, 0);
+        for round in 0..2_000 {
+            // Now and then one of those that there are, else mostly a new one.
+            number = number.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            let stream = match used.get((number >> 33) as usize % 40) {
+                Some(stream) if round % 3 != 0 => *stream,
+                _ => number,
+            };
+            let (mut id, mut frame) = ([0; 16], Vec::new());
+            id[..8].copy_from_slice(&stream.to_le_bytes());
+            crate::Encoder::new(id).encode(b"any", &mut frame);
+            assert!(decoder.decode(stream % 3, &frame, &mut Vec::new()).is_ok());
+            used.retain(|other| *other != stream);
+            used.push(stream);
+            if round % 100 == 99 {
+                decoder.expire(3);
+            }
+            // The latest are there, and no others.
+            used.drain(..used.len() - decoder.streams());
+            for stream in &used {
+                let mut id = [0; 16];
+                id[..8].copy_from_slice(&stream.to_le_bytes());
+                assert!(decoder.streams.contains_key(&(stream % 3, id)), "{round}");
+            }
+            assert_eq!(decoder.oldest.len(), decoder.streams());
+            assert!(decoder.size <= 8_000);
+            most = most.max(used.len());
+        }
+        assert!(most > 10, "{most}");
+    }
 
     #[test]
     fn numbers_seen_are_known_as_far_as_remembered() {
