@@ -177,8 +177,19 @@ impl Carried<'_> {
 impl Carrier for Carried<'_> {
     type Delivery = Delivery;
 
-    fn patience(&self) -> Duration {
-        (self.link.timeout() / 4).min(PROBE_PATIENCE)
+    async fn probe(&self, frame: Bytes) -> Heard<Delivery> {
+        let patience = (self.link.timeout() / 4).min(PROBE_PATIENCE);
+        match tokio::time::timeout(patience, self.frame(frame)).await {
+            Ok(heard) => heard,
+            Err(_) => Heard::Failed {
+                delivery: Delivery::Unavailable {
+                    retry_after: None,
+                    message: format!("no answer within {patience:?} to what asks for tracezip"),
+                    ambiguous: false,
+                },
+                how: Failure::Silent,
+            },
+        }
     }
 
     async fn frame(&self, frame: Bytes) -> Heard<Delivery> {
@@ -221,10 +232,15 @@ fn heard(answer: Answer) -> Heard<Delivery> {
 fn failure(delivery: &Delivery, coding: Coding) -> Failure {
     match (delivery, coding) {
         (_, Coding::Broken) => Failure::Broken,
+        (_, Coding::Silent) => Failure::Silent,
+        // 502 to 504, and the like: something is in between, or too busy, for OTLP as well.
         (_, Coding::NotReached)
-        | (Delivery::Busy { .. }, _)
         | (
-            Delivery::Unavailable {
+            Delivery::Busy { .. }
+            | Delivery::Unavailable {
+                ambiguous: true, ..
+            }
+            | Delivery::Unavailable {
                 retry_after: Some(_),
                 ..
             },

@@ -13,7 +13,6 @@ pub(crate) use negotiation::{Memory, Negotiation};
 pub(crate) use stream::{Route, Sent, Stream};
 
 use std::future::Future;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tracezip::Acknowledgement;
@@ -44,8 +43,10 @@ pub(crate) enum Heard<D> {
 pub(crate) enum Failure {
     /// Nobody was reached, or it is to come again later, as OTLP would have to.
     TurnedAway,
-    /// Something else was answered, or nothing in time.
+    /// Something else was answered, which may be about frames.
     Unclear,
+    /// Nothing was answered in time.
+    Silent,
     /// No answer came, for the connection broke: the same frame may be sent again, which is delivered once.
     Broken,
 }
@@ -55,8 +56,8 @@ pub(crate) trait Carrier: Sync {
     /// What became of a request.
     type Delivery: Send;
 
-    /// How long the answer to a probe is waited for: the request is to go as OTLP in the time that is left.
-    fn patience(&self) -> Duration;
+    /// Sends a probe, whose answer is waited for so long that the request can go as OTLP in the time that is left.
+    fn probe(&self, frame: Bytes) -> impl Future<Output = Heard<Self::Delivery>> + Send;
 
     /// Sends a frame.
     fn frame(&self, frame: Bytes) -> impl Future<Output = Heard<Self::Delivery>> + Send;

@@ -22,6 +22,8 @@ pub(crate) struct Negotiation {
     ask_again: Duration,
     /// Frames in a row that the other side could not read, or did not answer.
     unread: AtomicU32,
+    /// Probes in a row that it did not answer.
+    unanswered: AtomicU32,
 }
 
 /// When it is asked again what was asked in vain.
@@ -37,6 +39,7 @@ impl Negotiation {
             memory: Mutex::new(Memory::Unknown),
             ask_again,
             unread: AtomicU32::new(0),
+            unanswered: AtomicU32::new(0),
         }
     }
 
@@ -60,6 +63,7 @@ impl Negotiation {
     pub(crate) fn speaks(&self) {
         *self.lock() = Memory::Speaks;
         self.unread.store(0, Ordering::Relaxed);
+        self.unanswered.store(0, Ordering::Relaxed);
     }
 
     /// A frame was read.
@@ -84,9 +88,19 @@ impl Negotiation {
         )
     }
 
-    /// What it said to the probe tells nothing, or it said nothing: OTLP until it is asked again, before long.
+    /// What it said to the probe tells nothing: OTLP until it is asked again, before long.
     pub(crate) fn unclear(&self, now: Instant) {
         *self.lock() = Memory::NotUntil(now + self.ask_again.min(ASK_SOON));
+    }
+
+    /// It did not answer the probe. Says whether OTLP is to go, which a proxy that sends requests twice delivers twice:
+    /// not for an answer that was lost.
+    pub(crate) fn did_not_answer(&self, now: Instant) -> bool {
+        let is_habit = self.unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= UNREAD;
+        if is_habit {
+            self.unclear(now);
+        }
+        is_habit
     }
 
     /// Whether it speaks, if that is known.

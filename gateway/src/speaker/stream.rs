@@ -174,19 +174,27 @@ impl Stream {
             Memory::Speaks => {}
             Memory::NotUntil(_) => return Err(Route::NotSpoken),
             Memory::Unknown => match self.probe(negotiation, carrier).await {
-                Some(Heard::Answered { .. }) => negotiation.speaks(),
-                Some(Heard::NotSpoken { .. } | Heard::Refused { .. } | Heard::StateLost) => {
+                Heard::Answered { .. } => negotiation.speaks(),
+                Heard::NotSpoken { .. } | Heard::Refused { .. } | Heard::StateLost => {
                     negotiation.does_not(Instant::now());
                     return Err(Route::NotSpoken);
                 }
-                Some(Heard::Failed {
-                    delivery,
-                    how: Failure::TurnedAway,
-                }) => return Ok((delivery, Route::Nowhere)),
-                // There are servers that break off, or never answer, what they do not understand.
-                Some(Heard::Failed { .. }) | None => {
-                    negotiation.unclear(Instant::now());
-                    return Err(Route::NotSpoken);
+                Heard::Failed { delivery, how } => {
+                    let as_otlp = match how {
+                        Failure::TurnedAway => false,
+                        Failure::Unclear => {
+                            negotiation.unclear(Instant::now());
+                            true
+                        }
+                        // There are servers that break off, or never answer, what they do not understand.
+                        Failure::Silent | Failure::Broken => {
+                            negotiation.did_not_answer(Instant::now())
+                        }
+                    };
+                    if as_otlp {
+                        return Err(Route::NotSpoken);
+                    }
+                    return Ok((delivery, Route::Nowhere));
                 }
             },
         }
@@ -236,21 +244,20 @@ impl Stream {
         Err(Route::Refused)
     }
 
-    /// Nothing if no answer came in time.
     async fn probe<C: Carrier>(
         &self,
         negotiation: &Negotiation,
         carrier: &C,
-    ) -> Option<Heard<C::Delivery>> {
+    ) -> Heard<C::Delivery> {
         let mut frame = Vec::new();
         tracezip::put_probe(&mut frame);
         add(&self.counts.probes, 1);
         let waiting = Waiting::new(negotiation, |negotiation| {
-            negotiation.unclear(Instant::now());
+            negotiation.did_not_answer(Instant::now());
         });
-        let heard = tokio::time::timeout(carrier.patience(), carrier.frame(frame.into())).await;
+        let heard = carrier.probe(frame.into()).await;
         waiting.ended();
-        heard.ok()
+        heard
     }
 
     /// Encodes the request and sends the frame, twice if no answer comes.

@@ -146,15 +146,13 @@ impl otel_enhance_receiver::Hook for Stranger {
     }
 }
 
-const MEETINGS: [Meets; 9] = [
+const MEETINGS: [Meets; 7] = [
     Meets::Status(302),
     Meets::Status(403),
     Meets::Status(406),
     Meets::Status(413),
     Meets::Status(422),
     Meets::Status(500),
-    Meets::Status(502),
-    Meets::Status(503),
     Meets::Silence,
 ];
 
@@ -177,10 +175,15 @@ async fn server_that_refuses_the_probe_for_whatever_reason_gets_every_span_as_ot
             endpoint(&receiver, false)
         ))
         .await;
-        send(&first, 0..4).await;
+        // An answer may have been lost: silence is not believed at once.
+        let (probes, failures) = match meets {
+            Meets::Status(_) => (1, 0),
+            Meets::Silence => (3, 2),
+        };
+        assert_eq!(insist(&http_url(&first), 0..4, 1).await, failures);
         assert_eq!(bodies(&store), expected(0..4), "{meets:?}");
         let frames = stranger.frames.load(std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(frames, 1, "{meets:?}");
+        assert_eq!(frames, probes, "{meets:?}");
     }
 }
 

@@ -264,9 +264,6 @@ impl Session {
                             return self.as_otlp(refusal == Refusal::Broke);
                         }
                         Refusal::Throttled | Refusal::Passing => {
-                            if refusal == Refusal::Passing {
-                                self.could_not_read();
-                            }
                             return Told::Failed {
                                 whole,
                                 is_certain: false,
