@@ -69,7 +69,16 @@ impl Delivery {
             Self::Busy { .. } => 3,
             Self::Unavailable { .. } => 4,
         };
-        if rank(&other) > rank(&self) {
+        // Of two that say the same, the one that says more.
+        let extent = |delivery: &Self| match delivery {
+            Self::Partial { rejected, .. } => Duration::from_secs(*rejected),
+            Self::Busy { retry_after, .. } | Self::Unavailable { retry_after, .. } => {
+                retry_after.unwrap_or_default()
+            }
+            Self::Accepted | Self::Rejected { .. } => Duration::ZERO,
+        };
+        let weight = |delivery: &Self| (rank(delivery), extent(delivery));
+        if weight(&other) > weight(&self) {
             other
         } else {
             self
@@ -121,7 +130,18 @@ mod tests {
             rejected: 1,
             message: "one".to_owned(),
         };
+        let more = Delivery::Partial {
+            rejected: 2,
+            message: "two".to_owned(),
+        };
+        let later = Delivery::Unavailable {
+            retry_after: Some(Duration::from_secs(5)),
+            message: "away for long".to_owned(),
+            ambiguous: false,
+        };
         for (a, b, expected) in [
+            (&partial, &more, &more),
+            (&away, &later, &later),
             (&Delivery::Accepted, &partial, &partial),
             (&partial, &rejected, &rejected),
             (&rejected, &away, &away),

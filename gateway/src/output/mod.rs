@@ -46,6 +46,8 @@ pub(crate) struct Output {
     pub(crate) metrics: Arc<OutputMetrics>,
     slots: Semaphore,
     outages: Mutex<Outages>,
+    rejected: Mutex<Rejections>,
+    rejected_in_part: Mutex<Rejections>,
 }
 
 #[derive(Debug)]
@@ -95,6 +97,25 @@ impl Outages {
     }
 }
 
+/// What is to be said of requests that are rejected, which senders decide upon: not each of them.
+#[derive(Debug, Default)]
+struct Rejections {
+    logged: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Rejections {
+    /// One was. The number of those since the last line, if it is to be logged.
+    fn another(&mut self, now: Instant) -> Option<u64> {
+        self.unsaid += 1;
+        if self.logged.is_some_and(|logged| now - logged < LOG_EVERY) {
+            return None;
+        }
+        self.logged = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
+    }
+}
+
 impl Output {
     /// The number tells outputs of one name apart.
     pub(crate) fn new(config: &OutputConfig, number: usize) -> Result<Self, OutputError> {
@@ -136,6 +157,8 @@ impl Output {
             metrics: Arc::new(metrics),
             slots: Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)),
             outages: Mutex::default(),
+            rejected: Mutex::default(),
+            rejected_in_part: Mutex::default(),
         })
     }
 
@@ -185,14 +208,28 @@ impl Output {
                     let fields = [output, ("seconds", &lasted.as_secs())];
                     log::line(Level::Info, "output takes requests again", &fields);
                 }
-                if let Delivery::Partial { rejected, message } = delivery {
-                    let fields = [output, ("rejected_spans", rejected), ("message", message)];
+                if let Delivery::Partial { rejected, message } = delivery
+                    && let Some(requests) = another(&self.rejected_in_part)
+                {
+                    let fields = [
+                        output,
+                        ("rejected_spans", rejected),
+                        ("message", message),
+                        ("requests", &requests),
+                    ];
                     log::line(Level::Warn, "output took a request in part", &fields);
                 }
             }
             Delivery::Rejected { status, message } => {
-                let fields = [output, ("status", status), ("error", message)];
-                log::line(Level::Error, "output rejects a request for good", &fields);
+                if let Some(requests) = another(&self.rejected) {
+                    let fields = [
+                        output,
+                        ("status", status),
+                        ("error", message),
+                        ("requests", &requests),
+                    ];
+                    log::line(Level::Error, "output rejects a request for good", &fields);
+                }
             }
             Delivery::Busy { message, .. } | Delivery::Unavailable { message, .. } => {
                 self.metrics.down.store(true, Ordering::Relaxed);
@@ -210,6 +247,11 @@ impl Output {
             }
         }
     }
+}
+
+fn another(rejections: &Mutex<Rejections>) -> Option<u64> {
+    let mut rejections = rejections.lock().unwrap_or_else(PoisonError::into_inner);
+    rejections.another(Instant::now())
 }
 
 /// A batch of which it is not known what became of it, unless that is settled: when the sender goes away, it is
@@ -247,6 +289,18 @@ impl Drop for Gauge<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rejections_are_logged_now_and_then_with_their_number() {
+        let mut rejections = Rejections::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(rejections.another(at(0)), Some(1));
+        for second in 1..30 {
+            assert_eq!(rejections.another(at(second)), None);
+        }
+        assert_eq!(rejections.another(at(30)), Some(30));
+    }
 
     #[test]
     fn outages_that_come_and_go_are_logged_now_and_then() {
