@@ -1,12 +1,13 @@
 //! Starting and stopping.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use otel_enhance_receiver::{
-    Limits, Receiver, ReceiverBuilder, ServerTls, ShutdownError, StartError, Tracezip,
+    Limits, Receiver, ReceiverBuilder, RecordError, ServerTls, ShutdownError, StartError, Tracezip,
 };
 use tokio::sync::Semaphore;
 
@@ -35,7 +36,7 @@ pub enum GatewayError {
     #[error("admin.address: {0}")]
     Admin(#[source] StartError),
     /// An output cannot be had.
-    #[error("output {number}: {source}")]
+    #[error("outputs[{}]: {source}", number - 1)]
     Output {
         /// Which one, from 1.
         number: usize,
@@ -188,12 +189,29 @@ impl Gateway {
 pub fn check(config: &Config) -> Result<(), GatewayError> {
     config.validate()?;
     for (number, output) in (1..).zip(&config.outputs) {
-        // A file is made by opening it, which a check must not do.
-        if !matches!(output, OutputConfig::File(_)) {
-            open(number, output)?;
+        match output {
+            // It is made by opening it, which a check must not do.
+            OutputConfig::File(file) => file_can_be(number, &file.path.0)?,
+            _ => drop(open(number, output)?),
         }
     }
     serving(config).map(|_| ())
+}
+
+/// Whether there is a folder for a file, and no folder in its place.
+fn file_can_be(number: usize, path: &Path) -> Result<(), GatewayError> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let source = match folder.unwrap_or(Path::new(".")).metadata() {
+        Ok(_) if path.is_dir() => std::io::ErrorKind::IsADirectory.into(),
+        Ok(data) if data.is_dir() => return Ok(()),
+        Ok(_) => std::io::ErrorKind::NotADirectory.into(),
+        Err(error) => error,
+    };
+    let path = path.to_owned();
+    let source = RecordError::Io { path, source }.into();
+    Err(GatewayError::Output { number, source })
 }
 
 fn outputs(config: &Config) -> Result<Arc<[Output]>, GatewayError> {
@@ -236,7 +254,9 @@ fn serving(config: &Config) -> Result<ReceiverBuilder, GatewayError> {
         builder = builder.with_grpc(address);
     }
     if let Some(tls) = &receivers.tls {
-        builder = builder.with_tls(server_tls(tls).map_err(StartError::from)?);
+        let tls = server_tls(tls)
+            .map_err(|error| ConfigError::of("receivers.tls".to_owned(), error.to_string()))?;
+        builder = builder.with_tls(tls);
     }
     Ok(builder)
 }

@@ -66,7 +66,7 @@ impl Config {
 
 impl ConfigError {
     /// Without a place in a text.
-    pub(super) fn of(field: String, message: String) -> Self {
+    pub(crate) fn of(field: String, message: String) -> Self {
         Self {
             line: None,
             column: None,

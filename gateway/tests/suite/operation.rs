@@ -50,6 +50,59 @@ fn check_of_a_right_configuration_touches_nothing() {
 }
 
 #[test]
+fn check_finds_what_no_field_shows_by_itself_and_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let made = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        (
+            write(&format!("{name}.pem"), made.cert.pem()),
+            write(&format!("{name}.key"), made.signing_key.serialize_pem()),
+        )
+    };
+    let ((cert, _), (_, key)) = (made("a"), made("b"));
+    let file = write("file", String::new());
+    for (yaml, hint) in [
+        (
+            format!("receivers: {{ tls: {{ cert_file: '{cert}', key_file: '{key}' }} }}"),
+            "receivers.tls: ",
+        ),
+        (
+            format!(
+                "outputs: [{{ file: {{ path: a }} }}, {{ otlp: {{ endpoint: 'https://a', tls: {{ ca_file: '{cert}', cert_file: '{cert}', key_file: '{key}' }} }} }}]"
+            ),
+            "outputs[1]: ",
+        ),
+        (
+            "outputs: [{ file: { path: /none/spans.pbld } }]".to_owned(),
+            "outputs[0]: ",
+        ),
+        (
+            format!("outputs: [{{ file: {{ path: '{file}/spans.pbld' }} }}]"),
+            "directory",
+        ),
+        (
+            format!(
+                "outputs: [{{ file: {{ path: '{}' }} }}]",
+                folder.path().display()
+            ),
+            "directory",
+        ),
+    ] {
+        let path = write("gateway.yaml", yaml);
+        let output = command().args(["--check", "--config", &path]).output();
+        let output = output.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains(hint), "{said}");
+    }
+}
+
+#[test]
 fn options_that_are_wrong_say_what_would_be_right() {
     for (arguments, hint) in [
         (&["--forward-to", "collector:4318"][..], "http://HOST:PORT"),

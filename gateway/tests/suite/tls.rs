@@ -165,7 +165,7 @@ fn key_of_another_certificate_is_found_by_the_check() {
         let refused = check(&config).unwrap_err().to_string();
         assert!(refused.contains("KeyMismatch"), "{refused}");
         assert_eq!(
-            refused.contains("output 2"),
+            refused.contains("outputs[1]"),
             yaml.contains("outputs"),
             "{refused}"
         );
