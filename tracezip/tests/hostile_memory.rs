@@ -67,6 +67,16 @@ const STORED: u8 = 8;
 /// Above what a frame decodes to: a stream's entries and models, contexts of zstd, and what they are copied to.
 const BESIDES: usize = 4 << 20;
 
+/// Inputs of which every frame is to be refused. Of others a part may decode to what it was made from.
+const REFUSED: [&str; 6] = [
+    "sizes over the limit",
+    "the largest size, and nothing in it",
+    "the longest text declared, and none there",
+    "64 MiB of zeros as text, less declared",
+    "a frame cut at every byte",
+    "noise behind a good head",
+];
+
 struct Table {
     limits: Limits,
     lines: Vec<String>,
@@ -101,6 +111,9 @@ impl Table {
         println!("{line}");
         self.lines.push(line);
         assert!(most <= allowed, "{what}: {most} bytes, {allowed} allowed");
+        if REFUSED.contains(&what) {
+            assert_eq!(refused, tried, "{what}");
+        }
     }
 }
 
