@@ -21,6 +21,8 @@ pub(crate) struct Proxy {
     client: Client<HttpConnector, Full<Bytes>>,
     targets: Vec<String>,
     seen: Arc<AtomicU64>,
+    /// Requests that were not forwarded once, or whose answers were not passed on.
+    pub(crate) harmed: Arc<AtomicU64>,
     /// All headers go but the content type: those of requests, those of answers.
     pub(crate) strips: (bool, bool),
     /// Every so many requests is forwarded twice.
@@ -39,6 +41,7 @@ impl Proxy {
             client: client(),
             targets: targets.to_vec(),
             seen: Arc::default(),
+            harmed: Arc::default(),
             strips: (false, false),
             repeats: 0,
             drops: 0,
@@ -93,6 +96,12 @@ impl Hook for Proxy {
             if !self.delays.is_zero() {
                 let part = (number.wrapping_mul(0x9e37_79b9) % 100) as u32;
                 tokio::time::sleep(self.delays * part / 100).await;
+            }
+            if [self.repeats, self.drops, self.loses]
+                .into_iter()
+                .any(every)
+            {
+                self.harmed.fetch_add(1, Ordering::Relaxed);
             }
             let target = &self.targets[(number % self.targets.len() as u64) as usize];
             let mut answer = None;

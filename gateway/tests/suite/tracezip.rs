@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -379,6 +380,21 @@ async fn two_gateways_behind_a_round_robin_proxy_get_everything_once() {
     assert_eq!(duplicates(&[&store_a, &store_b], 0..120), 0);
     assert!(store_a.requests().len() > 20 && store_b.requests().len() > 20);
     assert_eq!(metric(&first, "tracezip_fallbacks_total").await, 0);
+    assert_counted(&first, 0, 0).await;
+}
+
+const AMBIGUOUS: &str = "output_ambiguous_requests_total";
+
+/// So many duplicates are counted, and no more than were made, or could have been: by harm done to requests, by
+/// state that got lost, which a frame's second coming would look like, and by what was sent again.
+async fn assert_counted(first: &Gateway, duplicates: u64, harm: u64) {
+    let counted = metric(first, AMBIGUOUS).await;
+    let losses = metric(first, "tracezip_state_losses_total").await;
+    let resent = metric(first, "tracezip_resent_frames_total").await;
+    assert!(
+        duplicates <= counted && counted <= harm + losses + resent,
+        "{duplicates} duplicates, {counted} counted; {harm} harmed, {losses} losses of state, {resent} sent again"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -387,16 +403,13 @@ async fn proxy_that_repeats_and_delays_makes_no_more_duplicates_than_are_counted
     let mut proxy = Proxy::new(&[http_url(&second)]);
     proxy.repeats = 3;
     proxy.delays = Duration::from_millis(40);
+    let harmed = Arc::clone(&proxy.harmed);
     let proxy = proxy.start().await;
     let first = compressing(&endpoint(&proxy, false)).await;
     insist(&http_url(&first), 0..100, 8).await;
     // A repetition that comes so late that its state is gone looks as if it had not been delivered.
     let duplicates = duplicates(&[&store], 0..100);
-    let counted = metric(&first, "output_ambiguous_requests_total").await;
-    assert!(
-        duplicates <= counted,
-        "{duplicates} duplicates, {counted} counted"
-    );
+    assert_counted(&first, duplicates, harmed.load(Ordering::Relaxed)).await;
     assert!(metric(&second, "tracezip_received_repeated_frames_total").await > 0);
 }
 
@@ -406,16 +419,13 @@ async fn proxy_that_loses_answers_makes_no_more_duplicates_than_are_counted() {
     let mut proxy = Proxy::new(&[http_url(&second)]);
     proxy.loses = 5;
     proxy.delays = Duration::from_millis(10);
+    let harmed = Arc::clone(&proxy.harmed);
     let proxy = proxy.start().await;
     let first = compressing(&endpoint(&proxy, false)).await;
     let failures = insist(&http_url(&first), 0..100, 8).await;
     let duplicates = duplicates(&[&store], 0..100);
-    let counted = metric(&first, "output_ambiguous_requests_total").await;
     assert!(failures > 0);
-    assert!(
-        duplicates <= counted,
-        "{duplicates} duplicates, {counted} counted"
-    );
+    assert_counted(&first, duplicates, harmed.load(Ordering::Relaxed)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -428,25 +438,21 @@ async fn proxy_that_drops_repeats_delays_and_distributes_makes_no_more_duplicate
     proxy.repeats = 3;
     proxy.loses = 5;
     proxy.delays = Duration::from_millis(20);
+    let harmed = Arc::clone(&proxy.harmed);
     let proxy = proxy.start().await;
     let first = compressing(&endpoint(&proxy, false)).await;
     let failures = insist(&http_url(&first), 0..120, 8).await;
     let duplicates = duplicates(&[&store_a, &store_b], 0..120);
-    let counted = metric(&first, "output_ambiguous_requests_total").await;
     assert!(failures > 0);
-    assert!(
-        duplicates <= counted,
-        "{duplicates} duplicates, {counted} counted"
-    );
+    assert_counted(&first, duplicates, harmed.load(Ordering::Relaxed)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn busy_destination_is_passed_on_and_the_state_goes_on() {
     use otel_enhance_receiver::{Outcome, Request};
-    use std::sync::atomic::{AtomicU64, Ordering};
 
     let store = Store::new();
-    let calls = Arc::new(AtomicU64::new(0));
+    let calls = Arc::new(std::sync::atomic::AtomicU64::new(0));
     let receiver = {
         let store = store.clone();
         plain_destination()
@@ -491,13 +497,8 @@ async fn connections_cut_in_the_middle_of_answers_lose_nothing() {
         let proxy = cutting(to, 1000).await;
         let scheme = if grpc { "grpc" } else { "http" };
         let first = compressing(&format!("{scheme}://{proxy}")).await;
-        insist(&http_url(&first), 0..80, 6).await;
-        let duplicates = duplicates(&[&store], 0..80);
-        let counted = metric(&first, "output_ambiguous_requests_total").await;
-        assert!(
-            duplicates <= counted,
-            "{scheme}: {duplicates} duplicates, {counted} counted"
-        );
+        let failures = insist(&http_url(&first), 0..80, 6).await;
+        assert_counted(&first, duplicates(&[&store], 0..80), failures).await;
         assert!(metric(&first, "tracezip_resent_frames_total").await > 0);
     }
 }
