@@ -9,6 +9,8 @@ use crate::config::{EbpfSettings, EbpfSpans};
 
 /// Samples a second that may be asked for.
 const HZ: std::ops::RangeInclusive<u32> = 1..=10_000;
+/// The kernel's program compares microseconds.
+const OFF_CPU_MIN: Duration = Duration::from_micros(1);
 /// Threads that may be watched.
 const THREADS: std::ops::RangeInclusive<u32> = 1..=(1 << 20) - 1;
 
@@ -162,6 +164,21 @@ pub(super) fn check(settings: Option<&EbpfSettings>) -> Result<(), InitError> {
             expected: "a folder; `.` is the one that the process runs in".to_owned(),
         });
     }
+    let shortest = settings.off_cpu_min;
+    if shortest < OFF_CPU_MIN {
+        return Err(InitError::InvalidArgument {
+            argument: "off_cpu_min",
+            value: format!("{shortest:?}"),
+            expected: "a microsecond or more".to_owned(),
+        });
+    }
+    if !settings.off_cpu && shortest != EbpfSettings::new().off_cpu_min {
+        return Err(InitError::InvalidArgument {
+            argument: "off_cpu_min",
+            value: format!("{shortest:?}"),
+            expected: "`off_cpu` beside it, or it measures nothing".to_owned(),
+        });
+    }
     if !THREADS.contains(&settings.max_threads) {
         return invalid("max_threads", settings.max_threads, &THREADS);
     }
@@ -171,6 +188,20 @@ pub(super) fn check(settings: Option<&EbpfSettings>) -> Result<(), InitError> {
 #[cfg(all(test, feature = "ebpf"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shortest_sleep_without_off_cpu_or_below_a_microsecond_is_refused() {
+        let short = EbpfSettings::new().with_off_cpu_min(Duration::from_micros(5));
+        let error = check(Some(&short)).unwrap_err();
+        assert!(error.to_string().contains("`off_cpu` beside it"), "{error}");
+        let with = short.with_off_cpu(true);
+        check(Some(&with)).unwrap();
+        for nanos in [0, 999] {
+            let settings = with.clone().with_off_cpu_min(Duration::from_nanos(nanos));
+            let error = check(Some(&settings)).unwrap_err();
+            assert!(error.to_string().starts_with("`off_cpu_min` is"), "{error}");
+        }
+    }
 
     #[test]
     fn folder_without_a_name_is_refused_by_the_name_of_its_argument() {
