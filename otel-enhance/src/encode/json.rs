@@ -99,6 +99,10 @@ impl Format for Json {
         out.put_array(*br#"","attributes":["#);
         let mut list = List::default();
         span.attributes(|key, value| list.put_attribute(out, key, value));
+        #[cfg(feature = "ebpf")]
+        span.rows(&mut super::rows::Each(|key, value| {
+            list.put_attribute(out, key, value);
+        }));
         let (events, links) = (span.events(), span.links());
         let dropped = Dropped {
             attributes: span.dropped_attributes_count(),

@@ -13,6 +13,8 @@ mod encoder;
 mod json;
 mod pool;
 mod protobuf;
+#[cfg(feature = "ebpf")]
+mod rows;
 mod scopes;
 mod span;
 #[cfg(test)]

@@ -10,6 +10,8 @@ use opentelemetry_sdk::Resource;
 use super::batch::{Format, Frame};
 use super::buffer::Buffer;
 use super::cursor::{Cursor, written};
+#[cfg(feature = "ebpf")]
+use super::rows::WrittenRows;
 use super::span::{
     EncodeSpan, ValueRef, each_element, flags, kind_number, status_parts, visit_all,
 };
@@ -25,7 +27,12 @@ pub(crate) struct Protobuf {
     span_width: usize,
     event_width: usize,
     link_width: usize,
+    #[cfg(feature = "ebpf")]
+    rows: WrittenRows,
 }
+
+/// The tag of a span's attributes.
+pub(super) const ATTRIBUTE: u8 = 0x4A;
 
 impl Default for Protobuf {
     fn default() -> Self {
@@ -33,6 +40,8 @@ impl Default for Protobuf {
             span_width: 2,
             event_width: 1,
             link_width: 1,
+            #[cfg(feature = "ebpf")]
+            rows: WrittenRows::default(),
         }
     }
 }
@@ -99,7 +108,9 @@ impl Format for Protobuf {
             span.start_unix_nanos(),
             span.end_unix_nanos(),
         );
-        span.attributes(|key, value| put_attribute(out, 0x4A, key, value));
+        span.attributes(|key, value| put_attribute(out, ATTRIBUTE, key, value));
+        #[cfg(feature = "ebpf")]
+        span.rows(&mut self.rows.put(out));
         put_count(out, 0x50, span.dropped_attributes_count());
         let events = span.events();
         if !events.is_empty() {
@@ -250,7 +261,7 @@ fn put_attributes<'a>(
 
 /// A `KeyValue` as a field with this tag.
 #[inline(always)]
-fn put_attribute(out: &mut Cursor<'_>, tag: u8, key: &str, value: ValueRef<'_>) {
+pub(super) fn put_attribute(out: &mut Cursor<'_>, tag: u8, key: &str, value: ValueRef<'_>) {
     let key = key.as_bytes();
     // The usual sizes, in which every length fits one byte, are written in one go.
     let written = match value {

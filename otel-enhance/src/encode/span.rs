@@ -7,6 +7,8 @@ use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
 use super::time::unix_nanos;
+#[cfg(feature = "ebpf")]
+use crate::extensions::ebpf::Rows;
 
 /// A finished span as OTLP sees it, wherever its parts are kept.
 ///
@@ -29,6 +31,10 @@ pub(crate) trait EncodeSpan {
     fn end_unix_nanos(&self) -> u64;
     /// Calls `visit` for each attribute, in order.
     fn attributes<'a>(&'a self, visit: impl FnMut(&'a str, ValueRef<'a>));
+    /// Attributes behind those, of which there are several at once.
+    #[cfg(feature = "ebpf")]
+    #[inline(always)]
+    fn rows(&self, _: &mut impl Rows) {}
     fn dropped_attributes_count(&self) -> u32;
     fn events(&self) -> &[Event];
     fn dropped_events_count(&self) -> u32;

@@ -1,5 +1,6 @@
 //! Figures on their way through the official processors: a span of the SDK takes them along as one attribute, which
 //! becomes what it stands for where the span is exported.
+#![expect(unsafe_code, reason = "attributes are written where they stay")]
 
 use std::cell::RefCell;
 use std::mem;
@@ -9,7 +10,8 @@ use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::{Array, Key, KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
-use super::figures::Figures;
+use super::figures::{Figures, OnCpu};
+use super::rows::{Row, Rows};
 use super::thread::{self, Found};
 use super::{lists, names};
 
@@ -62,8 +64,10 @@ fn carried(span: &SpanData) -> Option<KeyValue> {
     let mut figures = Figures::NONE;
     match thread::ended(&trace_id, span_id, None, &mut figures) {
         Found::Nothing => None,
-        Found::OnCpu { active, own } if active == own => Some(time(active)),
-        Found::OnCpu { active, own } => Some(fold(&Figures::on_cpu(active, own))),
+        Found::OnCpu(all) => Some(match all.only_active() {
+            Some(active) => time(active),
+            None => fold(&all.figures()),
+        }),
         Found::Figures => Some(fold(&figures)),
     }
 }
@@ -107,7 +111,10 @@ pub(crate) fn unload(span: &mut SpanData) {
     // As a rule the last.
     let carried = span.attributes.remove(at);
     let figures = match &carried.value {
-        Value::I64(nanos) => Some(Figures::plain(nanos.cast_unsigned())),
+        Value::I64(nanos) => {
+            let nanos = nanos.cast_unsigned();
+            Some(OnCpu::once(nanos, nanos).figures())
+        }
         Value::Array(Array::I64(numbers)) => Figures::from_numbers(numbers),
         _ => None,
     };
@@ -128,14 +135,33 @@ pub(crate) fn unload(span: &mut SpanData) {
 }
 
 /// Adds every attribute.
-#[inline]
+#[inline(always)]
 pub(crate) fn push_all(figures: &Figures, duration: u64, attributes: &mut Vec<KeyValue>) {
     attributes.reserve_exact(figures.attributes());
-    figures.in_rows(duration, |row| {
-        let row = row.iter().copied();
-        attributes
-            .extend(row.map(|(name, value)| KeyValue::new(Key::from_static_str(name), value)));
-    });
+    figures.in_rows(duration, &mut Pushed(attributes));
+}
+
+/// Attributes to which more are added.
+struct Pushed<'a>(&'a mut Vec<KeyValue>);
+
+impl Rows for Pushed<'_> {
+    /// Written where they stay, one store behind the other: there is room for all of them.
+    #[inline(always)]
+    fn row<const N: usize>(&mut self, row: &'static Row<N>, values: [i64; N]) {
+        self.0.reserve(N);
+        let Some(places) = self.0.spare_capacity_mut().first_chunk_mut::<N>() else {
+            return debug_assert!(false, "there is room");
+        };
+        for (at, place) in places.iter_mut().enumerate() {
+            place.write(KeyValue::new(
+                Key::from_static_str(row.keys[at]),
+                values[at],
+            ));
+        }
+        let written = self.0.len() + N;
+        // SAFETY: there is room for so many, which have been written.
+        unsafe { self.0.set_len(written) };
+    }
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -67,7 +67,7 @@ pub(super) mod running {
 pub(super) mod thread {
     use opentelemetry::trace::SpanContext;
 
-    use crate::extensions::ebpf::figures::Figures;
+    use crate::extensions::ebpf::figures::{Figures, OnCpu};
 
     #[cfg(feature = "performance")]
     #[inline(always)]
@@ -97,7 +97,7 @@ pub(super) mod thread {
     #[expect(dead_code, reason = "nothing is known here")]
     pub(crate) enum Found {
         Nothing,
-        OnCpu { active: u64, own: u64 },
+        OnCpu(OnCpu),
         Figures,
     }
 

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::mem::MaybeUninit;
 
+use super::rows::{self, Rows};
+
 /// What threads did, added up over intervals. Differences may wrap on their way: only what comes out is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sums {
@@ -104,26 +106,26 @@ impl Sums {
 impl Sums {
     /// As attributes.
     #[inline(always)]
-    fn split(self, names: &Names) -> [(&'static str, i64); 6] {
+    fn split(self) -> [i64; 6] {
         [
-            (names.cpu, number(self.cpu())),
-            (names.blocked, number(self.blocked)),
-            (names.run_queue, number(self.run_queue)),
-            (names.voluntary, self.voluntary.into()),
-            (names.involuntary, self.involuntary.into()),
-            (names.page_faults, self.page_faults.into()),
+            number(self.cpu()),
+            number(self.blocked),
+            number(self.run_queue),
+            self.voluntary.into(),
+            self.involuntary.into(),
+            self.page_faults.into(),
         ]
     }
 
     /// The same where waits of both kinds are one.
     #[inline(always)]
-    fn unsplit(self, names: &Names) -> [(&'static str, i64); 5] {
+    fn unsplit(self) -> [i64; 5] {
         [
-            (names.cpu, number(self.cpu())),
-            (names.waiting, number(self.blocked)),
-            (names.voluntary, self.voluntary.into()),
-            (names.involuntary, self.involuntary.into()),
-            (names.page_faults, self.page_faults.into()),
+            number(self.cpu()),
+            number(self.blocked),
+            self.voluntary.into(),
+            self.involuntary.into(),
+            self.page_faults.into(),
         ]
     }
 }
@@ -144,6 +146,48 @@ pub(crate) struct Figures {
     pub(super) activations: u32,
     /// Whether blocked and ready are one sum, because nobody told them apart.
     pub(super) is_unsplit: bool,
+}
+
+/// What a span did that was on a CPU whenever it was active, and nothing else happened to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OnCpu {
+    /// For so many nanoseconds in all.
+    pub(crate) active: u64,
+    /// Without the spans that were active on top of it.
+    pub(crate) own: u64,
+    /// How often it became active.
+    pub(crate) slices: u32,
+}
+
+impl OnCpu {
+    #[inline(always)]
+    pub(crate) const fn once(active: u64, own: u64) -> Self {
+        Self {
+            active,
+            own,
+            slices: 1,
+        }
+    }
+
+    /// How long that was, if it was once, and alone.
+    #[inline(always)]
+    pub(crate) const fn only_active(self) -> Option<u64> {
+        if self.slices == 1 && self.own == self.active {
+            Some(self.active)
+        } else {
+            None
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn figures(self) -> Figures {
+        Figures {
+            total: Sums::only_active(self.active),
+            own: Sums::only_active(self.own),
+            activations: self.slices,
+            is_unsplit: false,
+        }
+    }
 }
 
 /// What the span of a future did in the polls that are over: kept in the future between them.
@@ -227,23 +271,25 @@ impl Between {
         [Sums::only_active(all), Sums::only_active(of_own)]
     }
 
-    /// The span ends after a slice that was nothing but time on a CPU: that and what is here are its figures.
+    /// The span ends after a slice that was nothing but time on a CPU: what it did with those before, if they were
+    /// that, too. Then there is nothing here any more.
     #[inline(always)]
-    pub(super) const fn give_after(&mut self, active: u64, own: u64, figures: &mut Figures) {
-        *figures = Figures::on_cpu(active, own);
-        if self.activations != 0 && !self.is_simple {
-            return self.give(figures);
-        }
+    pub(super) const fn give_after(&mut self, active: u64, own: u64) -> Option<OnCpu> {
+        let mut all = OnCpu::once(active, own);
         if self.activations != 0 {
+            if !self.is_simple {
+                return None;
+            }
             let sums = self.sums.as_ptr().cast::<Sums>();
             // SAFETY: two of them are there, whose times the first slice has written.
-            let (all, of_own) = unsafe { ((*sums).active, (*sums.add(1)).active) };
-            figures.total.active = active.wrapping_add(all);
-            figures.own.active = own.wrapping_add(of_own);
-            figures.activations = self.activations.wrapping_add(1);
+            let (before, own_before) = unsafe { ((*sums).active, (*sums.add(1)).active) };
+            all.active = active.wrapping_add(before);
+            all.own = own.wrapping_add(own_before);
+            all.slices = self.activations.saturating_add(1);
         }
         self.activations = 0;
         self.is_elsewhere = false;
+        Some(all)
     }
 
     /// The span ends: what is here goes to `figures`.
@@ -265,40 +311,6 @@ impl fmt::Debug for Between {
             .finish_non_exhaustive()
     }
 }
-
-/// The names of [`Sums`] as attributes of a span.
-struct Names {
-    cpu: &'static str,
-    blocked: &'static str,
-    run_queue: &'static str,
-    waiting: &'static str,
-    voluntary: &'static str,
-    involuntary: &'static str,
-    page_faults: &'static str,
-}
-
-const TOTAL: Names = Names {
-    cpu: "otel_enhance.cpu.time",
-    blocked: "otel_enhance.blocked.time",
-    run_queue: "otel_enhance.run_queue.time",
-    waiting: "otel_enhance.waiting.time",
-    voluntary: "otel_enhance.context_switches.voluntary",
-    involuntary: "otel_enhance.context_switches.involuntary",
-    page_faults: "otel_enhance.page_faults",
-};
-
-const OWN: Names = Names {
-    cpu: "otel_enhance.self.cpu.time",
-    blocked: "otel_enhance.self.blocked.time",
-    run_queue: "otel_enhance.self.run_queue.time",
-    waiting: "otel_enhance.self.waiting.time",
-    voluntary: "otel_enhance.self.context_switches.voluntary",
-    involuntary: "otel_enhance.self.context_switches.involuntary",
-    page_faults: "otel_enhance.self.page_faults",
-};
-
-const POLLS: &str = "otel_enhance.polls";
-const BETWEEN_POLLS: &str = "otel_enhance.between_polls.time";
 
 /// Attributes of a span at most.
 #[cfg(feature = "performance")]
@@ -325,23 +337,9 @@ impl Figures {
 
     /// For how long it was active, if it was on a CPU then, once and alone.
     pub(super) fn only_active(&self) -> Option<u64> {
-        let plain = Self::plain(self.total.active);
-        (*self == plain).then_some(self.total.active)
-    }
-
-    /// Of a span that was active once, so many nanoseconds, on a CPU, without others.
-    pub(super) const fn plain(duration: u64) -> Self {
-        Self::on_cpu(duration, duration)
-    }
-
-    /// The same with others, and `own` without them.
-    pub(crate) const fn on_cpu(duration: u64, own: u64) -> Self {
-        Self {
-            total: Sums::only_active(duration),
-            own: Sums::only_active(own),
-            activations: 1,
-            is_unsplit: false,
-        }
+        let active = self.total.active;
+        let plain = OnCpu::once(active, active).figures();
+        (*self == plain).then_some(active)
     }
 
     /// Whether the span was active more than once.
@@ -362,44 +360,25 @@ impl Figures {
         count
     }
 
-    /// Hands each attribute to `visit`; the span took `duration` nanoseconds.
-    #[cfg(any(
-        all(
-            feature = "performance",
-            any(feature = "otlp-http", feature = "otlp-grpc")
-        ),
-        test
-    ))]
+    /// Hands the attributes to `rows`; the span took `duration` nanoseconds.
     #[inline(always)]
-    pub(crate) fn each(&self, duration: u64, mut visit: impl FnMut(&'static str, i64)) {
-        self.in_rows(duration, |row| {
-            for (name, value) in row {
-                visit(name, *value);
+    pub(crate) fn in_rows(&self, duration: u64, rows: &mut impl Rows) {
+        let (total, own) = (self.total.tidy(), self.own.tidy());
+        let has_own = self.own != self.total;
+        if self.is_unsplit {
+            rows.row(&rows::UNSPLIT_TOTAL, total.unsplit());
+            if has_own {
+                rows.row(&rows::UNSPLIT_OWN, own.unsplit());
             }
-        });
-    }
-
-    /// The same, several at once.
-    #[inline(always)]
-    pub(super) fn in_rows(&self, duration: u64, mut visit: impl FnMut(&[(&'static str, i64)])) {
-        let mut all = |sums: Sums, names: &Names| {
-            let sums = sums.tidy();
-            if self.is_unsplit {
-                visit(&sums.unsplit(names));
-            } else {
-                visit(&sums.split(names));
+        } else {
+            rows.row(&rows::TOTAL, total.split());
+            if has_own {
+                rows.row(&rows::OWN, own.split());
             }
-        };
-        all(self.total, &TOTAL);
-        if self.own != self.total {
-            all(self.own, &OWN);
         }
         if self.activations > 1 {
             let between = duration.saturating_sub(self.total.active);
-            visit(&[
-                (POLLS, self.activations.into()),
-                (BETWEEN_POLLS, number(between)),
-            ]);
+            rows.row(&rows::POLLS, [self.activations.into(), number(between)]);
         }
     }
 
@@ -468,6 +447,18 @@ mod tests {
         page_faults: 5,
     };
 
+    fn visited(figures: &Figures) -> Vec<(&'static str, i64)> {
+        struct Visited(Vec<(&'static str, i64)>);
+        impl Rows for Visited {
+            fn row<const N: usize>(&mut self, row: &'static rows::Row<N>, values: [i64; N]) {
+                self.0.extend(row.keys.into_iter().zip(values));
+            }
+        }
+        let mut visited = Visited(Vec::new());
+        figures.in_rows(2_000, &mut visited);
+        visited.0
+    }
+
     #[test]
     fn figures_as_numbers_come_back_as_they_were() {
         let figures = Figures {
@@ -514,8 +505,7 @@ mod tests {
             activations: 1,
             is_unsplit: false,
         };
-        let mut names = Vec::new();
-        alone.each(1_000, |name, value| names.push((name, value)));
+        let names = visited(&alone);
         assert_eq!(names.len(), 6);
         assert_eq!(alone.attributes(), 6);
         assert_eq!(names[0], ("otel_enhance.cpu.time", 300));
@@ -535,9 +525,7 @@ mod tests {
                 activations,
                 is_unsplit,
             };
-            let mut visited = 0;
-            figures.each(2_000, |_, _| visited += 1);
-            assert_eq!(figures.attributes(), visited, "{figures:?}");
+            assert_eq!(figures.attributes(), visited(&figures).len(), "{figures:?}");
         }
     }
 }

@@ -70,6 +70,7 @@ mod lists;
 )]
 mod names;
 mod processor;
+mod rows;
 
 use system::{running, thread};
 
@@ -80,7 +81,7 @@ pub(crate) use carried::{load, unload};
 #[cfg(otel_enhance_has_ebpf)]
 pub(crate) use figures::Between;
 #[cfg(feature = "performance")]
-pub(crate) use figures::{ATTRIBUTES, Figures};
+pub(crate) use figures::{ATTRIBUTES, Figures, OnCpu};
 pub use handle::EbpfHandle;
 #[cfg(all(
     feature = "performance",
@@ -90,6 +91,8 @@ pub(crate) use names::note;
 pub use processor::{EbpfSpanExporter, EbpfSpanProcessor, EbpfTracerExtension};
 #[cfg(otel_enhance_has_ebpf)]
 pub use profile::{Frame, Profile, ProfileAccount, ProfileKind, ProfileSample};
+#[cfg(any(feature = "simd", feature = "performance"))]
+pub(crate) use rows::{ROWS, Row, Rows};
 #[cfg(unix)]
 pub(crate) use running::SessionGuard;
 pub(crate) use running::{EbpfLease, open};

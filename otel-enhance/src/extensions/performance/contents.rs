@@ -126,6 +126,9 @@ impl Marks {
     const PARENT_IS_REMOTE: Self = Self(1);
     /// Whoever made the span gave its start.
     const START_IS_GIVEN: Self = Self(1 << 2);
+    /// It did nothing but to be on a CPU for less than four seconds, which is what is kept of it.
+    #[cfg(feature = "ebpf")]
+    const IS_SHORT: Self = Self(1 << 1);
     /// The status is `Ok`; else it is what the cold part says.
     const IS_OK: Self = Self(1 << 3);
     /// The sampler has dropped the span, of which only what counts is kept.
@@ -143,6 +146,12 @@ impl Marks {
     #[inline(always)]
     const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 != 0
+    }
+
+    #[cfg(feature = "ebpf")]
+    #[inline(always)]
+    const fn has_any(self, one: Self, other: Self) -> bool {
+        self.0 & (one.0 | other.0) != 0
     }
 
     #[inline(always)]

@@ -8,6 +8,9 @@ use std::mem::MaybeUninit;
 pub(super) struct Inline<T, const N: usize> {
     /// Never more than `N`; so many slots, from the first, are initialised.
     len: u32,
+    /// What has nothing to do with the values, in four bytes that nobody else would have.
+    #[cfg(feature = "ebpf")]
+    pub(super) beside: u32,
     slots: [MaybeUninit<T>; N],
 }
 
@@ -15,6 +18,8 @@ impl<T, const N: usize> Inline<T, N> {
     pub(super) const fn new() -> Self {
         Self {
             len: 0,
+            #[cfg(feature = "ebpf")]
+            beside: 0,
             slots: [const { MaybeUninit::uninit() }; N],
         }
     }

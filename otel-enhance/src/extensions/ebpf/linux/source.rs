@@ -18,8 +18,10 @@ pub(super) struct Snap {
     pub(super) sums: Sums,
 }
 
-/// What a thread had done when it was last looked at closely, which holds until its mark is another one.
+/// What a thread had done when it was last looked at closely, which holds until its mark is another one. That is looked at
+/// for each span, and so comes first.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(super) struct Known {
     mark: Mark,
     pub(super) sums: Sums,

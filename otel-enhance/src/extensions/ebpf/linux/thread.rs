@@ -19,13 +19,14 @@ mod session;
 mod told;
 
 use std::cell::UnsafeCell;
+use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
 use opentelemetry::Context;
 use opentelemetry::trace::SpanContext;
 use otel_enhance_ebpf::abi::UserLine;
-use otel_enhance_ebpf::loader::{Lines, PinnedContexts};
+use otel_enhance_ebpf::loader::{Lines, Mark, PinnedContexts};
 
 #[cfg(feature = "performance")]
 pub(crate) use self::announced::{announce, as_announced};
@@ -35,18 +36,13 @@ use super::parked::parked;
 use super::running::{self, EPOCH};
 use super::source::{self, Known, Snap, Source};
 use crate::clock::Watch;
-use crate::extensions::ebpf::figures::{Between, Figures};
+use crate::extensions::ebpf::figures::{Between, Figures, OnCpu};
 
 /// What is known of a span that ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Nothing,
-    /// It was active once, for so many nanoseconds, for all of which it was on a CPU, and nothing else; `own` is without
-    /// those that were active on top of it.
-    OnCpu {
-        active: u64,
-        own: u64,
-    },
+    OnCpu(OnCpu),
     /// What was put there.
     Figures,
 }
@@ -70,7 +66,7 @@ impl Started {
     };
 }
 
-/// The fields stand in the order of the cache lines: what each span touches is in the first of them.
+/// The fields stand in the order of the cache lines: what each span touches is in the first two of them.
 #[repr(C, align(64))]
 struct Thread {
     /// Of the session that it knows; see [`LEAVING`].
@@ -83,9 +79,9 @@ struct Thread {
     /// Another one whenever the thread was looked at closely: while it is the same and what is known holds, nothing
     /// happened to the thread but that time passed.
     turn: u64,
-    known: Known,
     started: Started,
     watch: Watch,
+    known: Known,
     source: Source,
     /// Contexts beyond [`DEPTH`], or more: those that were detached below others are not told of.
     too_deep: u32,
@@ -131,6 +127,8 @@ enum Next {
     Leaves,
 }
 
+const _: () = assert!(offset_of!(Thread, known) + size_of::<Mark>() <= 128);
+
 thread_local! {
     static THREAD: UnsafeCell<Thread> = const { UnsafeCell::new(Thread {
         epoch: 0,
@@ -138,9 +136,9 @@ thread_local! {
         depth: 0,
         lines: None,
         turn: 0,
-        known: Known::NOTHING,
         started: Started::NOTHING,
         watch: Watch::new(),
+        known: Known::NOTHING,
         source: Source::Nothing,
         too_deep: 0,
         deep: Deep::NOTHING,
@@ -158,11 +156,17 @@ thread_local! {
 /// Calls `f` with what the thread knows.
 #[inline(always)]
 fn with<R>(f: impl FnOnce(&mut Thread) -> R) -> R {
-    // The closure is small, and so is called in place.
-    let thread = THREAD.with(UnsafeCell::get);
+    let thread = place();
     // SAFETY: the thread's own, which needs no destructor, and so is there for as long as the thread is. Nobody is
     // called from within who could come back here: not contexts, not spans, no code of the application's.
     f(unsafe { &mut *thread })
+}
+
+/// Where that is.
+#[inline(always)]
+fn place() -> *mut Thread {
+    // The closure is small, and so is called in place.
+    THREAD.with(UnsafeCell::get)
 }
 
 /// The fast path has started a span, at this time.
@@ -274,8 +278,10 @@ pub(crate) fn ended_now(
 ) -> Found {
     let epoch = EPOCH.load(Ordering::Relaxed);
     let (id, trace) = (u64::from_le_bytes(span_id), number_of(*trace_id));
-    match with(|thread| thread.end_plainly(epoch, id, trace, time)) {
-        Some((active, own)) => Found::OnCpu { active, own },
+    // SAFETY: as of `with`, whose closure would be as large as to be called.
+    let thread = unsafe { &mut *place() };
+    match thread.end_plainly(epoch, id, trace, time) {
+        Some(all) => Found::OnCpu(all),
         None => ended(trace_id, span_id, Some(time), figures),
     }
 }

@@ -8,6 +8,8 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use super::super::attribute::Seen;
 use super::{Cold, Contents, Marks};
 use crate::encode::{EncodeSpan, ValueRef, unix_nanos};
+#[cfg(feature = "ebpf")]
+use crate::extensions::ebpf::Rows;
 use crate::span::{Code, Scope};
 
 /// What a record has of what most spans do not have.
@@ -163,9 +165,12 @@ impl EncodeSpan for View<'_> {
     #[inline(always)]
     fn attributes<'a>(&'a self, mut visit: impl FnMut(&'a str, ValueRef<'a>)) {
         self.given_attributes(&mut visit);
-        #[cfg(feature = "ebpf")]
-        self.contents
-            .each_figure(|name, value| visit(name, ValueRef::I64(value)));
+    }
+
+    #[cfg(feature = "ebpf")]
+    #[inline(always)]
+    fn rows(&self, rows: &mut impl Rows) {
+        self.contents.rows(rows);
     }
 
     #[inline(always)]

@@ -37,11 +37,13 @@ static NONE: Rules = Rules {
 #[cfg(not(feature = "ebpf"))]
 pub(super) struct Place(&'static Rules);
 
-/// Where a record has its rules, or, of a span that is marked so, how long it was on a CPU itself.
+/// Where a record has its rules, or, of a span that is marked so, how long it was on a CPU.
 #[cfg(feature = "ebpf")]
 pub(super) union Place {
     rules: &'static Rules,
     own: u64,
+    /// In all, and without others.
+    both: [u32; 2],
 }
 
 impl Place {
@@ -69,10 +71,11 @@ impl Contents {
     /// Of a span that is open.
     #[inline(always)]
     pub(super) const fn rules(&self) -> &'static Rules {
-        if self.marks.has(Marks::HAS_OWN) {
+        if self.marks.has_any(Marks::HAS_OWN, Marks::IS_SHORT) {
             return &NONE;
         }
-        // SAFETY: only `set_own` writes anything else, with this mark, which only `begin` takes away, with rules.
+        // SAFETY: only `set_own` and `set_both` write anything else, with these marks, which only `begin` takes away, with
+        // rules.
         unsafe { self.rules.rules }
     }
 
@@ -88,5 +91,19 @@ impl Contents {
     pub(super) const fn set_own(&mut self, own: u64) {
         self.rules = Place { own };
         self.marks.set(Marks::HAS_OWN);
+    }
+
+    /// How long a span was on a CPU that has ended, in all and without others, where that is kept in few bytes.
+    #[inline(always)]
+    pub(super) fn both(&self) -> Option<[u32; 2]> {
+        // SAFETY: the mark says that this is what is there.
+        let both = || unsafe { self.rules.both };
+        self.marks.has(Marks::IS_SHORT).then(both)
+    }
+
+    #[inline(always)]
+    pub(super) const fn set_both(&mut self, both: [u32; 2]) {
+        self.rules = Place { both };
+        self.marks.set(Marks::IS_SHORT);
     }
 }

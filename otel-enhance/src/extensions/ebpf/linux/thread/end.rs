@@ -10,11 +10,10 @@ use super::super::source::{Snap, Source};
 use super::frame::{DEPTH, Frame, Kind};
 use super::kept::{add_entry, add_waiting};
 use super::{Found, Next, Thread};
-use crate::extensions::ebpf::figures::{Between, Figures, Sums};
+use crate::extensions::ebpf::figures::{Between, Figures, OnCpu, Sums};
 
 impl Thread {
-    /// The top's span ends, which became active once, was on a CPU from then to this time, and did nothing else: how long
-    /// that was, and how much of it was its own.
+    /// The top's span ends, which was on a CPU whenever it was active, up to this time, and did nothing else.
     #[cfg(feature = "performance")]
     #[inline(always)]
     pub(super) fn end_plainly(
@@ -23,7 +22,7 @@ impl Thread {
         span_id: u64,
         trace: u128,
         time: u64,
-    ) -> Option<(u64, u64)> {
+    ) -> Option<OnCpu> {
         let lines = self.lines?;
         let at = self.depth.checked_sub(1)? % DEPTH;
         let top = &mut self.frames[at];
@@ -33,15 +32,15 @@ impl Thread {
             || is_any_waiting()
             || self.epoch != epoch
             || !self.known.holds(lines)
-            || !top.had_one_slice()
         {
             return None;
         }
         let active = time.saturating_sub(top.time);
         let own = active.wrapping_sub(top.nested_time());
+        let all = top.give_up_place_after(active, own)?;
         self.end_top(at, active);
         self.next = Next::Leaves;
-        Some((active, own))
+        Some(all)
     }
 
     /// The top's span, which was active for so long, has ended: the one below has it all.
@@ -113,12 +112,12 @@ impl Thread {
             // Nothing is left to be done when the context is detached.
             self.next = Next::Leaves;
         }
-        if frame.entry == 0 && frame.again == 0 && !is_any_waiting() {
-            if frame.had_one_slice() {
-                return Found::OnCpu { active, own };
-            }
-            frame.give_up_place_after(active, own, figures);
-            return Found::Figures;
+        if frame.entry == 0
+            && frame.again == 0
+            && !is_any_waiting()
+            && let Some(all) = frame.give_up_place_after(active, own)
+        {
+            return Found::OnCpu(all);
         }
         self.end_with_more(at, active, own, figures)
     }
@@ -133,9 +132,9 @@ impl Thread {
         let (span_id, trace) = (frame.span_id, frame.trace);
         let waiting = parked().and_then(|table| table.take(span_id, trace));
         if !is_longer && entry == 0 && waiting.is_none() {
-            return Found::OnCpu { active, own };
+            return Found::OnCpu(OnCpu::once(active, own));
         }
-        let last = Figures::on_cpu(active, own);
+        let last = OnCpu::once(active, own).figures();
         *figures = if is_longer { last.plus(figures) } else { last };
         for entry in [entry, waiting.map_or(0, Held::number)] {
             if entry != 0 {
@@ -255,9 +254,9 @@ impl Thread {
         if is_split && let Some((active, own)) = table.with(held, |entry| entry.one_simple()) {
             table.free(held);
             match table.take(span_id, trace) {
-                None => return Found::OnCpu { active, own },
+                None => return Found::OnCpu(OnCpu::once(active, own)),
                 Some(more) => {
-                    *figures = Figures::on_cpu(active, own);
+                    *figures = OnCpu::once(active, own).figures();
                     add_entry(figures, more.number());
                 }
             }

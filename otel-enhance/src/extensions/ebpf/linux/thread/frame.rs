@@ -9,7 +9,7 @@ use std::ptr;
 
 use super::super::lent;
 use super::super::source::Snap;
-use crate::extensions::ebpf::figures::{Between, Figures, Sums};
+use crate::extensions::ebpf::figures::{Between, Figures, OnCpu, Sums};
 
 /// Contexts on top of each other that are told apart; what is above counts for the highest of these.
 pub(super) const DEPTH: usize = 64;
@@ -253,34 +253,18 @@ impl Frame {
         })
     }
 
-    /// The span ends: whether no future has kept anything of it; then it has its place back.
+    /// The span ends after a slice that was nothing but time on a CPU, and nothing of it waits elsewhere: what it did
+    /// with what its future kept, which has its place back; if that was nothing else, either.
     #[inline(always)]
-    pub(super) fn had_one_slice(&mut self) -> bool {
+    pub(super) fn give_up_place_after(&mut self, active: u64, own: u64) -> Option<OnCpu> {
         // SAFETY: null, or lent by a poll that goes on.
         let Some(between) = (unsafe { self.place.as_mut() }) else {
-            return true;
+            return Some(OnCpu::once(active, own));
         };
-        let has_more = between.is_any();
-        if !has_more {
-            between.is_lent = false;
-            self.place = ptr::null_mut();
-        }
-        !has_more
-    }
-
-    /// The span ends after a slice that was nothing but time on a CPU: puts that and what its future kept, which has its
-    /// place back, into `figures`.
-    #[inline(always)]
-    pub(super) fn give_up_place_after(&mut self, active: u64, own: u64, figures: &mut Figures) {
-        let place = std::mem::replace(&mut self.place, ptr::null_mut());
-        // SAFETY: null, or lent by a poll that goes on.
-        match unsafe { place.as_mut() } {
-            Some(between) => {
-                between.is_lent = false;
-                between.give_after(active, own, figures);
-            }
-            None => *figures = Figures::on_cpu(active, own),
-        }
+        let all = between.give_after(active, own)?;
+        between.is_lent = false;
+        self.place = ptr::null_mut();
+        Some(all)
     }
 
     /// The span ends: puts what its future kept into `figures`, if there is something, and says so.
