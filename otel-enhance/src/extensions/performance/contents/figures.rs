@@ -6,10 +6,12 @@
 //! the polls beside. Only of the others there is more, in lines of the record that nobody touches else: another core would
 //! have to be asked for each.
 
+use opentelemetry::KeyValue;
 use opentelemetry_sdk::trace::SpanData;
 
 use super::{Contents, Marks};
 use crate::extensions::ebpf::{self, Figures, Found, OnCpu};
+use crate::fetch;
 
 /// What a span did, and in how many nanoseconds.
 pub(in super::super) enum Did {
@@ -37,10 +39,20 @@ impl Did {
             Self::Nothing => {}
             Self::OnCpu(all, nanos) => {
                 ebpf::push_all(&all.figures(), *nanos, &mut span.attributes);
+                fetch_next(&span.attributes);
             }
             Self::Figures(figures, nanos) => push_figures(figures, *nanos, span),
         }
     }
+}
+
+/// Fetches memory for the attributes of the next span. Whoever makes many gets it from the allocator behind what he got
+/// last, as a rule, and it has left the cache since the last batch.
+#[inline(always)]
+fn fetch_next(last: &Vec<KeyValue>) {
+    const LINES: usize = (ebpf::ATTRIBUTES * size_of::<KeyValue>()).div_ceil(64);
+    let behind = last.as_ptr().wrapping_add(last.capacity());
+    fetch::lines_to_write(behind, 1..LINES);
 }
 
 #[inline(never)]
@@ -135,7 +147,7 @@ impl Contents {
 mod tests {
     use super::*;
 
-    fn attributes(all: OnCpu, nanos: u64) -> Vec<opentelemetry::KeyValue> {
+    fn attributes(all: OnCpu, nanos: u64) -> Vec<KeyValue> {
         let mut attributes = Vec::new();
         ebpf::push_all(&all.figures(), nanos, &mut attributes);
         attributes
