@@ -107,6 +107,30 @@ impl Account {
         false
     }
 
+    /// The same for so many at once; says how many of them may.
+    #[cfg(feature = "performance")]
+    pub(crate) fn admit_several(&self, spans: u64) -> u64 {
+        if self.is_foreign() {
+            (0..spans).for_each(|_| self.forked.count());
+            return 0;
+        }
+        // As above.
+        let before = self.accepted.fetch_add(spans, Ordering::SeqCst);
+        let (admitted, refusal) = if self.closed.load(Ordering::SeqCst) {
+            (0, &self.after_shutdown)
+        } else {
+            let waiting = before.saturating_sub(self.received.load(Ordering::Acquire));
+            let room = self.max_queue_size.saturating_sub(waiting);
+            (room.min(spans), &self.queue_full)
+        };
+        let refused = spans - admitted;
+        if refused > 0 {
+            refusal.fetch_add(refused, Ordering::Relaxed);
+            self.accepted.fetch_sub(refused, Ordering::SeqCst);
+        }
+        admitted
+    }
+
     /// The exporter got `spans` of the queue.
     pub(super) fn batch_received(&self, spans: usize) {
         self.received.fetch_add(spans as u64, Ordering::AcqRel);
@@ -268,6 +292,22 @@ mod tests {
         assert!(account.admit());
         assert_eq!(account.report().dropped(DropReason::QueueFull), 1);
         assert_eq!(account.report().ended, 4);
+    }
+
+    #[cfg(feature = "performance")]
+    #[test]
+    fn queue_with_room_for_some_admits_so_many_and_counts_the_rest() {
+        let (account, _) = account(5);
+        assert_eq!(account.admit_several(3), 3);
+        assert_eq!(account.admit_several(4), 2);
+        assert_eq!(account.report().dropped(DropReason::QueueFull), 2);
+        account.batch_received(5);
+        assert_eq!(account.admit_several(1), 1);
+        account.close();
+        assert_eq!(account.admit_several(3), 0);
+        let report = account.report();
+        assert_eq!(report.dropped(DropReason::AfterShutdown), 3);
+        assert_eq!(report.ended, 6 + 2 + 3);
     }
 
     #[test]

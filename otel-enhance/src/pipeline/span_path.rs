@@ -206,7 +206,7 @@ mod fast {
     use crate::InitError;
     use crate::config::SamplerChoice;
     use crate::extensions::performance::{
-        Batches, Ended, FastProvider, HubConfig, Sampling, SpanSink,
+        Batches, Ended, EndedSpans, FastProvider, Handling, HubConfig, Sampling, SpanSink,
     };
     use crate::extensions::simd::Aggregator;
 
@@ -294,9 +294,7 @@ mod fast {
             if self.queue.is_none() && self.processors.is_empty() {
                 return;
             }
-            let Some(span) = span.into_span_data() else {
-                return;
-            };
+            let span = span.into_span_data();
             for processor in &self.processors {
                 processor.on_end(span.clone());
             }
@@ -314,6 +312,13 @@ mod fast {
             }
         }
 
+        fn pass_on(&self, spans: &mut EndedSpans<'_>) {
+            match &self.queue {
+                Some(queue) => queue.pass_on(spans),
+                None => self.all_ended(spans),
+            }
+        }
+
         fn forked(&self) {
             if let Some(queue) = &self.queue {
                 // It counts the span, and lets nothing in.
@@ -321,8 +326,13 @@ mod fast {
             }
         }
 
-        fn writes_otlp(&self) -> bool {
-            self.processors.is_empty() && self.queue.as_ref().is_some_and(SpanQueue::writes_otlp)
+        fn handling(&self) -> Handling {
+            let queue = self.queue.as_ref().filter(|_| self.processors.is_empty());
+            match queue.map_or(Handling::Takes, SpanQueue::handling) {
+                // Metrics look at each.
+                Handling::PassesOn if self.red.is_some() => Handling::Takes,
+                handling => handling,
+            }
         }
     }
 

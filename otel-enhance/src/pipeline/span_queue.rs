@@ -15,7 +15,9 @@ use super::queue::{AccountingProcessor, ExportQueue};
 use super::red::Red;
 use super::span_path::SpanPath;
 #[cfg(feature = "performance")]
-use crate::extensions::performance::{BatchWatch, Deliver, Ended, Engine, EngineProcessor, Store};
+use crate::extensions::performance::{
+    BatchWatch, Deliver, Ended, EndedSpans, Engine, EngineProcessor, Handling, Store,
+};
 
 #[derive(Clone, Debug)]
 pub(super) enum SpanQueue {
@@ -38,12 +40,12 @@ impl SpanQueue {
         }
     }
 
-    /// Whether spans are written as they come in.
+    /// What becomes of spans of the fast path as they come in.
     #[cfg(feature = "performance")]
-    pub(super) fn writes_otlp(&self) -> bool {
+    pub(super) fn handling(&self) -> Handling {
         match self {
-            Self::Official(_) => false,
-            Self::Engine(engine) => engine.writes_otlp(),
+            Self::Official(_) => Handling::Takes,
+            Self::Engine(engine) => engine.handling(),
         }
     }
 
@@ -61,9 +63,18 @@ impl SpanQueue {
     pub(super) fn take_all(&self, spans: &mut dyn Iterator<Item = Ended>) {
         match self {
             Self::Official(queue) => spans
-                .filter_map(Ended::into_span_data)
+                .map(Ended::into_span_data)
                 .for_each(|span| queue.take(span)),
             Self::Engine(engine) => engine.take_all(spans),
+        }
+    }
+
+    /// The same where notes are read.
+    #[cfg(feature = "performance")]
+    pub(super) fn pass_on(&self, spans: &mut EndedSpans<'_>) {
+        match self {
+            Self::Official(_) => self.take_all(spans),
+            Self::Engine(engine) => engine.pass_on(spans),
         }
     }
 
@@ -115,9 +126,10 @@ impl SpanQueue {
 #[cfg(feature = "performance")]
 pub(super) trait QueueEngine: Send + Sync + fmt::Debug {
     fn account(&self) -> &Account;
-    fn writes_otlp(&self) -> bool;
+    fn handling(&self) -> Handling;
     fn take(&self, span: SpanData);
     fn take_all(&self, spans: &mut dyn Iterator<Item = Ended>);
+    fn pass_on(&self, spans: &mut EndedSpans<'_>);
     fn flush(&self, timeout: Duration) -> OTelSdkResult;
     fn close(&self, timeout: Duration) -> OTelSdkResult;
     fn watch(&self) -> BatchWatch;
@@ -137,8 +149,8 @@ impl<S: Store, E: Deliver<S>> QueueEngine for Arc<Engine<S, E>> {
         &self.account
     }
 
-    fn writes_otlp(&self) -> bool {
-        E::WRITES_OTLP
+    fn handling(&self) -> Handling {
+        E::HANDLING
     }
 
     fn take(&self, span: SpanData) {
@@ -147,6 +159,10 @@ impl<S: Store, E: Deliver<S>> QueueEngine for Arc<Engine<S, E>> {
 
     fn take_all(&self, spans: &mut dyn Iterator<Item = Ended>) {
         E::accept_all(self, spans);
+    }
+
+    fn pass_on(&self, spans: &mut EndedSpans<'_>) {
+        E::pass_on(self, spans);
     }
 
     fn flush(&self, timeout: Duration) -> OTelSdkResult {

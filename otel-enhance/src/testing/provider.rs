@@ -85,9 +85,7 @@ mod fast {
         fn started(&self, _: u64) {}
 
         fn ended(&self, span: Ended) {
-            if let Some(span) = span.into_span_data() {
-                self.route(span);
-            }
+            self.route(span.into_span_data());
         }
 
         fn forked(&self) {}

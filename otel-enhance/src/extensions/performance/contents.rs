@@ -9,6 +9,7 @@
 mod encode;
 #[cfg(feature = "ebpf")]
 mod figures;
+mod note;
 mod rules;
 
 use std::borrow::Cow;
@@ -21,11 +22,12 @@ use opentelemetry::trace::{
 use opentelemetry::{InstrumentationScope, Key, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
+pub(super) use self::note::UNKNOWN;
 pub(super) use self::rules::Rules;
 use super::attribute::{Attribute, Seen};
 use super::clock::{Moment, nanos_since_1970, system_time};
 use super::inline::Inline;
-use super::record::{Owned, Record};
+use super::record::{Owned, Record, Sealed};
 use super::weight;
 #[cfg(feature = "ebpf")]
 use crate::extensions::ebpf;
@@ -80,9 +82,9 @@ const _: () = assert!(size_of::<Contents>() == 120 + INLINE * size_of::<Attribut
 /// Lines of a record that each span fills. Each attribute in place has one of its own, after them.
 const FILLED: usize = 2;
 /// So many records before its turn one is fetched by whoever reads many: first those lines.
-const FETCHED_AHEAD: usize = 4;
+const FETCHED_AHEAD: usize = 8;
 /// And then, when they are there, the attributes, whose number they have.
-const ATTRIBUTES_FETCHED_AHEAD: usize = 2;
+const ATTRIBUTES_FETCHED_AHEAD: usize = 3;
 
 #[cfg(not(otel_enhance_loom))]
 const _: () = assert!(
@@ -104,8 +106,8 @@ pub(super) fn fetch(record: &Owned<Contents>, attributes: usize) {
 /// Has the processor fetch those records whose turn it will be soon. `visit` shows the record that is so many places
 /// behind the next one, if there is one, to the function that it is given.
 #[inline(always)]
-pub(super) fn fetch_ahead(mut visit: impl FnMut(usize, fn(&mut Owned<Contents>))) {
-    visit(FETCHED_AHEAD, |record| fetch(record, 0));
+pub(super) fn fetch_ahead(mut visit: impl FnMut(usize, fn(&mut Sealed<Contents>))) {
+    visit(FETCHED_AHEAD, |record| record.fetch(0..FILLED));
     visit(ATTRIBUTES_FETCHED_AHEAD, |record| {
         let attributes = record.with(|contents| contents.inline.as_slice().len());
         record.fetch(FILLED..FILLED + attributes);
@@ -300,6 +302,7 @@ impl Contents {
     }
 
     /// What the record weighs in a queue.
+    #[inline(never)]
     pub(super) fn weight(&self) -> usize {
         let mut bytes = size_of::<Record<Self>>() + weight::text(&self.name);
         bytes += self
@@ -591,14 +594,15 @@ impl Contents {
         scope_of: impl FnOnce(Scope) -> InstrumentationScope,
     ) -> SpanData {
         let mut slot = MaybeUninit::uninit();
+        let write_scope = |scope, slot: &mut MaybeUninit<_>| Written::of(slot, scope_of(scope));
         #[cfg(feature = "ebpf")]
         {
             let did = self.did();
-            let span = self.take_into(&mut slot, did.attributes(), scope_of);
+            let span = self.take_into(&mut slot, did.attributes(), write_scope);
             did.push_to(span);
         }
         #[cfg(not(feature = "ebpf"))]
-        self.take_into(&mut slot, 0, scope_of);
+        self.take_into(&mut slot, 0, write_scope);
         // SAFETY: it was written.
         unsafe { slot.assume_init() }
     }
@@ -610,12 +614,19 @@ impl Contents {
         &mut self,
         slot: &'a mut MaybeUninit<SpanData>,
         room: usize,
-        scope_of: impl FnOnce(Scope) -> InstrumentationScope,
+        write_scope: impl FnOnce(Scope, &mut MaybeUninit<InstrumentationScope>) -> Written,
     ) -> &'a mut SpanData {
         let mut cold = self.cold.take();
-        let mut attributes = Vec::with_capacity(self.attributes as usize + room);
+        let span = slot.as_mut_ptr();
+        let attributes = Vec::with_capacity(self.attributes as usize + room);
+        // SAFETY: it is a field of the slot, which is valid for writes, and written before it is borrowed. (If something
+        // below should unwind, it is leaked.)
+        let attributes = unsafe {
+            (&raw mut (*span).attributes).write(attributes);
+            &mut (*span).attributes
+        };
         // SAFETY: that is what the function does.
-        unsafe { self.inline.move_to(&mut attributes, Attribute::move_to) };
+        unsafe { self.inline.move_to(attributes, Attribute::move_to) };
         if let Some(cold) = &mut cold {
             attributes.append(&mut cold.attributes);
         }
@@ -625,19 +636,18 @@ impl Contents {
             let at = usize::from(self.code_at);
             attributes.splice(at..at, of_code);
         }
-        let span = slot.as_mut_ptr();
-        // SAFETY: each is a field of the slot, which is valid for writes. The assertion below knows all of them.
+        // SAFETY: each is a field of the slot, which is valid for writes, and the name is moved. The assertion below knows all of them.
         unsafe {
             (&raw mut (*span).parent_span_id).write(SpanId::from_bytes(self.parent_span_id));
             let is_remote = self.marks.has(Marks::PARENT_IS_REMOTE);
             (&raw mut (*span).parent_span_is_remote).write(is_remote);
             (&raw mut (*span).span_kind).write(self.kind.clone());
-            let name = mem::replace(&mut self.name, Cow::Borrowed(""));
-            (&raw mut (*span).name).write(name);
-            (&raw mut (*span).attributes).write(attributes);
+            // Not by way of the stack: see above.
+            (&raw mut (*span).name).copy_from_nonoverlapping(&raw const self.name, 1);
+            mem::forget(mem::replace(&mut self.name, Cow::Borrowed("")));
             match cold {
-                None => self.write_plain(span, scope_of),
-                Some(cold) => self.write_cold(span, *cold, scope_of),
+                None => self.write_plain(span, write_scope),
+                Some(cold) => self.write_cold(span, *cold, write_scope),
             }
             slot.assume_init_mut()
         }
@@ -652,7 +662,7 @@ impl Contents {
     unsafe fn write_plain(
         &self,
         span: *mut SpanData,
-        scope_of: impl FnOnce(Scope) -> InstrumentationScope,
+        write_scope: impl FnOnce(Scope, &mut MaybeUninit<InstrumentationScope>) -> Written,
     ) {
         // SAFETY: as the caller says.
         unsafe {
@@ -663,7 +673,8 @@ impl Contents {
             (&raw mut (*span).events).write(SpanEvents::default());
             (&raw mut (*span).links).write(SpanLinks::default());
             (&raw mut (*span).status).write(self.status(Status::Unset));
-            (&raw mut (*span).instrumentation_scope).write(scope_of(self.scope));
+            let scope = &raw mut (*span).instrumentation_scope;
+            write_scope(self.scope, &mut *scope.cast());
         }
     }
 
@@ -677,7 +688,7 @@ impl Contents {
         &self,
         span: *mut SpanData,
         cold: Cold,
-        scope_of: impl FnOnce(Scope) -> InstrumentationScope,
+        write_scope: impl FnOnce(Scope, &mut MaybeUninit<InstrumentationScope>) -> Written,
     ) {
         let mut events = SpanEvents::default();
         (events.events, events.dropped_count) = (cold.events, cold.dropped_events);
@@ -685,7 +696,6 @@ impl Contents {
         (links.links, links.dropped_count) = (cold.links, cold.dropped_links);
         let start = cold.start.unwrap_or_else(|| system_time(self.start));
         let end = cold.end.unwrap_or_else(|| system_time(self.time));
-        let scope = cold.scope.unwrap_or_else(|| scope_of(self.scope));
         // SAFETY: as the caller says.
         unsafe {
             (&raw mut (*span).span_context).write(self.span_context(cold.trace_state));
@@ -695,7 +705,11 @@ impl Contents {
             (&raw mut (*span).events).write(events);
             (&raw mut (*span).links).write(links);
             (&raw mut (*span).status).write(self.status(cold.error));
-            (&raw mut (*span).instrumentation_scope).write(scope);
+            let place = &raw mut (*span).instrumentation_scope;
+            match cold.scope {
+                Some(scope) => place.write(scope),
+                None => drop(write_scope(self.scope, &mut *place.cast())),
+            }
         }
     }
 
@@ -717,6 +731,20 @@ impl Contents {
         } else {
             error
         }
+    }
+}
+
+/// A scope has been written.
+pub(super) struct Written(());
+
+impl Written {
+    #[inline(always)]
+    pub(super) fn of(
+        slot: &mut MaybeUninit<InstrumentationScope>,
+        scope: InstrumentationScope,
+    ) -> Self {
+        slot.write(scope);
+        Self(())
     }
 }
 

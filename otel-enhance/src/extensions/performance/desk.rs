@@ -11,12 +11,12 @@ use std::cell::{RefCell, RefMut};
 use std::sync::Arc;
 
 use super::clock::{Watch, clock};
-use super::contents::{self, Contents};
+use super::contents::{self, Contents, UNKNOWN};
 use super::hub::{self, Hub, NUMBERS_END};
 use super::ids::IdRng;
 use super::numbered;
 use super::pool;
-use super::record::{Handle, Owned};
+use super::record::{Handle, Owned, Sealed};
 use super::ring::Producer;
 use super::shelves::{Left, Shelf};
 use super::sync;
@@ -57,6 +57,8 @@ pub(super) struct Seat {
     pub(super) hub: Arc<Hub>,
     shelf: sync::Arc<Shelf<Contents>>,
     producer: Producer<Contents>,
+    /// Whether the sink reads notes.
+    notes: bool,
     /// A collector is woken when so many have been pushed.
     wake_at: usize,
 }
@@ -325,7 +327,12 @@ impl Desk {
             && seat.takes == hub
             && !seat.hub.is_closed()
         {
-            return match seat.push(record) {
+            let note = if seat.notes {
+                record.with(|contents| contents.note())
+            } else {
+                UNKNOWN
+            };
+            return match seat.push(record.seal(note)) {
                 Ok(()) => None,
                 Err(record) => seat.hand_over(record),
             };
@@ -350,7 +357,7 @@ impl Desk {
             Some(hub) if hub.is_immediate() => Some(Box::new((hub, ToTell::One(record)))),
             Some(hub) => {
                 let seat = self.seat(&hub);
-                match seat.push(record) {
+                match seat.push(record.seal(UNKNOWN)) {
                     Ok(()) => None,
                     Err(record) => seat.hand_over(record),
                 }
@@ -377,6 +384,7 @@ impl Seat {
             hub: Arc::clone(hub),
             shelf,
             producer,
+            notes: hub.notes,
             wake_at: (hub.ring_capacity() / 2).max(1),
         }
     }
@@ -388,7 +396,7 @@ impl Seat {
     }
 
     #[inline(always)]
-    fn push(&mut self, record: Owned<Contents>) -> Result<(), Owned<Contents>> {
+    fn push(&mut self, record: Sealed<Contents>) -> Result<(), Sealed<Contents>> {
         let pushed = self.producer.push(record)?;
         if pushed == self.wake_at {
             self.wake();
@@ -406,7 +414,7 @@ impl Seat {
 
     /// The ring is full: what is in it waits at the hub, and so does `record`.
     #[cold]
-    fn hand_over(&mut self, record: Owned<Contents>) -> Next {
+    fn hand_over(&mut self, record: Sealed<Contents>) -> Next {
         let left = self.hub.shelves().hand_over(&self.shelf, Some(record));
         self.hub.wake();
         (!left.records.is_empty()).then(|| Box::new((Arc::clone(&self.hub), ToTell::Left(left))))

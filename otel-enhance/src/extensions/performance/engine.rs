@@ -18,7 +18,8 @@ use opentelemetry::trace::Span as _;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
-use super::ended::Ended;
+use super::ended::{Ended, EndedSpans};
+use super::hub::Handling;
 use super::queue::{BatchQueue, Pushed, Refusal, Ticket};
 use super::store::Store;
 use crate::InitError;
@@ -34,8 +35,8 @@ use crate::pipeline::closing::{Closing, GRACE, deadline_after, refuse_inside_an_
 pub(crate) trait Deliver<S: Store>: Send + Sync + fmt::Debug + Sized + 'static {
     /// A batch as it is exported.
     type Load: Send;
-    /// Whether the queue holds OTLP.
-    const WRITES_OTLP: bool = false;
+    /// What the queue holds of records.
+    const HANDLING: Handling = Handling::Takes;
 
     /// Takes so many items out of `chunks`.
     fn load(&self, chunks: &mut [S], items: usize) -> Self::Load;
@@ -45,8 +46,12 @@ pub(crate) trait Deliver<S: Store>: Send + Sync + fmt::Debug + Sized + 'static {
     /// Spans of the fast path have ended; those that are not sampled are let go.
     fn accept_all(engine: &Arc<Engine<S, Self>>, spans: &mut dyn Iterator<Item = Ended>) {
         spans
-            .filter_map(Ended::into_span_data)
+            .map(Ended::into_span_data)
             .for_each(|span| Self::accept(engine, span));
+    }
+    /// The same where notes are read, which say what each weighs.
+    fn pass_on(engine: &Arc<Engine<S, Self>>, spans: &mut EndedSpans<'_>) {
+        Self::accept_all(engine, spans);
     }
     /// What is flushed and shut down with the queue.
     fn exporter(&self) -> &ErasedExporter;

@@ -1,6 +1,7 @@
 //! Where the spans of one provider come together, whichever thread ends them.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 #[cfg(unix)]
@@ -14,9 +15,9 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceFlags, TraceId};
 use opentelemetry_sdk::trace::{IdGenerator, ShouldSample, SpanLimits};
 
-use super::contents::{self, Contents, Rules};
-use super::ended::Ended;
-use super::record::Owned;
+use super::contents::{Contents, Rules, UNKNOWN};
+use super::ended::{Ended, EndedSpans};
+use super::record::{Owned, Sealed};
 use super::shelves::{Gathered, Left, Shelves, Teller};
 use super::{desk, ids, pool, quick};
 use crate::config::UnsampledId;
@@ -36,12 +37,27 @@ pub(crate) trait SpanSink: Send + Sync + fmt::Debug {
             self.ended(span);
         }
     }
+    /// The same, where [notes](Handling::PassesOn) are read.
+    fn pass_on(&self, spans: &mut EndedSpans<'_>) {
+        self.all_ended(spans);
+    }
     /// A span has ended in a forked child of the process that started it.
     fn forked(&self);
-    /// Whether spans become OTLP here, and no `SpanData`, whose texts are best moved into it.
-    fn writes_otlp(&self) -> bool {
-        false
+    /// What becomes of them here.
+    fn handling(&self) -> Handling {
+        Handling::Takes
     }
+}
+
+/// What becomes of records that a sink is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handling {
+    /// `SpanData`, at once.
+    Takes,
+    /// OTLP, at once, and no `SpanData`, whose texts are best moved into it.
+    Writes,
+    /// They wait as they are. Nobody looks at one whose [note](super::contents::Contents::note) says enough.
+    PassesOn,
 }
 
 /// How spans of a provider are made, and where they go.
@@ -122,9 +138,11 @@ pub(super) struct Hub {
     pub(super) quick: Quick,
     pub(super) config: HubConfig,
     pub(super) rules: &'static Rules,
+    /// Whether notes of records are read.
+    pub(super) notes: bool,
     shelves: Shelves<Contents>,
-    /// Held by whoever collects.
-    collecting: Mutex<()>,
+    /// Held by whoever collects: what was found, and is left from one collection to the next by its memory only.
+    collecting: Mutex<VecDeque<Sealed<Contents>>>,
     collector: OnceLock<Thread>,
 }
 
@@ -135,6 +153,8 @@ pub(super) const NUMBERS_END: u32 = u32::MAX;
 
 /// Between two looks at the deadline.
 const SPANS_BETWEEN_LOOKS: usize = 64;
+/// What a collection found has so much room for the next one.
+const FOUND: usize = 1 << 14;
 /// Between two looks whether another thread still collects.
 const RETRY: Duration = Duration::from_millis(1);
 
@@ -186,11 +206,12 @@ impl Hub {
             },
             rules: interned(Rules {
                 limits: config.limits,
-                copies_texts: config.sink.writes_otlp(),
+                copies_texts: config.sink.handling() == Handling::Writes,
             }),
+            notes: config.sink.handling() == Handling::PassesOn,
             shelves: Shelves::new(config.batches.map_or(0, |batches| batches.backlog)),
             config,
-            collecting: Mutex::new(()),
+            collecting: Mutex::default(),
             collector: OnceLock::new(),
         });
         if hub.inherits() || matches!(hub.quick, Quick::Always(false)) {
@@ -300,7 +321,7 @@ impl Hub {
         if self.is_closed() {
             desk::recycle(record);
         } else {
-            self.tell(std::iter::once(record));
+            self.tell(std::iter::once(record.seal(UNKNOWN)));
         }
     }
 
@@ -315,11 +336,9 @@ impl Hub {
         COLLECTING.set(was_collecting);
     }
 
-    fn tell(&self, records: impl Iterator<Item = Owned<Contents>>) {
+    fn tell(&self, records: impl Iterator<Item = Sealed<Contents>>) {
         let mut spans = records.map(Ended::new);
-        let mut tell = || self.config.sink.all_ended(&mut spans);
-        // A sink that panics is a processor of the user's: it costs the span.
-        while catch_unwind(AssertUnwindSafe(&mut tell)).is_err() {}
+        until_it_returns(|| self.config.sink.all_ended(&mut spans));
     }
 
     /// The collector is to be woken by [`Hub::wake`].
@@ -361,12 +380,12 @@ impl Hub {
         }
         let collected = self
             .alone_until(deadline)
-            .map(|_alone| self.collect_alone(deadline));
+            .map(|mut found| self.collect_alone(&mut found, deadline));
         COLLECTING.set(false);
         collected.unwrap_or_default()
     }
 
-    fn alone_until(&self, deadline: Instant) -> Option<MutexGuard<'_, ()>> {
+    fn alone_until(&self, deadline: Instant) -> Option<MutexGuard<'_, VecDeque<Sealed<Contents>>>> {
         loop {
             match self.collecting.try_lock() {
                 Ok(alone) => return Some(alone),
@@ -377,47 +396,40 @@ impl Hub {
         }
     }
 
-    fn collect_alone(&self, deadline: Instant) -> (usize, Vec<Teller<Contents>>) {
+    fn collect_alone(
+        &self,
+        found: &mut VecDeque<Sealed<Contents>>,
+        deadline: Instant,
+    ) -> (usize, Vec<Teller<Contents>>) {
         let mut collected = 0;
-        let Gathered {
-            batches,
-            started,
-            tellers,
-        } = self.shelves.gather();
+        let Gathered { started, tellers } = self.shelves.gather(found);
         if started > 0 {
             self.config.sink.started(started);
         }
-        let mut records = Vec::new();
-        for mut batch in batches {
-            // As a rule there is one.
-            if records.is_empty() {
-                records = batch;
+        while !found.is_empty() {
+            let mut next = EndedSpans::of(found, SPANS_BETWEEN_LOOKS);
+            collected += next.len();
+            if self.notes {
+                until_it_returns(|| self.config.sink.pass_on(&mut next));
             } else {
-                records.append(&mut batch);
+                until_it_returns(|| self.config.sink.all_ended(&mut next));
             }
-        }
-        let mut left = records.len();
-        let mut records = records.into_iter();
-        while left > 0 {
-            let now = left.min(SPANS_BETWEEN_LOOKS);
-            let next = || {
-                let record = records.next();
-                // Whoever ended the span had it last.
-                contents::fetch_ahead(|at, fetch| {
-                    records.as_mut_slice().get_mut(at).map(fetch);
-                });
-                record
-            };
-            self.tell(std::iter::from_fn(next).take(now));
-            (left, collected) = (left - now, collected + now);
             // A queue that lets its callers wait may take longer than they have.
             if Instant::now() >= deadline {
                 break;
             }
         }
-        self.shelves.put_back(records);
+        self.shelves.put_back(found.drain(..));
+        if found.capacity() > FOUND {
+            *found = VecDeque::new();
+        }
         (collected, tellers)
     }
+}
+
+/// A sink that panics is a processor of the user's: it costs the span.
+fn until_it_returns(mut tell: impl FnMut()) {
+    while catch_unwind(AssertUnwindSafe(&mut tell)).is_err() {}
 }
 
 impl Drop for Hub {
@@ -428,11 +440,11 @@ impl Drop for Hub {
 }
 
 /// Records of spans of which nobody will hear.
-fn give_up(mut records: Vec<Owned<Contents>>) {
-    for record in &mut records {
+fn give_up(records: Vec<Sealed<Contents>>) {
+    pool::give(records.into_iter().map(|mut record| {
         record.with(Contents::clear);
-    }
-    pool::give(records);
+        record.open()
+    }));
 }
 
 impl fmt::Debug for Hub {

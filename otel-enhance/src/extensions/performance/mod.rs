@@ -92,11 +92,11 @@ pub use batch::{BatchOptimizedExporter, BatchOptimizedProcessor, BatchWatch, Que
 
 pub(crate) use backend::FastBackend;
 pub(crate) use desk::ask_again;
-pub(crate) use ended::Ended;
+pub(crate) use ended::{Ended, EndedSpans};
 pub(crate) use engine::{Deliver, Engine, EngineProcessor};
 #[cfg(unix)]
 pub(crate) use hub::HubsGuard;
-pub(crate) use hub::{Batches, HubConfig, Sampling, SpanSink};
+pub(crate) use hub::{Batches, Handling, HubConfig, Sampling, SpanSink};
 pub use ids::FastIdGenerator;
 #[cfg(unix)]
 pub(crate) use pool::PoolGuard;

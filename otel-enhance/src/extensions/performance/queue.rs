@@ -144,6 +144,12 @@ impl<S: Store> BatchQueue<S> {
         let mut evicted = S::default();
         let mut state = self.lock();
         for item in items {
+            // As a rule there is room: nothing is moved, and nobody asked what to do without.
+            let weight = S::weight(&item);
+            if !state.closed && state.lacks_room(&self.bounds, weight).is_none() {
+                state.append(item, weight);
+                continue;
+            }
             let (locked, refusal) = self.let_in(state, item, may_wait, &mut evicted);
             state = locked;
             if let Some(refusal) = refusal {

@@ -4,7 +4,8 @@
 //! Its contents have one of two kinds of owner:
 //!
 //! - an [`Owned`], of which there is one at most: it holds the lock, so that its owner may use the
-//!   contents without asking. Free records and those of ended spans are held by it.
+//!   contents without asking. Free records are held by it; those of ended spans travel [`Sealed`], which is the same
+//!   to whoever does not look at it.
 //! - a generation: [`Owned::publish`] turns into a [`Handle`], which may be copied. Handles take turns
 //!   by the lock, until one of them [ends](Handle::end) the generation and gets the `Owned` back. A handle
 //!   may be had [before](Owned::handle), to be put where it will be needed; whoever used it would wait.
@@ -46,6 +47,19 @@ impl<T: Send> Record<T> {
             state: AtomicU64::new(LOCKED),
             contents: UnsafeCell::new(contents),
         }
+    }
+
+    /// The contents.
+    ///
+    /// # Safety
+    ///
+    /// The lock is held by the caller, for whom nobody else uses it meanwhile.
+    #[inline(always)]
+    unsafe fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        self.contents.with_mut(|contents| {
+            // SAFETY: as the caller says.
+            f(unsafe { &mut *contents })
+        })
     }
 
     /// New records, for as long as the process runs.
@@ -102,12 +116,10 @@ impl<T: Send> Owned<T> {
     /// The contents.
     #[inline(always)]
     pub(super) fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> R {
-        self.record.contents.with_mut(|contents| {
-            // SAFETY: there is one `Owned` of a record, it is borrowed mutably here, and no handle
-            // gets the lock while it exists: `publish`, which gives the lock up, consumes it, and
-            // `end` makes it of the lock that it holds.
-            f(unsafe { &mut *contents })
-        })
+        // SAFETY: there is one `Owned` of a record, it is borrowed mutably here, and no handle
+        // gets the lock while it exists: `publish`, which gives the lock up, consumes it, and
+        // `end` makes it of the lock that it holds.
+        unsafe { self.record.with(f) }
     }
 
     /// Has the processor fetch these lines of the record, to be written to, while something else is done: another one
@@ -117,30 +129,89 @@ impl<T: Send> Owned<T> {
         fetch::lines_to_write(self.record, lines);
     }
 
-    /// For a queue of pointers.
+    /// Sends it on its way, with a word about what is in it.
     #[inline(always)]
-    pub(super) fn into_raw(self) -> *mut Record<T> {
-        std::ptr::from_ref(self.record).cast_mut()
-    }
-
-    /// The way back.
-    ///
-    /// # Safety
-    ///
-    /// `raw` came from [`Owned::into_raw`], and comes back here once for each time it did.
-    #[inline(always)]
-    pub(super) unsafe fn from_raw(raw: *mut Record<T>) -> Self {
-        // SAFETY: records are never freed, and none is ever borrowed mutably.
-        let record = unsafe { &*raw };
-        // Relaxed: the last change was made by whoever gave the pointer away, and came here with it.
-        let generation = record.state.load(Ordering::Relaxed) >> 1;
-        Self { record, generation }
+    pub(super) const fn seal(self, note: u64) -> Sealed<T> {
+        Sealed {
+            record: self.record,
+            note,
+        }
     }
 }
 
 impl<T: Send> fmt::Debug for Owned<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Owned")
+    }
+}
+
+/// An [`Owned`] on its way from thread to thread: nothing of the record is read before it is looked at, which another
+/// processor wrote last. Dropping it leaks the record and its contents.
+#[must_use = "a record that is not given back is lost"]
+pub(super) struct Sealed<T: Send + 'static> {
+    record: &'static Record<T>,
+    note: u64,
+}
+
+impl<T: Send> Sealed<T> {
+    /// What its sender says of it.
+    #[inline(always)]
+    pub(super) const fn note(&self) -> u64 {
+        self.note
+    }
+
+    /// Says something else of it.
+    #[inline(always)]
+    pub(super) const fn set_note(&mut self, note: u64) {
+        self.note = note;
+    }
+
+    /// The contents.
+    #[inline(always)]
+    pub(super) fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: it was an `Owned`, of which there is one, and is borrowed mutably.
+        unsafe { self.record.with(f) }
+    }
+
+    /// See [`Owned::fetch`].
+    #[inline(always)]
+    pub(super) fn fetch(&self, lines: Range<usize>) {
+        fetch::lines_to_write(self.record, lines);
+    }
+
+    /// It has arrived.
+    #[inline(always)]
+    pub(super) fn open(self) -> Owned<T> {
+        // Relaxed: the last change was made by whoever sealed it, and came here with it.
+        let generation = self.record.state.load(Ordering::Relaxed) >> 1;
+        Owned {
+            record: self.record,
+            generation,
+        }
+    }
+
+    /// For a queue of pointers, and of notes.
+    #[inline(always)]
+    pub(super) fn into_raw(self) -> (*mut Record<T>, u64) {
+        (std::ptr::from_ref(self.record).cast_mut(), self.note)
+    }
+
+    /// The way back.
+    ///
+    /// # Safety
+    ///
+    /// `raw` came from [`Sealed::into_raw`], and comes back here once for each time it did.
+    #[inline(always)]
+    pub(super) unsafe fn from_raw((raw, note): (*mut Record<T>, u64)) -> Self {
+        // SAFETY: records are never freed, and none is ever borrowed mutably.
+        let record = unsafe { &*raw };
+        Self { record, note }
+    }
+}
+
+impl<T: Send> fmt::Debug for Sealed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealed")
     }
 }
 
@@ -280,11 +351,9 @@ impl<T: Send> Locked<T> {
     /// The contents.
     #[inline(always)]
     pub(super) fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> R {
-        self.0.record.contents.with_mut(|contents| {
-            // SAFETY: the lock of the live generation is held, so there is no `Owned` and no other
-            // `Locked`, and this one is borrowed mutably.
-            f(unsafe { &mut *contents })
-        })
+        // SAFETY: the lock of the live generation is held, so there is no `Owned` and no other
+        // `Locked`, and this one is borrowed mutably.
+        unsafe { self.0.record.with(f) }
     }
 }
 

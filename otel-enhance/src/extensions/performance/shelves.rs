@@ -5,7 +5,9 @@
 //! ([`Gathered::tellers`]). A record leaves a ring only while its shelf is locked, goes to the next of these places
 //! before the lock is given up, and a shelf is known until there is nothing of it.
 
-use super::record::Owned;
+use std::collections::VecDeque;
+
+use super::record::Sealed;
 use super::ring::{Consumer, Producer, ring};
 use super::sync::{Arc, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, PoisonError};
 
@@ -20,7 +22,7 @@ pub(super) struct Shelves<T: Send + 'static> {
 }
 
 struct Backlog<T: Send + 'static> {
-    records: Vec<Owned<T>>,
+    records: Vec<Sealed<T>>,
     /// The most that are let in.
     room: usize,
 }
@@ -44,7 +46,7 @@ struct Shelved<T: Send + 'static> {
 /// Records for which there is no room.
 #[must_use = "records that are not given back are lost"]
 pub(super) struct Left<T: Send + 'static> {
-    pub(super) records: Vec<Owned<T>>,
+    pub(super) records: Vec<Sealed<T>>,
     /// To be kept while the sink is told of them; `None` where nobody hears of them any more.
     pub(super) telling: Option<Telling<T>>,
 }
@@ -59,10 +61,8 @@ pub(super) struct Teller<T: Send + 'static> {
     telling: u64,
 }
 
-/// What a collection finds.
+/// What a collection finds beside records.
 pub(super) struct Gathered<T: Send + 'static> {
-    /// Oldest first, as far as one can say.
-    pub(super) batches: Vec<Vec<Owned<T>>>,
     /// Spans that have started since the last collection.
     pub(super) started: u64,
     /// When they are done, every span that had ended is here, or the sink knows of it.
@@ -122,7 +122,7 @@ impl<T: Send> Shelves<T> {
     }
 
     /// The thread of `shelf` has its ring emptied into the backlog, and `last` after that.
-    pub(super) fn hand_over(&self, shelf: &Arc<Shelf<T>>, last: Option<Owned<T>>) -> Left<T> {
+    pub(super) fn hand_over(&self, shelf: &Arc<Shelf<T>>, last: Option<Sealed<T>>) -> Left<T> {
         let mut shelved = lock(&shelf.consumer);
         let mut records = shelved.take_all();
         records.extend(last);
@@ -149,48 +149,45 @@ impl<T: Send> Shelves<T> {
         self.hand_over(shelf, None)
     }
 
-    /// Takes all records that there are now.
-    pub(super) fn gather(&self) -> Gathered<T> {
+    /// Takes all records that there are now, oldest first, as far as one can say.
+    pub(super) fn gather(&self, records: &mut VecDeque<Sealed<T>>) -> Gathered<T> {
         // What was handed over is older than what is in the rings.
-        let mut batches = vec![self.take_backlog()];
+        records.extend(self.take_backlog());
         let mut started = 0;
         let mut tellers = Vec::new();
         // A shelf that is gone by now has left its records in the backlog, or the sink knows of them.
         let known = lock(&self.known).clone();
         for shelf in known {
             let mut shelved = lock(&shelf.consumer);
-            let records = shelved.take_all();
+            let there = shelved.consumer.len();
+            records.reserve(there);
+            shelved.consumer.drain(|record| records.push_back(record));
             started += shelf.newly_started(&mut shelved);
             // One that begins does so while the shelf is locked. Acquire: of one that is done we see what the sink was
             // told.
             let telling = shelf.telling.load(Ordering::Acquire);
             drop(shelved);
-            batches.push(records);
             if telling % 2 == 1 {
                 tellers.push(Teller { shelf, telling });
             }
         }
         // What threads took out of their rings meanwhile.
-        batches.push(self.take_backlog());
+        records.extend(self.take_backlog());
         started += self.started.swap(0, Ordering::Relaxed);
-        Gathered {
-            batches,
-            started,
-            tellers,
-        }
+        Gathered { started, tellers }
     }
 
-    fn take_backlog(&self) -> Vec<Owned<T>> {
+    fn take_backlog(&self) -> Vec<Sealed<T>> {
         std::mem::take(&mut lock(&self.backlog).records)
     }
 
     /// Records that were gathered, and are left for the next collection, before what has come since.
-    pub(super) fn put_back(&self, records: impl Iterator<Item = Owned<T>>) {
+    pub(super) fn put_back(&self, records: impl Iterator<Item = Sealed<T>>) {
         lock(&self.backlog).records.splice(0..0, records);
     }
 
     /// Nobody will collect any more: what comes from now on is lost, and what waits is returned.
-    pub(super) fn end(&self) -> Vec<Owned<T>> {
+    pub(super) fn end(&self) -> Vec<Sealed<T>> {
         let mut backlog = lock(&self.backlog);
         self.is_over.store(true, Ordering::Relaxed);
         std::mem::take(&mut backlog.records)
@@ -215,7 +212,7 @@ impl<T: Send> Shelf<T> {
 
 impl<T: Send> Shelved<T> {
     /// What is in the ring, oldest first.
-    fn take_all(&mut self) -> Vec<Owned<T>> {
+    fn take_all(&mut self) -> Vec<Sealed<T>> {
         let mut records = Vec::with_capacity(self.consumer.len());
         self.consumer.drain(|record| records.push(record));
         records

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use super::weight::Weigh;
+use crate::fetch;
 
 /// Items in the order in which they came.
 pub(crate) trait Store: Default + Send + fmt::Debug + 'static {
@@ -20,6 +21,9 @@ pub(crate) trait Store: Default + Send + fmt::Debug + 'static {
     fn clear(&mut self);
 }
 
+/// So many bytes before items are written there a chunk's memory is fetched. (To fetch what is not the chunk's is no error.)
+const AHEAD: usize = 512;
+
 impl<T: Weigh + Send + fmt::Debug + 'static> Store for VecDeque<T> {
     type Item<'a> = T;
 
@@ -31,7 +35,12 @@ impl<T: Weigh + Send + fmt::Debug + 'static> Store for VecDeque<T> {
         self.len()
     }
 
+    #[inline(always)]
     fn push(&mut self, item: T) {
+        if let Some(last) = self.back() {
+            // Whoever emptied the chunk had its memory last.
+            fetch::to_write(std::ptr::from_ref(last).wrapping_add(AHEAD / size_of::<T>().max(1)));
+        }
         self.push_back(item);
     }
 

@@ -7,30 +7,45 @@ use std::sync::Arc;
 use opentelemetry_sdk::trace::SpanData;
 
 use super::contents;
-use super::ended::Ended;
+use super::ended::{Ended, EndedSpans};
 use super::engine::{Deliver, Engine};
+use super::hub::Handling;
 use super::weight::Weigh;
 use crate::export::ErasedExporter;
+use crate::fetch;
 
 /// A span that has ended, of either sort.
 #[derive(Debug)]
-pub(crate) struct Waiting {
-    weight: usize,
-    span: Sort,
-}
-
-#[derive(Debug)]
-enum Sort {
+pub(crate) enum Waiting {
+    /// With a note of what it weighs.
     Record(Ended),
     /// One of the SDK's, from a tracer of the official provider.
-    Official(Box<SpanData>),
+    Official(Box<Weighed>),
 }
 
+/// With what it weighs.
+#[derive(Debug)]
+pub(crate) struct Weighed {
+    weight: usize,
+    span: SpanData,
+}
+
+// All of a record that the collector handles, four to a cache line.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Waiting>() == 16);
+
 impl Weigh for Waiting {
+    #[inline(always)]
     fn weight(&self) -> usize {
-        self.weight
+        match self {
+            Self::Record(span) => span.weight().unwrap_or_default(),
+            Self::Official(weighed) => weighed.weight,
+        }
     }
 }
+
+/// So many spans before their turn the memory of a chunk is fetched.
+const FAR_AHEAD: usize = 24;
 
 /// An exporter that gets `SpanData`.
 #[derive(Debug)]
@@ -40,13 +55,13 @@ pub(crate) struct RecordDelivery(pub(crate) ErasedExporter);
 pub(crate) type RecordEngine = Engine<VecDeque<Waiting>, RecordDelivery>;
 
 impl Deliver<VecDeque<Waiting>> for RecordDelivery {
+    const HANDLING: Handling = Handling::PassesOn;
     type Load = Vec<SpanData>;
 
     fn accept_all(engine: &Arc<RecordEngine>, spans: &mut dyn Iterator<Item = Ended>) {
         let sampled = spans.filter_map(|mut span| {
-            let (is_sampled, weight) = span.look(|span| (span.is_sampled(), span.weight()))?;
-            let span = Sort::Record(span);
-            (is_sampled && engine.account.admit()).then_some(Waiting { weight, span })
+            span.find_weight()?;
+            engine.account.admit().then_some(Waiting::Record(span))
         });
         // All are looked at before the queue is locked.
         let mut waiting = Vec::with_capacity(sampled.size_hint().1.unwrap_or_default());
@@ -54,20 +69,37 @@ impl Deliver<VecDeque<Waiting>> for RecordDelivery {
         engine.push_all(waiting);
     }
 
+    fn pass_on(engine: &Arc<RecordEngine>, spans: &mut EndedSpans<'_>) {
+        if !spans.all_have_weights() {
+            return Self::accept_all(engine, spans);
+        }
+        let count = spans.len();
+        let admitted = engine.account.admit_several(count as u64) as usize;
+        engine.push_all(spans.by_ref().take(admitted).map(Waiting::Record));
+        // What is not admitted is let go.
+        spans.for_each(drop);
+    }
+
     fn load(&self, chunks: &mut [VecDeque<Waiting>], items: usize) -> Vec<SpanData> {
         let mut batch = Vec::with_capacity(items);
         for chunk in chunks {
             while let Some(waiting) = chunk.pop_front() {
+                // Who filled the chunk had its memory last, and who found the span its record.
+                if let Some(far) = chunk.get(FAR_AHEAD) {
+                    fetch::to_write(far);
+                }
                 contents::fetch_ahead(|at, fetch| {
-                    if let Some(Sort::Record(ahead)) = chunk.get_mut(at).map(|one| &mut one.span) {
+                    if let Some(Waiting::Record(ahead)) = chunk.get_mut(at) {
                         ahead.fetch_by(fetch);
                     }
                 });
-                match waiting.span {
-                    Sort::Record(span) => span.put_into(&mut batch, |span| self.0.prepare(span)),
-                    Sort::Official(mut span) => {
-                        self.0.prepare(&mut span);
-                        batch.push(*span);
+                match waiting {
+                    Waiting::Record(span) => {
+                        span.put_into(&mut batch, |span| self.0.prepare(span));
+                    }
+                    Waiting::Official(mut weighed) => {
+                        self.0.prepare(&mut weighed.span);
+                        batch.push(weighed.span);
                     }
                 }
             }
@@ -82,10 +114,8 @@ impl Deliver<VecDeque<Waiting>> for RecordDelivery {
 
     fn accept(engine: &Arc<RecordEngine>, span: SpanData) {
         if span.span_context.is_sampled() && engine.account.admit() {
-            engine.push(Waiting {
-                weight: span.weight(),
-                span: Sort::Official(Box::new(span)),
-            });
+            let weight = span.weight();
+            engine.push(Waiting::Official(Box::new(Weighed { weight, span })));
         }
     }
 

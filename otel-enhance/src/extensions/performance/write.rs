@@ -15,6 +15,7 @@ use opentelemetry_sdk::trace::SpanData;
 use super::contents::Contents;
 use super::ended::Ended;
 use super::engine::{Deliver, Engine};
+use super::hub::Handling;
 use super::written::{WrittenScope, WrittenSpan, WrittenSpans};
 use crate::config::{self, SpanLimits};
 use crate::encode::{SpanWriter, ValueRef};
@@ -61,7 +62,7 @@ impl WrittenDelivery {
 
 impl Deliver<WrittenSpans> for WrittenDelivery {
     type Load = (Bytes, usize);
-    const WRITES_OTLP: bool = true;
+    const HANDLING: Handling = Handling::Writes;
 
     fn accept_all(engine: &Arc<WrittenEngine>, spans: &mut dyn Iterator<Item = Ended>) {
         engine.exporter.with_writer(|writer| {

@@ -12,15 +12,23 @@ fn drain_against_push_loses_and_repeats_nothing() {
         let pusher = thread::spawn(move || {
             let mut refused = 0;
             for number in 0..3_u32 {
-                if producer.push(Record::leak(number)).is_err() {
+                if producer
+                    .push(Record::leak(number).seal(u64::from(number) + 1))
+                    .is_err()
+                {
                     refused += 1;
                 }
             }
             refused
         });
-        consumer.drain(|mut record| taken.push(record.with(|number| *number)));
+        let mut look = |mut record: Sealed<u32>| {
+            let number = record.with(|number| *number);
+            assert_eq!(record.note(), u64::from(number) + 1);
+            taken.push(number);
+        };
+        consumer.drain(&mut look);
         let refused = pusher.join().unwrap();
-        consumer.drain(|mut record| taken.push(record.with(|number| *number)));
+        consumer.drain(&mut look);
         assert_eq!(taken.len() + refused, 3);
         assert!(taken.is_sorted());
     });
@@ -42,14 +50,14 @@ fn end_against_late_write_against_drain_and_next_use() {
             consumer.drain(|mut record| {
                 seen = Some(record.with(|contents| std::mem::replace(contents, 100)));
                 // Used again at once.
-                let next = record.publish();
+                let next = record.open().publish();
                 next.lock().unwrap().with(|contents| *contents += 1);
                 assert_eq!(next.lock().unwrap().with(|contents| *contents), 101);
             });
             (seen, consumer)
         });
         producer
-            .push(handle.end(|contents| *contents += 10).unwrap())
+            .push(handle.end(|contents| *contents += 10).unwrap().seal(1))
             .unwrap();
         let written = writer.join().unwrap();
         let (mut seen, mut consumer) = drainer.join().unwrap();

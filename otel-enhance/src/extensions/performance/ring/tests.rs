@@ -7,10 +7,10 @@ use super::*;
 fn ring_full_gives_back_and_takes_again_after_a_drain() {
     let (mut producer, mut consumer) = ring(3);
     for number in 0..4 {
-        producer.push(Record::leak(number)).unwrap();
+        producer.push(Record::leak(number).seal(10)).unwrap();
     }
-    let mut refused = producer.push(Record::leak(4)).unwrap_err();
-    assert_eq!(refused.with(|number| *number), 4);
+    let mut refused = producer.push(Record::leak(4).seal(14)).unwrap_err();
+    assert_eq!((refused.with(|number| *number), refused.note()), (4, 14));
     let mut taken = Vec::new();
     consumer.drain(|mut record| taken.push(record.with(|number| *number)));
     assert_eq!(taken, [0, 1, 2, 3]);
@@ -38,9 +38,10 @@ fn ring_between_two_threads_loses_and_repeats_nothing() {
                     last.store(number, Ordering::Relaxed);
                     break;
                 }
-                let mut record: Owned<(u64, Box<u64>)> = records.recv().unwrap();
+                let mut record = records.recv().unwrap();
                 record.with(|contents| *contents = (number, Box::new(number)));
-                let mut record = record.publish().end(|contents| *contents.1 += 1).unwrap();
+                let record = record.publish().end(|contents| *contents.1 += 1).unwrap();
+                let mut record = record.seal(number);
                 while let Err(refused) = producer.push(record) {
                     record = refused;
                     std::thread::yield_now();
@@ -50,12 +51,13 @@ fn ring_between_two_threads_loses_and_repeats_nothing() {
         let mut next = 0;
         while next < last.load(Ordering::Relaxed) {
             consumer.drain(|mut record| {
+                assert_eq!(record.note(), next);
                 record.with(|(number, boxed)| {
                     assert_eq!((*number, **boxed), (next, next + 1));
                 });
                 next += 1;
                 // The producer may be done.
-                let _ = free.send(record);
+                let _ = free.send(record.open());
             });
             std::thread::yield_now();
         }

@@ -15,7 +15,7 @@ fn end_spans(
 ) -> (Arc<Shelf<usize>>, Producer<usize>) {
     let (shelf, mut producer) = shelves.add(1);
     for number in 0..spans {
-        if let Err(record) = producer.push(Record::leak(number)) {
+        if let Err(record) = producer.push(Record::leak(number).seal(0)) {
             tell(shelves.hand_over(&shelf, Some(record)), told);
         }
         ended.fetch_add(1, Ordering::Release);
@@ -34,11 +34,12 @@ fn tell(left: Left<usize>, told: &AtomicUsize) {
 /// What a shutdown finds, and the sink knows, when it is done: at least what had ended when it began.
 fn shut_down(shelves: &Shelves<usize>, ended: &AtomicUsize, told: &AtomicUsize) {
     let before = ended.load(Ordering::Acquire);
-    let gathered = shelves.gather();
+    let mut found = VecDeque::new();
+    let gathered = shelves.gather(&mut found);
     while !gathered.tellers.iter().all(Teller::is_done) {
         thread::yield_now();
     }
-    let found: usize = gathered.batches.iter().map(Vec::len).sum();
+    let found = found.len();
     drop(shelves.end());
     let told = told.load(Ordering::Relaxed);
     assert!(found + told >= before, "{found} + {told} of {before}");

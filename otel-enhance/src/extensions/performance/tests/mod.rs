@@ -78,7 +78,7 @@ impl SpanSink for Told {
     }
 
     fn ended(&self, span: Ended) {
-        self.push(span.into_span_data().unwrap());
+        self.push(span.into_span_data());
     }
 
     fn forked(&self) {
