@@ -591,10 +591,9 @@ impl Contents {
     #[inline(always)]
     pub(super) fn take(
         &mut self,
-        scope_of: impl FnOnce(Scope) -> InstrumentationScope,
+        write_scope: impl FnOnce(Scope, &mut MaybeUninit<InstrumentationScope>) -> Written,
     ) -> SpanData {
         let mut slot = MaybeUninit::uninit();
-        let write_scope = |scope, slot: &mut MaybeUninit<_>| Written::of(slot, scope_of(scope));
         #[cfg(feature = "ebpf")]
         {
             let did = self.did();
@@ -745,6 +744,12 @@ impl Written {
     ) -> Self {
         slot.write(scope);
         Self(())
+    }
+
+    /// For whoever has no scope at hand.
+    #[cfg(any(feature = "otlp-http", feature = "otlp-grpc"))]
+    pub(super) fn looked_up(scope: Scope, slot: &mut MaybeUninit<InstrumentationScope>) -> Self {
+        Self::of(slot, scope.to_instrumentation_scope())
     }
 }
 

@@ -86,8 +86,7 @@ impl Ended {
 
     /// What an official span hands to an official processor.
     pub(crate) fn into_span_data(mut self) -> SpanData {
-        self.0
-            .with(|contents| contents.take(Scope::to_instrumentation_scope))
+        self.0.with(|contents| contents.take(write_official))
     }
 
     /// The same, built where it stays: a move would read it back before it has left for the cache. `prepare` sees it

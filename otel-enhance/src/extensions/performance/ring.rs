@@ -10,6 +10,7 @@
 
 use super::record::{Record, Sealed};
 use super::sync::{Arc, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::fetch;
 
 struct Shared<T: Send + 'static> {
     slots: Box<[Slot<T>]>,
@@ -25,6 +26,9 @@ struct Slot<T: 'static> {
     record: AtomicPtr<Record<T>>,
     note: AtomicU64,
 }
+
+/// So many records before it is written a slot is fetched.
+const SLOTS_AHEAD: usize = 8;
 
 /// A cache line of its own; two, where lines are fetched in pairs.
 #[repr(align(128))]
@@ -75,6 +79,8 @@ impl<T: Send> Producer<T> {
         }
         // SAFETY: the number of slots is a power of two, so there is a slot for each number below it.
         let slot = unsafe { shared.slots.get_unchecked(tail & (capacity - 1)) };
+        // The consumer had it last. Beyond the last slot there is nothing of the ring, which is no error.
+        fetch::to_write(std::ptr::from_ref(slot).wrapping_add(SLOTS_AHEAD));
         let pushed = tail.wrapping_add(1);
         self.tail = pushed;
         let (record, note) = record.into_raw();

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use opentelemetry::{Array, InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::SpanData;
 
-use super::contents::Contents;
+use super::contents::{Contents, Written};
 use super::ended::Ended;
 use super::engine::{Deliver, Engine};
 use super::hub::Handling;
@@ -147,7 +147,7 @@ impl Writer {
         if check.right && view.beside().all(|list| Check::of(list, limits)) {
             self.spans.write(&view);
         } else {
-            let mut span = contents.take(Scope::to_instrumentation_scope);
+            let mut span = contents.take(Written::looked_up);
             config::limits::apply(limits, &mut span);
             self.spans.write(&span);
         }

@@ -165,7 +165,7 @@ fn both_ways(
         .iter()
         .skip(evicted)
         .map(|(data, life)| {
-            let mut span = contents(data, life).take(Scope::to_instrumentation_scope);
+            let mut span = contents(data, life).take(Written::looked_up);
             config::limits::apply(limits, &mut span);
             span
         })
