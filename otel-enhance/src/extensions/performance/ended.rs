@@ -130,19 +130,28 @@ impl<'a> EndedSpans<'a> {
         }
     }
 
-    /// Finds out what they weigh; `false` if one is not sampled.
-    pub(super) fn all_have_weights(&mut self) -> bool {
-        let mut all = true;
+    /// Finds out what they weigh together; `None` if one is not sampled.
+    pub(super) fn find_weights(&mut self) -> Option<usize> {
+        let mut sum = 0;
         for at in 0..self.left {
-            if let Some(record) = self.records.get_mut(at)
-                && record.note() == UNKNOWN
-            {
+            let record = self.records.get_mut(at)?;
+            if record.note() == UNKNOWN {
                 find_weight(record);
-                all &= record.note() != UNKNOWN;
-                fetch_ahead(self.records, at + 1);
+                if record.note() == UNKNOWN {
+                    return None;
+                }
             }
+            sum += record.note();
+            fetch_ahead(self.records, at + 1);
         }
-        all
+        usize::try_from(sum).ok()
+    }
+
+    /// All of them, whose weights are known.
+    #[inline(always)]
+    pub(super) fn drain(&mut self) -> impl ExactSizeIterator<Item = Ended> {
+        let count = std::mem::take(&mut self.left);
+        self.records.drain(..count).map(Ended::new)
     }
 }
 

@@ -172,6 +172,23 @@ where
         }
     }
 
+    /// The same with a group of items that weigh so much together.
+    #[inline(always)]
+    pub(crate) fn push_group<'a>(
+        self: &Arc<Self>,
+        group: impl ExactSizeIterator<Item = S::Item<'a>>,
+        weight: usize,
+    ) {
+        self.start_late();
+        let refused = |refusal: Refusal| self.delivery.dropped(refusal.reason(), 1);
+        let evicted = self
+            .queue
+            .push_group(group, weight, !is_exporting(), refused);
+        if evicted > 0 {
+            self.delivery.dropped(DropReason::QueueFull, evicted as u64);
+        }
+    }
+
     fn start_late(self: &Arc<Self>) {
         if !self.started.load(Ordering::Acquire) {
             // Tried again with the next one: until then it waits.

@@ -160,6 +160,25 @@ impl<S: Store> BatchQueue<S> {
         evicted.len()
     }
 
+    /// The same with a group of items that weigh so much together, which is as a rule put in as it is.
+    #[inline(always)]
+    pub(crate) fn push_group<'a>(
+        &self,
+        group: impl ExactSizeIterator<Item = S::Item<'a>>,
+        weight: usize,
+        may_wait: bool,
+        refused: impl FnMut(Refusal),
+    ) -> usize {
+        let mut state = self.lock();
+        if !state.takes_group(&self.bounds, group.len(), weight) {
+            drop(state);
+            return self.push_all(group, may_wait, refused);
+        }
+        state.append_group(group, weight);
+        self.unlock(state, false);
+        0
+    }
+
     fn let_in<'q>(
         &'q self,
         mut state: MutexGuard<'q, State<S>>,

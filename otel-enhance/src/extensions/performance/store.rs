@@ -15,14 +15,19 @@ pub(crate) trait Store: Default + Send + fmt::Debug + 'static {
     fn weight(item: &Self::Item<'_>) -> usize;
     fn len(&self) -> usize;
     fn push(&mut self, item: Self::Item<'_>);
+    /// The same with many items.
+    #[inline(always)]
+    fn push_all<'a>(&mut self, items: impl Iterator<Item = Self::Item<'a>>) {
+        items.for_each(|item| self.push(item));
+    }
     /// Moves the oldest item to `other`, and says what it weighs. It may be that `other` only counts it.
     fn move_oldest(&mut self, other: &mut Self) -> Option<usize>;
     /// Forgets all items, and keeps the memory for the next ones.
     fn clear(&mut self);
 }
 
-/// So many bytes before items are written there a chunk's memory is fetched. (To fetch what is not the chunk's is no error.)
-const AHEAD: usize = 512;
+/// So many cache lines of a chunk are fetched behind a group. (To fetch what is not the chunk's is no error.)
+const LINES_AHEAD: usize = 16;
 
 impl<T: Weigh + Send + fmt::Debug + 'static> Store for VecDeque<T> {
     type Item<'a> = T;
@@ -35,13 +40,19 @@ impl<T: Weigh + Send + fmt::Debug + 'static> Store for VecDeque<T> {
         self.len()
     }
 
-    #[inline(always)]
     fn push(&mut self, item: T) {
-        if let Some(last) = self.back() {
-            // Whoever emptied the chunk had its memory last.
-            fetch::to_write(std::ptr::from_ref(last).wrapping_add(AHEAD / size_of::<T>().max(1)));
-        }
         self.push_back(item);
+    }
+
+    /// An item that is pushed alone is put down on the stack, in other pieces than it is moved in, for it might have to be
+    /// dropped: that read waits for all stores before, to memory that is elsewhere.
+    #[inline(always)]
+    fn push_all<'a>(&mut self, items: impl Iterator<Item = Self::Item<'a>>) {
+        self.extend(items);
+        if let Some(last) = self.back() {
+            // For the next group: whoever emptied the chunk had its memory last.
+            fetch::lines_to_write(last, 1..LINES_AHEAD);
+        }
     }
 
     fn move_oldest(&mut self, other: &mut Self) -> Option<usize> {

@@ -70,14 +70,18 @@ impl Deliver<VecDeque<Waiting>> for RecordDelivery {
     }
 
     fn pass_on(engine: &Arc<RecordEngine>, spans: &mut EndedSpans<'_>) {
-        if !spans.all_have_weights() {
+        let Some(weight) = spans.find_weights() else {
             return Self::accept_all(engine, spans);
-        }
+        };
         let count = spans.len();
         let admitted = engine.account.admit_several(count as u64) as usize;
-        engine.push_all(spans.by_ref().take(admitted).map(Waiting::Record));
-        // What is not admitted is let go.
-        spans.for_each(drop);
+        if admitted == count {
+            engine.push_group(spans.drain().map(Waiting::Record), weight);
+        } else {
+            engine.push_all(spans.by_ref().take(admitted).map(Waiting::Record));
+            // What is not admitted is let go.
+            spans.for_each(drop);
+        }
     }
 
     fn load(&self, chunks: &mut [VecDeque<Waiting>], items: usize) -> Vec<SpanData> {

@@ -125,6 +125,37 @@ impl<S: Store> State<S> {
         self.pushed += 1;
     }
 
+    /// Whether a group of so many items goes where the last item went.
+    pub(super) fn takes_group(&self, bounds: &Bounds, items: usize, weight: usize) -> bool {
+        !self.closed
+            && bounds.items.saturating_sub(self.waiting) >= items
+            && bounds.bytes.saturating_sub(self.held_bytes) >= weight
+            && self.chunks.back().is_some_and(|last| {
+                last.items.len() + items <= self.chunk_items
+                    && last.bytes + weight <= self.chunk_bytes
+            })
+    }
+
+    /// Appends a group that is [taken](Self::takes_group).
+    #[inline(always)]
+    pub(super) fn append_group<'a>(
+        &mut self,
+        group: impl ExactSizeIterator<Item = S::Item<'a>>,
+        weight: usize,
+    ) {
+        let Some(last) = self.chunks.back_mut() else {
+            return;
+        };
+        let items = group.len();
+        last.items.push_all(group);
+        last.bytes += weight;
+        self.waiting += items;
+        self.waiting_bytes += weight;
+        self.held_bytes += weight;
+        self.peak_bytes = self.peak_bytes.max(self.held_bytes);
+        self.pushed += items as u64;
+    }
+
     /// Throws the oldest item out.
     pub(super) fn evict(&mut self, evicted: &mut S) {
         let Some(first) = self.chunks.front_mut() else {
