@@ -60,6 +60,66 @@ fn items_come_out_in_order_in_batches_within_their_bounds() {
     assert_eq!(queue.level().bytes, 0);
 }
 
+/// Pushes groups one way and each item of theirs alone another way: says what is in either queue, what was refused, and
+/// how many were evicted.
+fn in_groups_and_alone(
+    limits: Bounds,
+    policy: DropPolicy,
+    groups: impl Fn() -> Vec<Vec<Item>>,
+) -> [(Vec<Vec<u64>>, Vec<Refusal>, usize, Level); 2] {
+    [true, false].map(|in_groups| {
+        let queue = BatchQueue::<Items>::new(limits, policy);
+        let (mut refused, mut evicted) = (Vec::new(), 0);
+        for group in groups() {
+            let weight = group.iter().map(Weigh::weight).sum();
+            let group = group.into_iter();
+            let refuse = |refusal| refused.push(refusal);
+            evicted += if in_groups {
+                queue.push_group(group, weight, false, refuse)
+            } else {
+                queue.push_all(group, false, refuse)
+            };
+        }
+        let level = queue.level();
+        queue.close();
+        let refuse = |refusal| refused.push(refusal);
+        evicted += queue.push_group(vec![Item(7777, 1)].into_iter(), 1, false, refuse);
+        let mut batches = Vec::new();
+        while let Some(batch) = queue.next() {
+            batches.push(numbers(&batch));
+            queue.completed(batch.ticket);
+        }
+        (batches, refused, evicted, level)
+    })
+}
+
+#[test]
+fn group_of_items_is_let_in_refused_and_cut_as_each_of_them_alone() {
+    let few = Bounds {
+        items: 130,
+        bytes: 4000,
+        batch_items: 50,
+        batch_bytes: 1000,
+        ..bounds()
+    };
+    for policy in [DropPolicy::Newest, DropPolicy::Oldest] {
+        for (limits, size, most) in [(bounds(), 64, 10), (few, 7, 60), (few, 64, 90), (few, 1, 1)] {
+            let groups = || {
+                let item = |number: u64| Item(number, 1 + number as usize * 31 % most);
+                let numbers: Vec<u64> = (0..300).collect();
+                let groups = numbers.chunks(size);
+                groups
+                    .map(|group| group.iter().map(|n| item(*n)).collect())
+                    .collect()
+            };
+            let [together, alone] = in_groups_and_alone(limits, policy, groups);
+            assert_eq!(together, alone, "{policy:?}, {size}, {most}");
+            assert!(together.3.peak_bytes <= limits.bytes);
+            assert_eq!(together.1.last(), Some(&Refusal::Closed));
+        }
+    }
+}
+
 #[test]
 fn batch_is_cut_by_bytes_and_a_heavy_item_goes_alone() {
     let limits = Bounds {
