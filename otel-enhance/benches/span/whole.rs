@@ -2,18 +2,25 @@
 //! caller while those threads run: 50,000 spans a second in bursts, each kind in a process of its own.
 //!
 //! Both sides end either in an exporter that takes `SpanData` and drops it, or in OTLP over HTTP to a
-//! receiver in another process that does not look at it. `floor` stands beside fastrace: what the official contexts
-//! of such spans take by themselves, without a record, an exporter or a thread at work.
+//! receiver in another process that does not look at it. Two floors stand beside fastrace: `floor` is what the official
+//! contexts of such spans take by themselves, without a record, an exporter or a thread at work. `floor-data` is that, and
+//! as many `SpanData` of constants, which a second thread writes when it is told of a burst, and drops 2048 at a time:
+//! nothing travels from the one thread to the other.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::thread::Thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use opentelemetry::InstrumentationScope;
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
 use opentelemetry_otlp::{RetryPolicy, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{
+    BatchSpanProcessor, SdkTracerProvider, SpanData, SpanEvents, SpanExporter, SpanLinks,
+};
 use otel_enhance::export::EnhancedHttpClient;
 use otel_enhance_receiver::{
     BoxFuture, Hook, Limits, RawReply, RawRequest, Receiver, RequestHead, Verdict,
@@ -29,6 +36,8 @@ const TICK: Duration = Duration::from_millis(10);
 const SPANS: u64 = 500;
 const WARM_UP: u32 = 30;
 const BURSTS: u32 = 100;
+/// Spans that are exported together, as in the pipeline of the extension at this rate.
+const BATCH: usize = 2048;
 
 /// A ratio that is to be shown.
 struct Claim {
@@ -80,6 +89,13 @@ const CLAIMS: &[Claim] = &[
         name: "nothing",
         case: "nested_10",
         ours: "floor",
+        theirs: "fastrace",
+        limits: [None, None],
+    },
+    Claim {
+        name: "constant_span_data",
+        case: "nested_10",
+        ours: "floor-data",
         theirs: "fastrace",
         limits: [None, None],
     },
@@ -224,6 +240,9 @@ fn bursts(case: &Case, count: u32) -> Vec<f64> {
         .map(|number| {
             let burst = Instant::now();
             (case.run)(SPANS / case.spans);
+            if let Some(writer) = WRITER.get() {
+                writer.unpark();
+            }
             let took = burst.elapsed().as_nanos() as f64 / SPANS as f64;
             let next = begun + TICK * number;
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -248,6 +267,43 @@ impl SpanExporter for Drops {
     }
 }
 
+/// Of `floor-data`: it is told of each burst.
+static WRITER: OnceLock<Thread> = OnceLock::new();
+
+/// Writes the spans of a burst each time it is told of one.
+fn write_constants() {
+    let mut batch: Vec<SpanData> = Vec::new();
+    loop {
+        std::thread::park();
+        for _ in 0..SPANS {
+            batch.push(constant());
+            if batch.len() == BATCH {
+                drop(std::hint::black_box(std::mem::take(&mut batch)));
+            }
+            batch.reserve(if batch.is_empty() { BATCH } else { 0 });
+        }
+    }
+}
+
+#[inline(always)]
+fn constant() -> SpanData {
+    SpanData {
+        span_context: SpanContext::NONE,
+        parent_span_id: SpanId::INVALID,
+        parent_span_is_remote: false,
+        span_kind: SpanKind::Internal,
+        name: "nested".into(),
+        start_time: SystemTime::UNIX_EPOCH,
+        end_time: SystemTime::UNIX_EPOCH,
+        attributes: Vec::new(),
+        dropped_attributes_count: 0,
+        events: SpanEvents::default(),
+        links: SpanLinks::default(),
+        status: Status::Unset,
+        instrumentation_scope: InstrumentationScope::default(),
+    }
+}
+
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
 /// The provider of this process, if it is one of those here.
@@ -264,6 +320,12 @@ fn install(kind: &str, endpoint: &str) -> (&'static [Case], Box<dyn Fn()>) {
         }
         "floor" => {
             (floor::FLOOR.install)(State::Recording);
+            (floor::FLOOR.cases, Box::new(|| ()))
+        }
+        "floor-data" => {
+            (floor::FLOOR.install)(State::Recording);
+            let writer = std::thread::spawn(write_constants);
+            let _ = WRITER.set(writer.thread().clone());
             (floor::FLOOR.cases, Box::new(|| ()))
         }
         "sdk" => by_hand_with(BatchSpanProcessor::builder(Drops).build()),

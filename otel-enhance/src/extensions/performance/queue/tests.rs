@@ -60,37 +60,44 @@ fn items_come_out_in_order_in_batches_within_their_bounds() {
     assert_eq!(queue.level().bytes, 0);
 }
 
-/// Pushes groups one way and each item of theirs alone another way: says what is in either queue, what was refused, and
-/// how many were evicted.
-fn in_groups_and_alone(
-    limits: Bounds,
-    policy: DropPolicy,
-    groups: impl Fn() -> Vec<Vec<Item>>,
-) -> [(Vec<Vec<u64>>, Vec<Refusal>, usize, Level); 2] {
-    [true, false].map(|in_groups| {
-        let queue = BatchQueue::<Items>::new(limits, policy);
-        let (mut refused, mut evicted) = (Vec::new(), 0);
-        for group in groups() {
-            let weight = group.iter().map(Weigh::weight).sum();
-            let group = group.into_iter();
-            let refuse = |refusal| refused.push(refusal);
-            evicted += if in_groups {
-                queue.push_group(group, weight, false, refuse)
-            } else {
-                queue.push_all(group, false, refuse)
-            };
-        }
-        let level = queue.level();
-        queue.close();
+/// What came of items.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    batches: Vec<Vec<u64>>,
+    refused: Vec<Refusal>,
+    evicted: usize,
+    level: Level,
+}
+
+/// Pushes groups, or each of their items alone, and another item after the queue is closed.
+fn outcome(limits: Bounds, policy: DropPolicy, groups: Vec<Vec<Item>>, in_groups: bool) -> Outcome {
+    let queue = BatchQueue::<Items>::new(limits, policy);
+    let (mut refused, mut evicted) = (Vec::new(), 0);
+    let mut push = |group: Vec<Item>| {
+        let weight = group.iter().map(Weigh::weight).sum();
+        let group = group.into_iter();
         let refuse = |refusal| refused.push(refusal);
-        evicted += queue.push_group(vec![Item(7777, 1)].into_iter(), 1, false, refuse);
-        let mut batches = Vec::new();
-        while let Some(batch) = queue.next() {
-            batches.push(numbers(&batch));
-            queue.completed(batch.ticket);
-        }
-        (batches, refused, evicted, level)
-    })
+        evicted += if in_groups {
+            queue.push_group(group, weight, false, refuse)
+        } else {
+            queue.push_all(group, false, refuse)
+        };
+    };
+    groups.into_iter().for_each(&mut push);
+    let level = queue.level();
+    queue.close();
+    push(vec![Item(7777, 1)]);
+    let mut batches = Vec::new();
+    while let Some(batch) = queue.next() {
+        batches.push(numbers(&batch));
+        queue.completed(batch.ticket);
+    }
+    Outcome {
+        batches,
+        refused,
+        evicted,
+        level,
+    }
 }
 
 #[test]
@@ -104,18 +111,16 @@ fn group_of_items_is_let_in_refused_and_cut_as_each_of_them_alone() {
     };
     for policy in [DropPolicy::Newest, DropPolicy::Oldest] {
         for (limits, size, most) in [(bounds(), 64, 10), (few, 7, 60), (few, 64, 90), (few, 1, 1)] {
-            let groups = || {
+            let [together, alone] = [true, false].map(|in_groups| {
                 let item = |number: u64| Item(number, 1 + number as usize * 31 % most);
-                let numbers: Vec<u64> = (0..300).collect();
-                let groups = numbers.chunks(size);
-                groups
-                    .map(|group| group.iter().map(|n| item(*n)).collect())
-                    .collect()
-            };
-            let [together, alone] = in_groups_and_alone(limits, policy, groups);
+                let items: Vec<u64> = (0..300).collect();
+                let groups = items.chunks(size);
+                let groups = groups.map(|group| group.iter().map(|n| item(*n)).collect());
+                outcome(limits, policy, groups.collect(), in_groups)
+            });
             assert_eq!(together, alone, "{policy:?}, {size}, {most}");
-            assert!(together.3.peak_bytes <= limits.bytes);
-            assert_eq!(together.1.last(), Some(&Refusal::Closed));
+            assert!(together.level.peak_bytes <= limits.bytes);
+            assert_eq!(together.refused.last(), Some(&Refusal::Closed));
         }
     }
 }
