@@ -60,7 +60,8 @@ impl TimeSource for Machine {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+// Miri knows neither instruction.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 mod counter {
     #![expect(unsafe_code, reason = "the time stamp counter is read by intrinsics")]
 
@@ -117,7 +118,7 @@ mod counter {
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(any(not(target_arch = "x86_64"), miri))]
 mod counter {
     pub(super) fn is_usable() -> bool {
         false

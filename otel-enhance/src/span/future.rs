@@ -230,8 +230,9 @@ impl<F: Future> Future for Instrumented<F> {
     type Output = F::Output;
 
     #[inline(always)]
-    fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<F::Output> {
-        if self.span.is_on() {
+    fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<F::Output> {
+        // Not by a reference to all of this, which would be one to the future, too, beside those that it has to itself.
+        if self.as_mut().project().span.is_on() {
             return poll_under_span(self, task);
         }
         match self.project().future.as_pin_mut() {
