@@ -1,5 +1,7 @@
 //! More contexts on top of each other than are told apart.
 
+use std::time::Instant;
+
 use otel_enhance::trace::TraceContextExt as _;
 use otel_enhance::{Context, enhanced_trace};
 
@@ -55,6 +57,7 @@ fn what_is_active_again_too_deep_leaves_those_around_it_all_they_do() {
     for path in BOTH {
         let (guard, kept) = install_full(path);
         let around: Vec<_> = (0..70).map(|_| context("around")).collect();
+        let begun = Instant::now();
         let attached: Vec<_> = around
             .iter()
             .map(|context| context.clone().attach())
@@ -67,6 +70,7 @@ fn what_is_active_again_too_deep_leaves_those_around_it_all_they_do() {
         drop(again);
         burn(STEP);
         attached.into_iter().rev().for_each(drop);
+        let passed = begun.elapsed().as_nanos() as u64;
         for context in &around {
             context.span().end();
         }
@@ -76,7 +80,11 @@ fn what_is_active_again_too_deep_leaves_those_around_it_all_they_do() {
         let with: Vec<_> = of_around.filter_map(Shares::total).collect();
         assert_eq!(with.len(), 64);
         for shares in with {
-            assert_cpu("around", shares, 3);
+            // No more than there was: a busy machine takes longer for a step.
+            assert!(
+                (3 * STEP_NS - 100_000..=passed).contains(&shares.cpu),
+                "{path:?}: {shares:?} of {passed}"
+            );
         }
     }
 }
