@@ -6,7 +6,7 @@
 use super::Encoder;
 use crate::fetch::fetch;
 use crate::session::{Book, NO_LEAF};
-use crate::shape::peek_end;
+use crate::shape::{peek_end, peek_name};
 
 /// Values that are kept for the next request.
 const MOST_KEPT: usize = 128 * 1024;
@@ -118,7 +118,11 @@ impl Encoder {
         if !self.parsed.span(place.0, place.1, place.2) {
             return NO_LEAF;
         }
-        let Some(id) = self.planner.leaf(&mut self.book, &self.parsed, place.0) else {
+        let name = peek_name(&place.0[place.1..place.2]);
+        let leaf = self
+            .planner
+            .leaf(&mut self.book, &self.parsed, place.0, name);
+        let Some(id) = leaf else {
             return NO_LEAF;
         };
         if let Ok(leaf) = self.book.dict().leaf(id) {

@@ -8,8 +8,10 @@ use crate::wire::put_varint;
 
 /// Distinct values that a slot may have in the leaves of a template.
 const MOST_VALUES: usize = 24;
-/// Values that say nothing yet about how many there will be.
-const FEW_VALUES: usize = 6;
+/// Values that say nothing yet about how many there will be, and names of spans, of which a trace's first ones may all
+/// differ though there are not many.
+const FEW_VALUES: usize = 3;
+const FEW_NAMES: usize = 6;
 /// Leaves that a template has before slots with many values are taken out of them.
 const MANY_LEAVES: usize = 192;
 
@@ -45,12 +47,13 @@ impl Planner {
         }
     }
 
-    /// The leaf of a parsed span; nothing if there is no room for it.
+    /// The leaf of a parsed span with a name, which lies in the input; nothing if there is no room for it.
     pub(super) fn leaf(
         &mut self,
         book: &mut EncoderBook,
         parsed: &Parsed,
         input: &[u8],
+        name: &[u8],
     ) -> Option<u16> {
         let id = book.entry(Kind::Template, &parsed.shape)?;
         let template = std::sync::Arc::clone(book.dict().template(id).ok()?);
@@ -70,7 +73,7 @@ impl Planner {
         if let Some(leaf) = book.known(Kind::Leaf, &self.key) {
             return Some(leaf);
         }
-        if known.learn(&template.slots, parsed, input, self.seed) {
+        if known.learn(&template.slots, parsed, (input, name), self.seed) {
             known.key(id, &template.slots, parsed, input, &mut self.key);
             if let Some(leaf) = book.known(Kind::Leaf, &self.key) {
                 return Some(leaf);
@@ -131,7 +134,13 @@ impl Known {
     }
 
     /// Takes note of the values of a new leaf. Says whether slots were taken out of the leaves.
-    fn learn(&mut self, slots: &[Slot], parsed: &Parsed, input: &[u8], seed: u64) -> bool {
+    fn learn(
+        &mut self,
+        slots: &[Slot],
+        parsed: &Parsed,
+        (input, name): (&[u8], &[u8]),
+        seed: u64,
+    ) -> bool {
         let mut changed = false;
         // With this one.
         let spans = self.spans + 1;
@@ -139,7 +148,8 @@ impl Known {
             if self.local[at] {
                 continue;
             }
-            let hash = if matches!(slot, Slot::Bytes(_)) {
+            let is_bytes = matches!(slot, Slot::Bytes(_));
+            let hash = if is_bytes {
                 crate::hash::xxh3_with_seed(bytes(input, value), seed)
             } else {
                 value
@@ -150,7 +160,12 @@ impl Known {
             }
             values.push(hash);
             let many = values.len() > MOST_VALUES;
-            let most = values.len() > FEW_VALUES && values.len() * 2 > spans;
+            let few = if is_bytes && core::ptr::eq(bytes(input, value), name) {
+                FEW_NAMES
+            } else {
+                FEW_VALUES
+            };
+            let most = values.len() > few && values.len() * 2 > spans;
             if many || most {
                 self.local[at] = true;
                 changed = true;
