@@ -8,7 +8,7 @@ mod held;
 mod number;
 
 pub(crate) use held::{Identifiers, Integers, NOT_RECENT, Recent, Steps, Tie, put_next};
-use number::{Difference, Number};
+use number::Guessed;
 pub(crate) use number::{GUESSES, cheapest};
 
 use crate::coder::Model;
@@ -93,8 +93,7 @@ pub(crate) struct Common {
 #[derive(Debug, Clone)]
 pub(crate) struct Models {
     pub(crate) symbols: Vec<Model>,
-    numbers: Vec<Number>,
-    differences: Vec<Difference>,
+    guessed: Vec<Guessed>,
     pub(crate) steps: Vec<Steps>,
     pub(crate) recents: Vec<Recent>,
     pub(crate) integers: Vec<Integers>,
@@ -118,8 +117,7 @@ impl Default for Models {
     fn default() -> Self {
         Self {
             symbols: vec![Model::NEW],
-            numbers: vec![Number::NEW],
-            differences: vec![Difference::NEW],
+            guessed: vec![Guessed::NEW],
             steps: vec![Steps::NEW],
             recents: vec![Recent::NEW],
             integers: vec![Integers::NEW],
@@ -159,8 +157,7 @@ macro_rules! charged {
 
 charged! {
     Model: 32,
-    Number: 64,
-    Difference: 64,
+    Guessed: 64,
     Recent: 64,
     Steps: 96,
     Integers: 128,
@@ -219,8 +216,7 @@ impl Models {
     /// Copies `from` without allocating where there is room.
     pub(crate) fn copy_from(&mut self, from: &Self) {
         copy(&mut self.symbols, &from.symbols);
-        copy(&mut self.numbers, &from.numbers);
-        copy(&mut self.differences, &from.differences);
+        copy(&mut self.guessed, &from.guessed);
         copy(&mut self.steps, &from.steps);
         copy(&mut self.recents, &from.recents);
         copy(&mut self.integers, &from.integers);
@@ -247,14 +243,9 @@ impl Models {
     }
 
     #[inline]
-    pub(crate) fn number_place(&mut self, place: Place) -> Place {
-        ensure(&mut self.numbers, &mut self.left, place, &Number::NEW)
-    }
-
-    #[inline]
-    pub(crate) fn difference_place(&mut self, place: Place) -> Place {
-        let new = &Difference::NEW;
-        ensure(&mut self.differences, &mut self.left, place, new)
+    pub(crate) fn guessed_place(&mut self, place: Place) -> Place {
+        let new = &Guessed::NEW;
+        ensure(&mut self.guessed, &mut self.left, place, new)
     }
 
     #[inline]

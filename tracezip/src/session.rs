@@ -185,7 +185,7 @@ impl<'a, B: Book> Session<'a, B> {
 
     /// A count or a length.
     pub(crate) fn count<C: Coder>(&mut self, c: &mut C, count: usize) -> Outcome<usize> {
-        let place = self.models.number_place(self.models.common.counts);
+        let place = self.models.symbol_place(self.models.common.counts);
         self.models.common.counts = place;
         let count = self.models.number(c, place, count as u64)?;
         Ok(usize::try_from(count).map_err(|_| DecodeError::Corrupt("a count"))?)
@@ -204,7 +204,7 @@ impl<'a, B: Book> Session<'a, B> {
         c: &mut C,
         text: &[u8],
     ) -> Outcome<(usize, usize)> {
-        let place = self.models.number_place(self.models.common.lens);
+        let place = self.models.symbol_place(self.models.common.lens);
         self.models.common.lens = place;
         let len = self.models.number(c, place, text.len() as u64)? as usize;
         if !C::ENCODES {
@@ -245,7 +245,7 @@ impl<'a, B: Book> Session<'a, B> {
     ) -> Outcome<u16> {
         let ids = self
             .models
-            .number_place(self.models.common.ids[kind as usize]);
+            .symbol_place(self.models.common.ids[kind as usize]);
         self.models.common.ids[kind as usize] = ids;
         let id = u16::try_from(self.models.number(c, ids, u64::from(id))?)
             .map_err(|_| DecodeError::Corrupt("an entry's id"))?;
@@ -276,14 +276,14 @@ impl<'a, B: Book> Session<'a, B> {
             };
             let ids = self
                 .models
-                .number_place(self.models.common.ids[Kind::Template as usize]);
+                .symbol_place(self.models.common.ids[Kind::Template as usize]);
             self.models.common.ids[Kind::Template as usize] = ids;
             let template = u16::try_from(self.models.number(c, ids, u64::from(template))?)
                 .map_err(|_| DecodeError::Corrupt("a template's id"))?;
             self.definition(c, Kind::Template, template)?;
             c.at(Column::Definition(kind as u8));
         }
-        let place = self.models.number_place(self.models.common.lens);
+        let place = self.models.symbol_place(self.models.common.lens);
         self.models.common.lens = place;
         let bytes = if C::ENCODES {
             self.book.dict().bytes(kind, id).unwrap_or_default()

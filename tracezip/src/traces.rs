@@ -5,15 +5,13 @@ use core::hint::select_unpredictable;
 /// A span, known or only named by its children.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Relative {
-    /// Whether the span itself was coded; else `start` and `end` say nothing.
+    /// Whether the span itself was coded; else `start` says nothing.
     pub(crate) known: bool,
     /// Whether a child of it was coded; else what follows says nothing.
     pub(crate) has_children: bool,
     pub(crate) start: u64,
-    pub(crate) end: u64,
     pub(crate) children_start: u64,
     pub(crate) children_end: u64,
-    pub(crate) last_child_start: u64,
 }
 
 /// A relative's id, and where what is known about it is.
@@ -38,7 +36,6 @@ impl Relative {
         }
         self.children_start = self.children_start.min(start);
         self.children_end = self.children_end.max(end);
-        self.last_child_start = start;
     }
 }
 
@@ -51,7 +48,7 @@ pub(crate) struct Trace {
     pub(crate) id: u128,
     /// The leaf of its last span.
     pub(crate) leaf: u16,
-    pub(crate) start: u64,
+    /// The end of that span.
     pub(crate) end: u64,
     /// The block of the counter that its latest new span id came from.
     pub(crate) block: u64,

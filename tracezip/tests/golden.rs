@@ -224,6 +224,44 @@ fn vectors_are_written() {
         full.put(&many_shapes(number));
     }
     full.write("models-spent");
+
+    let mut new = Recorder::new(encoder(), 1);
+    let mut random = Random(11);
+    for _ in 0..4 {
+        new.put(&new_integers(&mut random));
+    }
+    new.write("integers-new");
+}
+
+/// Integers of every length in bits that are new for long, and now and then one that is not.
+fn new_integers(random: &mut Random) -> Vec<u8> {
+    let mut spans = Vec::new();
+    for at in 0..150_u64 {
+        let (mut any, mut pair, mut span) = (Vec::new(), Vec::new(), Vec::new());
+        let value = match at % 19 {
+            18 => 77,
+            _ => (1 << (random.below(64))) ^ (random.next() >> 1 >> random.below(63)),
+        };
+        common::number(3, value, &mut any);
+        common::len_field(1, b"payload.size", &mut pair);
+        common::len_field(2, &any, &mut pair);
+        common::len_field(1, &[5; 16], &mut span);
+        common::len_field(2, &random.next().to_le_bytes(), &mut span);
+        common::len_field(5, b"store", &mut span);
+        let start = random.next() >> random.below(50);
+        common::fixed64(7, start, &mut span);
+        common::fixed64(
+            8,
+            start.wrapping_add(random.next() >> random.below(60)),
+            &mut span,
+        );
+        common::len_field(9, &pair, &mut span);
+        common::len_field(2, &span, &mut spans);
+    }
+    let (mut resource, mut request) = (Vec::new(), Vec::new());
+    common::len_field(2, &spans, &mut resource);
+    common::len_field(1, &resource, &mut request);
+    request
 }
 
 /// More shapes and values than the models have room for.

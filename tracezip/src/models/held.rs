@@ -46,10 +46,12 @@ pub(crate) struct Recent {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Integers {
     pub(crate) source: Model,
-    pub(crate) values: [u64; 9],
+    pub(crate) values: [u64; 8],
     pub(crate) len: u8,
     /// Where the next new value goes.
     pub(crate) next: u8,
+    /// How many values in a row were new, as far as it matters.
+    pub(crate) misses: u8,
     pub(crate) last: u64,
     /// Of three modes; the last counts twice.
     pub(crate) costs: [u16; GUESSES],
@@ -149,9 +151,10 @@ pub(crate) fn put_next<T, const N: usize>(
 impl Integers {
     pub(super) const NEW: Self = Self {
         source: Model::NEW,
-        values: [0; 9],
+        values: [0; 8],
         len: 0,
         next: 0,
+        misses: 0,
         last: 0,
         costs: [0; GUESSES],
         numbers: [0; 3],

@@ -14,6 +14,10 @@ const FROM_TRACE: usize = 1;
 const FROM_COLUMN: usize = FROM_TRACE + MEMORY;
 const IDENTIFIER_FROM_COLUMN: usize = FROM_TRACE + IDENTIFIERS;
 
+/// After so many new values in a row a column takes the next fifteen for new, too, and then asks for one.
+const MANY_MISSES: u8 = 32;
+const LAST_MISS: u8 = MANY_MISSES + 15;
+
 /// Doubles that are decimal fractions of up to so many digits are integers.
 const DIGITS: [f64; 5] = [1.0, 10.0, 100.0, 1_000.0, 10_000.0];
 const NOT_DECIMAL: usize = 15;
@@ -44,6 +48,17 @@ impl<B: Book> Session<'_, B> {
     ) -> Outcome<u64> {
         let memory = &mut self.buffers.traces.get(trace).integers;
         let held = &mut self.models.integers[column];
+        if held.misses > MANY_MISSES {
+            // It is new, as all before it were.
+            let next = held.misses + 1;
+            held.misses = if next > LAST_MISS { MANY_MISSES } else { next };
+            let value = self.new_integer(c, column, value)?;
+            if value >= 16 {
+                let memory = &mut self.buffers.traces.get(trace).integers;
+                traces::remember_at(memory, 0, value);
+            }
+            return Ok(value);
+        }
         let (mut symbol, mut in_trace) = (NEW, 0);
         if C::ENCODES {
             in_trace = equal_wide(memory, value);
@@ -61,10 +76,17 @@ impl<B: Book> Session<'_, B> {
         }
         let symbol = c.symbol(&mut held.source, symbol);
         let value = match symbol {
-            NEW => self.new_integer(c, column, value)?,
+            NEW => {
+                held.misses += 1;
+                let value = self.new_integer(c, column, value)?;
+                let held = &mut self.models.integers[column];
+                put_next(&mut held.values, &mut held.len, &mut held.next, value);
+                value
+            }
             FROM_TRACE..FROM_COLUMN => {
                 let value = memory[symbol - FROM_TRACE];
                 held.last = value;
+                held.misses = 0;
                 value
             }
             _ => {
@@ -73,6 +95,7 @@ impl<B: Book> Session<'_, B> {
                     .get(symbol - FROM_COLUMN)
                     .ok_or(DecodeError::Corrupt("a value that was not there"))?;
                 held.last = value;
+                held.misses = 0;
                 value
             }
         };
@@ -94,17 +117,16 @@ impl<B: Book> Session<'_, B> {
         let mode = cheapest(&held.costs).min(2);
         let place = held.numbers[mode];
         let value = if mode == 0 {
-            let place = self.models.number_place(place);
+            let place = self.models.symbol_place(place);
             self.models.integers[column].numbers[mode] = place;
             self.models.number(c, place, value)?
         } else {
-            let place = self.models.difference_place(place);
+            let place = self.models.symbol_place(place);
             self.models.integers[column].numbers[mode] = place;
             let difference = value.wrapping_sub(guesses[mode]);
             guesses[mode].wrapping_add(self.models.signed(c, place, difference)?)
         };
         let held = &mut self.models.integers[column];
-        put_next(&mut held.values, &mut held.len, &mut held.next, value);
         follow(&mut held.costs, value, &guesses, &[0, 16, 16, 16]);
         held.last = value;
         Ok(value)

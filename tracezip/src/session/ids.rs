@@ -139,7 +139,7 @@ impl<B: Book> Session<'_, B> {
             .iter()
             .position(|known| *known == nonce && nonce != 0);
         let rank = at.map_or(0, |at| at as u64 + 1);
-        let place = self.models.number_place(self.models.common.nonce);
+        let place = self.models.symbol_place(self.models.common.nonce);
         self.models.common.nonce = place;
         let rank = self.models.number(c, place, rank)? as usize;
         let nonces = &mut self.models.nonces[key];
@@ -174,7 +174,7 @@ impl<B: Book> Session<'_, B> {
             _ if block == likeliest => LIKELIEST,
             rank => rank + 1,
         };
-        let place = self.models.number_place(self.models.common.block[whose]);
+        let place = self.models.symbol_place(self.models.common.block[whose]);
         self.models.common.block[whose] = place;
         let rank = match self.models.number(c, place, rank as u64)? as usize {
             0 => 0,
@@ -185,7 +185,7 @@ impl<B: Book> Session<'_, B> {
             let newest = self.models.blocks[key][of].newest;
             let place = self
                 .models
-                .difference_place(self.models.common.new_block[whose]);
+                .symbol_place(self.models.common.new_block[whose]);
             self.models.common.new_block[whose] = place;
             let step = self.models.signed(c, place, block.wrapping_sub(newest))?;
             (newest.wrapping_add(step), 0)
@@ -195,9 +195,7 @@ impl<B: Book> Session<'_, B> {
                 .ok_or(DecodeError::Corrupt("a block that was not there"))?
         };
         let which = whose + if block == likeliest { 3 } else { 0 };
-        let place = self
-            .models
-            .difference_place(self.models.common.in_block[which]);
+        let place = self.models.symbol_place(self.models.common.in_block[which]);
         self.models.common.in_block[which] = place;
         let step = self.models.signed(c, place, low.wrapping_sub(last))?;
         let low = last.wrapping_add(step);

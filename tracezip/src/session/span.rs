@@ -102,11 +102,9 @@ impl<B: Book> Session<'_, B> {
             let relative = traces.relatives.get(own.at);
             relative.known = true;
             relative.start = start;
-            relative.end = end;
         }
         let (state, relatives) = traces.parts(trace);
         state.leaf = leaf_id;
-        state.start = start;
         state.end = end;
         if leaf.span_id.is_some() {
             traces::push(&mut state.seen, own, &mut relatives.free);
@@ -173,7 +171,7 @@ impl<B: Book> Session<'_, B> {
     }
 
     pub(super) fn far<C: Coder>(&mut self, c: &mut C, value: u64) -> Outcome<u64> {
-        let place = self.models.number_place(self.models.common.far);
+        let place = self.models.symbol_place(self.models.common.far);
         self.models.common.far = place;
         self.models.number(c, place, value)
     }

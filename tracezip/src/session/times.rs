@@ -29,69 +29,41 @@ impl<B: Book> Session<'_, B> {
         values: &mut [u64],
     ) -> Outcome<()> {
         let (state, relatives) = self.buffers.traces.parts(trace);
-        let (trace_start, trace_end) = (state.start, state.end);
         let is_new = state.seen.is_empty() || trace == 0;
         let (own, parent) = (relatives.at(own), relatives.at(parent));
-        let (before_start, before_end) = (self.start, self.end);
-        let (situation, starts) = if own.has_children {
-            let sibling = if parent.has_children {
-                parent.children_end
-            } else {
-                own.children_start
-            };
-            let starts = [own.children_start, sibling, trace_end, before_end];
-            (situation::HAS_CHILDREN, starts)
+        let (situation, guess) = if own.has_children {
+            (situation::HAS_CHILDREN, own.children_start)
         } else if parent.has_children {
-            let starts = [
-                parent.children_end,
-                parent.last_child_start,
-                before_end,
-                before_start,
-            ];
-            (situation::HAS_SIBLINGS, starts)
+            (situation::HAS_SIBLINGS, parent.children_end)
         } else if parent.known {
-            let starts = [parent.start, trace_start, trace_end, before_end];
-            (situation::HAS_PARENT, starts)
+            (situation::HAS_PARENT, parent.start)
         } else if !is_new {
-            let starts = [trace_start, trace_end, before_end, before_start];
-            (situation::HAS_TRACE, starts)
+            (situation::HAS_TRACE, state.end)
         } else {
-            let starts = [before_end, before_start, before_end, before_start];
-            (situation::ALONE, starts)
+            (situation::ALONE, self.end)
         };
         c.at(Column::Start);
         if let Some(slot) = leaf.start {
             let place = self.models.leaves[models].starts[situation];
-            let place = self.models.difference_place(place);
+            let place = self.models.symbol_place(place);
             self.models.leaves[models].starts[situation] = place;
             let value = &mut values[usize::from(slot)];
-            *value = self
-                .models
-                .guessed(c, place, &starts, leaf.start_unit, *value)?;
+            *value = self.models.time(c, place, guess, leaf.start_unit, *value)?;
             self.start = *value;
         }
         let start = self.start;
-        let last = if own.has_children {
-            before_end
-        } else if parent.known {
-            parent.end
+        let guess = if own.has_children {
+            own.children_end
         } else {
             start
-        };
-        let ends = if own.has_children {
-            [own.children_end, start, last, last]
-        } else {
-            [start, before_end, last, last]
         };
         c.at(Column::End);
         if let Some(slot) = leaf.end {
             let place = self.models.leaves[models].ends[situation];
-            let place = self.models.difference_place(place);
+            let place = self.models.symbol_place(place);
             self.models.leaves[models].ends[situation] = place;
             let value = &mut values[usize::from(slot)];
-            *value = self
-                .models
-                .guessed(c, place, &ends, leaf.end_unit, *value)?;
+            *value = self.models.time(c, place, guess, leaf.end_unit, *value)?;
             self.end = *value;
         }
         self.duration = self.end.wrapping_sub(start);
@@ -107,8 +79,8 @@ impl<B: Book> Session<'_, B> {
         value: u64,
     ) -> Outcome<u64> {
         let guesses = [before, self.end, self.start, self.start];
-        let place = self.models.difference_place(self.models.slots[models].time);
+        let place = self.models.guessed_place(self.models.slots[models].time);
         self.models.slots[models].time = place;
-        self.models.guessed(c, place, &guesses, 1, value)
+        self.models.guessed(c, place, &guesses, value)
     }
 }

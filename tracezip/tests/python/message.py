@@ -3,7 +3,7 @@
 import struct
 
 import entries as e
-from models import Corrupt, Difference, Identifiers, Integers, Model, Number, Parameter, Recent, Slot, Steps
+from models import Corrupt, Guessed, Identifiers, Integers, Model, Parameter, Recent, Slot, Steps
 from models import cheapest, cost, follow
 from primitives import M64
 
@@ -12,14 +12,13 @@ OWN, PARENT, TRACE = range(3)
 
 class Relative:
     def __init__(self, number=0):
-        self.id, self.known, self.start, self.end = number, False, 0, 0
-        self.has_children, self.children_start, self.children_end, self.last_child_start = False, 0, 0, 0
+        self.id, self.known, self.start = number, False, 0
+        self.has_children, self.children_start, self.children_end = False, 0, 0
 
     def add_child(self, start, end):
         if not self.has_children:
             self.has_children, self.children_start, self.children_end = True, start, end
         self.children_start, self.children_end = min(self.children_start, start), max(self.children_end, end)
-        self.last_child_start = start
 
 
 def push(relatives, relative):
@@ -36,8 +35,7 @@ def remember(memory, value):
 
 class Trace:
     def __init__(self, number):
-        self.id, self.leaf, self.block = number, 0, M64
-        self.start = self.end = 0
+        self.id, self.leaf, self.block, self.end = number, 0, M64, 0
         self.pending, self.seen = [], []
         self.integers, self.identifiers = [0] * 6, [0] * 3
 
@@ -51,10 +49,10 @@ class Message:
 
     # --- small things ---
     def number(self, places, at=0):
-        return self.c.number(self.models, self.models.get(places, at, Number))
+        return self.c.number(self.models.get(places, at, Model))
 
     def signed(self, places, at=0):
-        return self.c.signed(self.models, self.models.get(places, at, Difference))
+        return self.c.signed(self.models.get(places, at, Model))
 
     def symbol(self, places, at=0):
         return self.c.symbol(self.models.get(places, at, Model))
@@ -156,11 +154,11 @@ class Message:
             parent = self.parent_id(trace, parent_symbol)
             values[parent_slot] = parent.id
         self.times(index, own_models, leaf, own, parent, values)
-        trace.start, trace.end = self.start, self.end
+        trace.end = self.end
         if parent is not None:
             parent.add_child(self.start, self.end)
         if span_slot is not None:
-            own.known, own.start, own.end = True, self.start, self.end
+            own.known, own.start = True, self.start
             push(trace.seen, own)
         self.rest(trace, leaf, values)
         group["spans"].append(leaf.write(values))
@@ -250,39 +248,33 @@ class Message:
     def times(self, index, models, leaf, own, parent, values):
         trace = self.traces[index]
         parent = parent or Relative()
-        before_start, before_end = self.start, self.end
         if own.has_children:
-            sibling = parent.children_end if parent.has_children else own.children_start
-            situation, starts = 0, [own.children_start, sibling, trace.end, before_end]
+            situation, guess = 0, own.children_start
         elif parent.has_children:
-            situation, starts = 1, [parent.children_end, parent.last_child_start, before_end, before_start]
+            situation, guess = 1, parent.children_end
         elif parent.known:
-            situation, starts = 2, [parent.start, trace.start, trace.end, before_end]
+            situation, guess = 2, parent.start
         elif trace.seen and index != 0:
-            situation, starts = 3, [trace.start, trace.end, before_end, before_start]
+            situation, guess = 3, trace.end
         else:
-            situation, starts = 4, [before_end, before_start, before_end, before_start]
+            situation, guess = 4, self.end
         slots = leaf.special[3:]
         if slots[0] is not None:
-            self.start = values[slots[0]] = self.time(models.starts, situation, starts, leaf.start_unit)
-        if own.has_children:
-            ends = [own.children_end, self.start, before_end]
-        elif parent.known:
-            ends = [self.start, before_end, parent.end]
-        else:
-            ends = [self.start, before_end, self.start]
+            self.start = values[slots[0]] = self.time(models.starts, situation, guess, leaf.start_unit)
+        guess = own.children_end if own.has_children else self.start
         if slots[1] is not None:
-            self.end = values[slots[1]] = self.time(models.ends, situation, ends, leaf.end_unit)
+            self.end = values[slots[1]] = self.time(models.ends, situation, guess, leaf.end_unit)
         self.duration = (self.end - self.start) & M64
 
-    def time(self, places, at, guesses, unit):
-        model = self.models.get(places, at, Difference)
-        guesses = guesses + guesses[-1:] * (4 - len(guesses))
-        guess = guesses[cheapest(model.costs)]
-        difference = self.c.signed(self.models, model)
-        value = ((guess // unit + difference) & M64) * unit & M64
+    def time(self, places, at, guess, unit):
+        return ((guess // unit + self.signed(places, at)) & M64) * unit & M64
+
+    def other_time(self, places, guesses):
+        guessed = self.models.get(places, 0, Guessed)
+        guesses = guesses + guesses[-1:]
+        value = (guesses[cheapest(guessed.costs)] + self.c.signed(guessed.model)) & M64
         for at, guess in enumerate(guesses):
-            follow(model.costs, at, cost((value - guess) & M64))
+            follow(guessed.costs, at, cost((value - guess) & M64))
         return value
 
     # --- other slots ---
@@ -299,7 +291,7 @@ class Message:
             elif kind == e.BYTES:
                 value = self.string(trace, own)
             elif kind in (e.EVENT_TIME, e.START, e.END):
-                value = event = self.time(own.time, 0, [event, self.end, self.start], 1)
+                value = event = self.other_time(own.time, [event, self.end, self.start])
             elif kind in (e.TRACE_ID, e.LINK_TRACE_ID):
                 value = self.c.raw(64) | (self.c.raw(64) << 64)
             else:
@@ -311,24 +303,34 @@ class Message:
         return self.integer
 
     def column_integer(self, trace, column):
+        if column.misses > 32:
+            column.misses = 32 if column.misses == 47 else column.misses + 1
+            value = self.new_integer(column)
+            if value >= 16:
+                trace.integers = [value] + trace.integers[:-1]
+            return value
         symbol = self.c.symbol(column.source)
         if symbol == 0:
-            guesses = [0, column.last, (self.duration - self.integer) & M64]
-            mode = cheapest(column.costs)
-            if mode == 0:
-                value = self.number(column.numbers, 0)
-            else:
-                value = (guesses[mode] + self.signed(column.numbers, mode)) & M64
+            column.misses += 1
+            value = self.new_integer(column)
             column.held.put(value)
-            for mode, guess in enumerate(guesses):
-                follow(column.costs, mode, cost((value - guess) & M64) + (16 if mode else 0))
-        elif symbol < 7:
-            value = trace.integers[symbol - 1]
         else:
-            value = column.held.values[symbol - 7]
-        column.last = value
+            value = trace.integers[symbol - 1] if symbol < 7 else column.held.values[symbol - 7]
+            column.last, column.misses = value, 0
         if value >= 16:
             remember(trace.integers, value)
+        return value
+
+    def new_integer(self, column):
+        guesses = [0, column.last, (self.duration - self.integer) & M64]
+        mode = cheapest(column.costs)
+        if mode == 0:
+            value = self.number(column.numbers, 0)
+        else:
+            value = (guesses[mode] + self.signed(column.numbers, mode)) & M64
+        for mode, guess in enumerate(guesses):
+            follow(column.costs, mode, cost((value - guess) & M64) + (16 if mode else 0))
+        column.last = value
         return value
 
     def own_double(self, trace, own):

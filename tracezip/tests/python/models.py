@@ -4,6 +4,9 @@ import struct
 
 from primitives import M64
 
+# The longest of the lengths in bits that each symbol stands for.
+NUMBERS = [0, 1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32, 40, 48, 64]
+DIFFERENCES = [0, 1, 9, 13, 17, 21, 25, 64]
 RATES = [1] + [2] * 2 + [3] * 4 + [4] * 8 + [5] * 16 + [6]
 
 
@@ -51,20 +54,11 @@ def place_for_new(model, values, capacity, first):
     return min(range(capacity), key=lambda at: model.frequency(first + at))
 
 
-class Number:
+class Guessed:
     CHARGE = 64
 
     def __init__(self):
-        self.high = Model()
-        self.low = [None] * 16
-
-
-class Difference:
-    CHARGE = 64
-
-    def __init__(self):
-        self.high = Model()
-        self.low = [None] * 8
+        self.model = Model()
         self.costs = [0] * 4
 
 
@@ -106,8 +100,8 @@ class Integers:
 
     def __init__(self):
         self.source = Model()
-        self.held = Values(9)
-        self.last = 0
+        self.held = Values(8)
+        self.last = self.misses = 0
         self.costs = [0, 0, 0]
         self.numbers = [None] * 3
 
@@ -171,7 +165,7 @@ class Models:
 
     def __init__(self):
         self.left = self.BUDGET
-        kinds = (Model, Number, Difference, Recent, Steps, Integers, Identifiers, Leaf, Slot, Parameter)
+        kinds = (Model, Guessed, Recent, Steps, Integers, Identifiers, Leaf, Slot, Parameter)
         self.shared = {kind: kind() for kind in kinds}
         self.leaves = [self.shared[Leaf]]
         self.templates, self.texts = [], []
@@ -260,24 +254,18 @@ class Reader:
             raise Corrupt("the end")
         return sum((x & 0xFFFF) << (16 * i) for i, x in enumerate(self.states))
 
-    def number(self, models, number):
-        high = self.symbol(number.high)
-        token = 16 * high + self.symbol(models.get(number.low, high, Model))
-        if token < 16:
-            return token
-        rest = (token - 16) // 4 + 2
-        return ((4 | (token & 3)) << rest) | self.raw(rest)
+    def magnitude(self, symbol, longest):
+        """What is told by a symbol that names the lengths up to `longest[symbol]`, and by bits."""
+        shortest = longest[symbol - 1] + 1 if symbol else 0
+        length = shortest + self.raw((longest[symbol] - shortest).bit_length())
+        if length > 64:
+            raise Corrupt("a number's length")
+        return (1 << (length - 1)) | self.raw(length - 1) if length else 0
 
-    def signed(self, models, difference):
-        high = self.symbol(difference.high)
-        low = self.symbol(models.get(difference.low, high % 8, Model))
-        if high % 8 == 0:
-            magnitude = low
-        elif high % 8 < 7:
-            rest = 4 * (high % 8) + low // 4 - 2
-            magnitude = ((4 | (low & 3)) << rest) | self.raw(rest)
-        elif low < 15:
-            magnitude = (1 << (low + 28)) | self.raw(low + 28)
-        else:
-            magnitude = self.raw(64)
-        return (-magnitude if high >= 8 else magnitude) & M64
+    def number(self, model):
+        return self.magnitude(self.symbol(model), NUMBERS)
+
+    def signed(self, model):
+        symbol = self.symbol(model)
+        magnitude = self.magnitude(symbol % 8, DIFFERENCES)
+        return (-magnitude if symbol >= 8 else magnitude) & M64
