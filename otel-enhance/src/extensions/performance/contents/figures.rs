@@ -146,6 +146,7 @@ impl Contents {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::extensions::performance::contents::Written;
 
     fn attributes(all: OnCpu, nanos: u64) -> Vec<KeyValue> {
         let mut attributes = Vec::new();
@@ -189,7 +190,7 @@ mod tests {
                 // What stands in the place of the rules is not taken for them.
                 assert_eq!(contents.rules().limits.max_attributes_per_span, 0);
             }
-            let span = contents.take(|_| opentelemetry::InstrumentationScope::default());
+            let span = contents.take(|_, slot| Written::of(slot, Default::default()));
             assert_eq!(span.attributes, attributes(all, 10_000), "{all:?}");
         }
     }
@@ -203,7 +204,7 @@ mod tests {
         contents.was_on_cpu(Some(15_000), all);
         assert!(!contents.marks.has(Marks::IS_PLAIN));
         contents.time = 900_000;
-        let span = contents.take(|_| opentelemetry::InstrumentationScope::default());
+        let span = contents.take(|_, slot| Written::of(slot, Default::default()));
         assert_eq!(span.attributes, attributes(all, 899_000));
     }
 }
