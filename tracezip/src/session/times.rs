@@ -1,7 +1,7 @@
 //! When a span starts and ends, as differences to what is known.
 //!
-//! There are several guesses of each time, and both sides use the one that was the best lately for spans of the
-//! same leaf in the same situation: nothing has to be said about it.
+//! What surrounds a span tells what its times are guessed from; those of events have several guesses, and both sides use
+//! the one that was the best lately in that place: nothing has to be said about it.
 
 use super::{Book, Session};
 use crate::coder::{Coder, Column};
