@@ -123,6 +123,14 @@ impl Recorder {
     }
 }
 
+/// A request of the spans of one scope.
+fn request_of(spans: &[u8]) -> Vec<u8> {
+    let (mut resource, mut request) = (Vec::new(), Vec::new());
+    common::len_field(2, spans, &mut resource);
+    common::len_field(1, &resource, &mut request);
+    request
+}
+
 /// A request of spans whose ids are made with a key, by two threads.
 fn keyed(ids: &IdPermutation, number: u64, random: &mut Random) -> Vec<u8> {
     let mut spans = Vec::new();
@@ -144,10 +152,7 @@ fn keyed(ids: &IdPermutation, number: u64, random: &mut Random) -> Vec<u8> {
         common::fixed64(8, start + 1000 * (5 + random.below(90)), &mut span);
         common::len_field(2, &span, &mut spans);
     }
-    let (mut resource, mut request) = (Vec::new(), Vec::new());
-    common::len_field(2, &spans, &mut resource);
-    common::len_field(1, &resource, &mut request);
-    request
+    request_of(&spans)
 }
 
 /// Makes new vectors: once version 1 is released, only of a new version.
@@ -258,10 +263,7 @@ fn new_integers(random: &mut Random) -> Vec<u8> {
         common::len_field(9, &pair, &mut span);
         common::len_field(2, &span, &mut spans);
     }
-    let (mut resource, mut request) = (Vec::new(), Vec::new());
-    common::len_field(2, &spans, &mut resource);
-    common::len_field(1, &resource, &mut request);
-    request
+    request_of(&spans)
 }
 
 /// More shapes and values than the models have room for.
@@ -300,8 +302,5 @@ fn many_shapes(number: u64) -> Vec<u8> {
         }
         common::len_field(2, &span, &mut spans);
     }
-    let (mut resource, mut request) = (Vec::new(), Vec::new());
-    common::len_field(2, &spans, &mut resource);
-    common::len_field(1, &resource, &mut request);
-    request
+    request_of(&spans)
 }
