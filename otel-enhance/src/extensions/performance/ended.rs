@@ -135,11 +135,9 @@ impl<'a> EndedSpans<'a> {
         let mut sum = 0;
         for at in 0..self.left {
             let record = self.records.get_mut(at)?;
+            find_weight(record);
             if record.note() == UNKNOWN {
-                find_weight(record);
-                if record.note() == UNKNOWN {
-                    return None;
-                }
+                return None;
             }
             sum += record.note();
             fetch_ahead(self.records, at + 1);

@@ -107,10 +107,7 @@ impl<S: Store> State<S> {
     }
 
     pub(super) fn append(&mut self, item: S::Item<'_>, weight: usize) {
-        let fits = self.chunks.back().is_some_and(|last| {
-            last.items.len() < self.chunk_items && last.bytes + weight <= self.chunk_bytes
-        });
-        if !fits {
+        if !self.last_takes(1, weight) {
             let items = self.spare.pop().unwrap_or_default();
             self.chunks.push_back(Chunk { items, bytes: 0 });
         }
@@ -118,11 +115,25 @@ impl<S: Store> State<S> {
             last.items.push(item);
             last.bytes += weight;
         }
-        self.waiting += 1;
+        self.account_for(1, weight);
+    }
+
+    /// Whether the chunk that is being filled has room for so much more.
+    #[inline(always)]
+    fn last_takes(&self, items: usize, weight: usize) -> bool {
+        self.chunks.back().is_some_and(|last| {
+            last.items.len() + items <= self.chunk_items && last.bytes + weight <= self.chunk_bytes
+        })
+    }
+
+    /// So much has been appended.
+    #[inline(always)]
+    fn account_for(&mut self, items: usize, weight: usize) {
+        self.waiting += items;
         self.waiting_bytes += weight;
         self.held_bytes += weight;
         self.peak_bytes = self.peak_bytes.max(self.held_bytes);
-        self.pushed += 1;
+        self.pushed += items as u64;
     }
 
     /// Whether a group of so many items goes where the last item went.
@@ -130,10 +141,7 @@ impl<S: Store> State<S> {
         !self.closed
             && bounds.items.saturating_sub(self.waiting) >= items
             && bounds.bytes.saturating_sub(self.held_bytes) >= weight
-            && self.chunks.back().is_some_and(|last| {
-                last.items.len() + items <= self.chunk_items
-                    && last.bytes + weight <= self.chunk_bytes
-            })
+            && self.last_takes(items, weight)
     }
 
     /// Appends a group that is [taken](Self::takes_group).
@@ -149,11 +157,7 @@ impl<S: Store> State<S> {
         let items = group.len();
         last.items.push_all(group);
         last.bytes += weight;
-        self.waiting += items;
-        self.waiting_bytes += weight;
-        self.held_bytes += weight;
-        self.peak_bytes = self.peak_bytes.max(self.held_bytes);
-        self.pushed += items as u64;
+        self.account_for(items, weight);
     }
 
     /// Throws the oldest item out.
